@@ -1,0 +1,64 @@
+//! What people see: results on standard output, everything else on standard error, colours only on terminals.
+
+use std::io::{self, Write};
+
+use owo_colors::OwoColorize;
+
+use super::Failure;
+
+/// The only code in the crate that writes to the terminal.
+#[derive(Debug)]
+pub(super) struct Ui {
+    quiet: bool,
+}
+
+impl Ui {
+    pub(super) fn new(quiet: bool) -> Self {
+        Self { quiet }
+    }
+
+    /// Writes a result to standard output, as it is. A reader that has gone away (`| head`) is no failure.
+    pub(super) fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes one line of a result to standard output.
+    pub(super) fn line(&self, line: impl AsRef<str>) -> Result<(), Failure> {
+        self.write(format!("{}\n", line.as_ref()).as_bytes())
+    }
+
+    /// Says on standard error what has been done.
+    pub(super) fn status(&self, message: impl AsRef<str>) {
+        if !self.quiet {
+            self.note(message.as_ref());
+        }
+    }
+
+    /// Says on standard error what the user should know but need not act on.
+    pub(super) fn warning(&self, message: impl AsRef<str>) {
+        self.note(&format!("{} {}", "warning:".yellow().bold(), message.as_ref()));
+    }
+
+    /// Shows why a command failed and what to do about it.
+    pub(super) fn failure(&self, failure: &Failure) {
+        let mut messages = failure.messages().iter();
+        if let Some(message) = messages.next() {
+            self.note(&format!("{} {message}", "error:".red().bold()));
+        }
+        for message in messages {
+            self.note(&format!("  {} {message}", "because:".bold()));
+        }
+        if let Some(hint) = failure.advice() {
+            self.note(&format!("{} {hint}", "hint:".cyan().bold()));
+        }
+    }
+
+    fn note(&self, line: &str) {
+        // Nothing can be told to a user whose standard error is closed.
+        let _ = writeln!(anstream::stderr().lock(), "{line}");
+    }
+}

@@ -1,0 +1,220 @@
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// One image's declaration, `recipes/<name>.toml`.
+///
+/// An unknown key anywhere in it is an error.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Recipe {
+    /// One line on what the image is for; becomes `org.opencontainers.image.description`.
+    pub description: String,
+    /// Requested dependencies, in apk's notation (`postfix`, `postfix>=3.10`, `!sendmail`).
+    pub world: Vec<String>,
+    /// What differs by channel, by the channel's name.
+    #[serde(default)]
+    pub channel: BTreeMap<String, RecipeChannel>,
+    /// Groups with pinned ids, beside those that packages bring in `etc/group`.
+    #[serde(default, rename = "group")]
+    pub groups: Vec<Group>,
+    /// Accounts with pinned ids, beside those that packages bring in `etc/passwd`.
+    #[serde(default, rename = "user")]
+    pub users: Vec<User>,
+    /// Directories to make, or whose mode and owner to set.
+    #[serde(default, rename = "directory")]
+    pub directories: Vec<Directory>,
+    /// Mode and owner of baked files, or of packages' files, where the defaults (0644 or 0755, root) don't fit.
+    #[serde(default, rename = "file")]
+    pub files: Vec<FileRule>,
+    /// Symbolic links to make.
+    #[serde(default, rename = "link")]
+    pub links: Vec<Link>,
+    /// What goes into the image's configuration.
+    pub image: ImageConfig,
+    /// How the compose file runs it.
+    #[serde(default)]
+    pub service: Service,
+}
+
+/// A recipe's share that holds for one channel alone.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RecipeChannel {
+    /// Added to the recipe's world.
+    #[serde(default)]
+    pub world: Vec<String>,
+    /// Paths that differ between channels; templates read them as `{{paths.name}}`.
+    #[serde(default)]
+    pub paths: BTreeMap<String, String>,
+    /// Links that only this channel needs.
+    #[serde(default, rename = "link")]
+    pub links: Vec<Link>,
+    /// Modes and owners that only this channel needs.
+    #[serde(default, rename = "file")]
+    pub files: Vec<FileRule>,
+}
+
+/// A line of `/etc/group`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Group {
+    /// Name.
+    pub name: String,
+    /// Number.
+    pub gid: u32,
+    /// Accounts that belong to it beside those whose primary group it is.
+    #[serde(default)]
+    pub members: Vec<String>,
+}
+
+/// A line of `/etc/passwd`; always without a password.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct User {
+    /// Name.
+    pub name: String,
+    /// Number.
+    pub uid: u32,
+    /// Name of the primary group.
+    pub group: String,
+    /// Full name or purpose.
+    #[serde(default)]
+    pub gecos: String,
+    /// Home directory.
+    pub home: String,
+    /// Login shell; by default one that refuses.
+    #[serde(default = "nologin")]
+    pub shell: String,
+}
+
+fn nologin() -> String {
+    "/sbin/nologin".to_owned()
+}
+
+/// A directory with its mode and owner. Paths are absolute.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Directory {
+    /// Absolute path.
+    pub path: String,
+    /// Octal, as in `"0755"`.
+    pub mode: String,
+    /// Name of the owner.
+    #[serde(default = "root")]
+    pub owner: String,
+    /// Name of the group.
+    #[serde(default = "root")]
+    pub group: String,
+}
+
+/// Mode and owner of one file. Paths are absolute.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FileRule {
+    /// Absolute path.
+    pub path: String,
+    /// Octal, as in `"2755"`.
+    pub mode: String,
+    /// Name of the owner.
+    #[serde(default = "root")]
+    pub owner: String,
+    /// Name of the group.
+    #[serde(default = "root")]
+    pub group: String,
+}
+
+fn root() -> String {
+    "root".to_owned()
+}
+
+/// A symbolic link: `path` points to `target`, written as given.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Link {
+    /// Absolute path of the link.
+    pub path: String,
+    /// What it points to.
+    pub target: String,
+}
+
+/// The image configuration's share of a recipe (OCI image-spec, `config.md`).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ImageConfig {
+    /// The program and its first arguments.
+    pub entrypoint: Vec<String>,
+    /// Further arguments, which `docker run IMAGE …` replaces.
+    #[serde(default)]
+    pub cmd: Vec<String>,
+    /// Environment; `PATH` is set for all.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Directory in which the program starts.
+    #[serde(default)]
+    pub working_dir: Option<String>,
+    /// Account of the program; root without it.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// Signal that asks the program to end, as `SIGTERM`.
+    #[serde(default)]
+    pub stop_signal: Option<String>,
+    /// Exposed ports, as `25/tcp`.
+    #[serde(default)]
+    pub ports: Vec<String>,
+    /// Paths that hold data.
+    #[serde(default)]
+    pub volumes: Vec<String>,
+    /// How to tell that it works.
+    #[serde(default)]
+    pub healthcheck: Option<Healthcheck>,
+}
+
+/// How an engine tells that a container works. Durations in seconds.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Healthcheck {
+    /// Command and arguments, without a shell.
+    pub command: Vec<String>,
+    /// Between two checks.
+    pub interval: u32,
+    /// For one check.
+    pub timeout: u32,
+    /// In which failures don't count.
+    pub start_period: u32,
+    /// Failures in a row that make it unhealthy.
+    pub retries: u32,
+}
+
+/// The compose file's share of a recipe. `compose` joins it with the site's limits and features.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Service {
+    /// Published ports (container side); the host side is the site's to choose.
+    #[serde(default)]
+    pub publish: Vec<u16>,
+    /// Named volumes: volume name to absolute path.
+    #[serde(default)]
+    pub volumes: BTreeMap<String, String>,
+    /// Host directories of the site, mounted read-only: name (`tls`, `dkim`) to absolute path.
+    #[serde(default)]
+    pub mounts: BTreeMap<String, String>,
+    /// Names of secrets, each found at `/run/secrets/<name>`.
+    #[serde(default)]
+    pub secrets: Vec<String>,
+    /// Writable memory file systems: path to mount options (`mode=0755,size=16m`).
+    #[serde(default)]
+    pub tmpfs: BTreeMap<String, String>,
+    /// Capabilities to keep; all others are dropped.
+    #[serde(default)]
+    pub capabilities: Vec<String>,
+    /// Networks by name: `internal` reaches the other services alone, `outside` the world.
+    #[serde(default)]
+    pub networks: Vec<String>,
+    /// Services that have to be healthy first.
+    #[serde(default)]
+    pub depends_on: Vec<String>,
+    /// Seconds to wait after the stop signal.
+    #[serde(default)]
+    pub stop_grace_period: Option<u32>,
+}

@@ -1,0 +1,114 @@
+use serde::Deserialize;
+
+/// `mailimg.toml`: everything about one site that is not secret. Nothing in it is repeated elsewhere.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Site {
+    /// Full name of the mail server, `mail.example.org`: HELO, certificate, authentication results.
+    pub hostname: String,
+    /// Mail domains; the first is the primary one.
+    pub domains: Vec<String>,
+    /// Name of a folder under `apk-locks/`.
+    pub channel: String,
+    /// Images to build; names of recipes.
+    pub images: Vec<String>,
+    /// Certificate and encryption.
+    #[serde(default)]
+    pub tls: Tls,
+    /// ClamAV.
+    #[serde(default)]
+    pub antivirus: Antivirus,
+    /// Signing.
+    #[serde(default)]
+    pub dkim: Dkim,
+    /// Policy checks.
+    #[serde(default)]
+    pub dmarc: Dmarc,
+    /// Sizes.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Where images are pushed.
+    #[serde(default)]
+    pub registry: Option<Registry>,
+}
+
+/// Where the certificate comes from, and how strict outbound TLS is.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Tls {
+    /// Host directory with `fullchain.pem` and `privkey.pem`, such as `/etc/letsencrypt/live/mail.example.org`.
+    /// Without it, `mailimg secrets init` makes a self-signed certificate.
+    pub directory: Option<String>,
+    /// Refuse to send to servers without TLS. Mail to many of them will bounce.
+    pub outbound_required: bool,
+}
+
+/// ClamAV. Off saves about 1.2 GB of memory.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Antivirus {
+    /// Scan mail.
+    pub enabled: bool,
+    /// Signature mirrors; empty for ClamAV's official one. A mirror given here may be a private one.
+    pub mirrors: Vec<String>,
+    /// Further signature databases, by URL.
+    pub databases: Vec<String>,
+}
+
+/// Signing of submitted mail.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Dkim {
+    /// The DNS label in front of `_domainkey`.
+    pub selector: String,
+}
+
+/// Checking of incoming mail against its domain's policy.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Dmarc {
+    /// Check mail.
+    pub enabled: bool,
+}
+
+/// Sizes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Limits {
+    /// Largest message, bytes.
+    pub message_size: u64,
+    /// A mailbox's quota unless the user has another, bytes.
+    pub quota: u64,
+}
+
+/// Where `mailimg push` puts images and the compose file finds them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Registry {
+    /// `host[:port]/path`; an image's name is added to it.
+    pub prefix: String,
+}
+
+impl Default for Antivirus {
+    fn default() -> Self {
+        Self { enabled: true, mirrors: Vec::new(), databases: Vec::new() }
+    }
+}
+
+impl Default for Dkim {
+    fn default() -> Self {
+        Self { selector: "mail".to_owned() }
+    }
+}
+
+impl Default for Dmarc {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { message_size: 26_214_400, quota: 1_073_741_824 }
+    }
+}

@@ -1,0 +1,12 @@
+//! Reproducible OCI images from pinned Alpine packages, and a whole mail server made of them.
+//!
+//! One module a stage, in the order in which data flows. A stage knows the ones above it in this list and none below.
+//! `docs/architecture.md` says what each may know and where a new thing goes.
+
+pub mod digest;
+
+pub mod config;
+
+pub mod apk;
+
+pub mod cli;
