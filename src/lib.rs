@@ -9,4 +9,6 @@ pub mod config;
 
 pub mod apk;
 
+pub mod registry;
+
 pub mod cli;

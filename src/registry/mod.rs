@@ -1,0 +1,12 @@
+//! A client of OCI registries: pushes an image's blobs and its manifest.
+//!
+//! Source of the protocol: OCI distribution-spec 1.1 and, for tokens, the Docker registry's token authentication.
+
+mod auth;
+mod client;
+mod error;
+mod repository;
+
+pub use client::Client;
+pub use error::RegistryError;
+pub use repository::Repository;

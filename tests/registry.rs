@@ -1,0 +1,180 @@
+//! Pushing to a real registry (Debian's `docker-registry`) and, for tokens, to one that asks for them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use camino::Utf8PathBuf;
+use mailimg::digest::Sha256;
+use mailimg::registry::{Client, RegistryError, Repository};
+use wiremock::matchers::{header, method, path, query_param};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+
+/// A registry on a port of its own, which ends with the test.
+struct Registry {
+    process: Child,
+    port: u16,
+    _data: tempfile::TempDir,
+}
+
+impl Registry {
+    fn start() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let config = data.path().join("config.yml");
+        let root = data.path().display();
+        let text = format!(
+            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {root}}}}}\n\
+             http: {{addr: '127.0.0.1:{port}'}}\n"
+        );
+        std::fs::write(&config, text).unwrap();
+        let process = Command::new("docker-registry")
+            .arg("serve")
+            .arg(&config)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("this test needs Debian's package docker-registry: apt-get install docker-registry");
+        let registry = Self { process, port, _data: data };
+        let start = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(start.elapsed() < Duration::from_secs(20), "docker-registry does not listen");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        registry
+    }
+
+    fn repository(&self, path: &str) -> Repository {
+        format!("127.0.0.1:{}/{path}", self.port).parse().unwrap()
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+struct Blob {
+    _dir: tempfile::TempDir,
+    path: Utf8PathBuf,
+    digest: Sha256,
+    size: u64,
+}
+
+fn blob(content: &[u8]) -> Blob {
+    let dir = tempfile::tempdir().unwrap();
+    let path = Utf8PathBuf::try_from(dir.path().join("blob")).unwrap();
+    std::fs::write(&path, content).unwrap();
+    Blob { _dir: dir, path, digest: Sha256::of(content), size: content.len() as u64 }
+}
+
+fn client() -> Client {
+    Client::new(reqwest::Client::builder().no_proxy().build().unwrap())
+}
+
+#[tokio::test]
+async fn pushes_an_image_that_the_registry_then_has() {
+    let registry = Registry::start();
+    let (client, repository) = (client(), registry.repository("mail/postfix"));
+    let config = blob(br#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}"#);
+    assert!(!client.has_blob(&repository, config.digest).await.unwrap());
+    client.push_blob(&repository, config.digest, &config.path, config.size, None).await.unwrap();
+    assert!(client.has_blob(&repository, config.digest).await.unwrap());
+
+    let manifest = format!(
+        r#"{{"schemaVersion":2,"mediaType":"{MANIFEST}","config":{{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{}","size":{}}},"layers":[]}}"#,
+        config.digest.to_oci(),
+        config.size
+    );
+    client.push_manifest(&repository, "v1", MANIFEST, manifest.as_bytes()).await.unwrap();
+
+    let url = format!("http://127.0.0.1:{}/v2/mail/postfix/manifests/v1", registry.port);
+    let answer = reqwest::Client::builder().no_proxy().build().unwrap().get(url).header("accept", MANIFEST).send();
+    assert_eq!(answer.await.unwrap().text().await.unwrap(), manifest);
+}
+
+#[tokio::test]
+async fn links_a_blob_from_another_repository_instead_of_sending_it_again() {
+    let registry = Registry::start();
+    let (client, first, second) = (client(), registry.repository("mail/first"), registry.repository("mail/second"));
+    let layer = blob(b"layer");
+    client.push_blob(&first, layer.digest, &layer.path, layer.size, None).await.unwrap();
+    // A file that is not there shows that nothing was read.
+    let gone = Utf8PathBuf::from("/nonexistent");
+    client.push_blob(&second, layer.digest, &gone, layer.size, Some(&first)).await.unwrap();
+    assert!(client.has_blob(&second, layer.digest).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_blob_that_is_not_what_its_digest_says_is_refused_by_the_registry() {
+    let registry = Registry::start();
+    let layer = blob(b"layer");
+    let error = client()
+        .push_blob(&registry.repository("mail/bad"), Sha256::of(b"other"), &layer.path, layer.size, None)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, RegistryError::Unexpected { status: 400, .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn gets_a_token_where_the_registry_asks_for_one() {
+    let server = MockServer::start().await;
+    let digest = Sha256::of(b"");
+    let blob = format!("/v2/mail/a/blobs/{}", digest.to_oci());
+    let realm = format!("{}/token", server.uri());
+    let challenge = format!(r#"Bearer realm="{realm}",service="here",scope="repository:mail/a:pull,push""#);
+    Mock::given(path("/token"))
+        .and(query_param("service", "here"))
+        .and(query_param("scope", "repository:mail/a:pull,push"))
+        .respond_with(ResponseTemplate::new(200).set_body_string(r#"{"token":"secret"}"#))
+        .expect(1)
+        .mount(&server)
+        .await;
+    Mock::given(method("HEAD"))
+        .and(path(blob.clone()))
+        .and(header("authorization", "Bearer secret"))
+        .respond_with(ResponseTemplate::new(200))
+        .expect(2)
+        .mount(&server)
+        .await;
+    Mock::given(method("HEAD"))
+        .and(path(blob))
+        .respond_with(ResponseTemplate::new(401).insert_header("www-authenticate", challenge.as_str()))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let repository = format!("{}/mail/a", server.address()).parse().unwrap();
+    let client = client();
+    assert!(client.has_blob(&repository, digest).await.unwrap());
+    assert!(client.has_blob(&repository, digest).await.unwrap(), "the token is kept");
+}
+
+#[tokio::test]
+async fn sends_no_password_in_the_clear() {
+    let server = MockServer::start().await;
+    Mock::given(method("HEAD"))
+        .respond_with(
+            ResponseTemplate::new(401)
+                .insert_header("www-authenticate", r#"Bearer realm="http://registry.example.org/token""#),
+        )
+        .mount(&server)
+        .await;
+    let repository = format!("{}/mail/a", server.address()).parse().unwrap();
+    let error = client().has_blob(&repository, Sha256::of(b"")).await.unwrap_err();
+    assert!(matches!(error, RegistryError::Challenge { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn tries_again_when_the_registry_is_busy_and_gives_up_in_the_end() {
+    let server = MockServer::start().await;
+    Mock::given(method("HEAD")).respond_with(ResponseTemplate::new(503)).up_to_n_times(1).mount(&server).await;
+    Mock::given(method("HEAD")).respond_with(ResponseTemplate::new(200)).mount(&server).await;
+    let repository = format!("{}/mail/a", server.address()).parse().unwrap();
+    assert!(client().has_blob(&repository, Sha256::of(b"")).await.unwrap());
+}
