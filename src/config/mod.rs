@@ -8,4 +8,4 @@ mod site;
 
 pub use channel::{Channel, Repository};
 pub use recipe::{Directory, FileRule, Group, Healthcheck, ImageConfig, Link, Recipe, RecipeChannel, Service, User};
-pub use site::{Antivirus, Dkim, Dmarc, Limits, Registry, Site, Tls};
+pub use site::{Antivirus, Dkim, Dmarc, Limits, Registry, Site, Smtp, Tls};

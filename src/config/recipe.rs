@@ -12,6 +12,9 @@ pub struct Recipe {
     pub description: String,
     /// Requested dependencies, in apk's notation (`postfix`, `postfix>=3.10`, `!sendmail`).
     pub world: Vec<String>,
+    /// Folders of `images/` whose `rootfs` is baked before this image's own: what several images share.
+    #[serde(default)]
+    pub rootfs: Vec<String>,
     /// What differs by channel, by the channel's name.
     #[serde(default)]
     pub channel: BTreeMap<String, RecipeChannel>,
@@ -217,4 +220,7 @@ pub struct Service {
     /// Seconds to wait after the stop signal.
     #[serde(default)]
     pub stop_grace_period: Option<u32>,
+    /// Most memory it may use, MiB.
+    #[serde(default)]
+    pub memory: Option<u32>,
 }

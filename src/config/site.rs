@@ -8,6 +8,9 @@ pub struct Site {
     pub hostname: String,
     /// Mail domains; the first is the primary one.
     pub domains: Vec<String>,
+    /// Mailbox that gets what is sent to `postmaster@` and `abuse@` of every domain, unless a domain has a user or an
+    /// alias of that name.
+    pub postmaster: String,
     /// Name of a folder under `apk-locks/`.
     pub channel: String,
     /// Images to build; names of recipes.
@@ -15,6 +18,9 @@ pub struct Site {
     /// Certificate and encryption.
     #[serde(default)]
     pub tls: Tls,
+    /// Who may do what on which port.
+    #[serde(default)]
+    pub smtp: Smtp,
     /// ClamAV.
     #[serde(default)]
     pub antivirus: Antivirus,
@@ -43,13 +49,23 @@ pub struct Tls {
     pub outbound_required: bool,
 }
 
+/// Ports and who may use them.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Smtp {
+    /// Let users submit mail on port 25, too. 465 and 587 are for that; port 25 is where password guessers knock.
+    pub auth_on_25: bool,
+}
+
 /// ClamAV. Off saves about 1.2 GB of memory.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Antivirus {
     /// Scan mail.
     pub enabled: bool,
-    /// Signature mirrors; empty for ClamAV's official one. A mirror given here may be a private one.
+    /// Take ClamAV's own signatures (`main`, `daily`, `bytecode`).
+    pub official: bool,
+    /// Where those come from; empty for ClamAV's own servers. A URL given here is a private mirror.
     pub mirrors: Vec<String>,
     /// Further signature databases, by URL.
     pub databases: Vec<String>,
@@ -91,7 +107,7 @@ pub struct Registry {
 
 impl Default for Antivirus {
     fn default() -> Self {
-        Self { enabled: true, mirrors: Vec::new(), databases: Vec::new() }
+        Self { enabled: true, official: true, mirrors: Vec::new(), databases: Vec::new() }
     }
 }
 
