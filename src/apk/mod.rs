@@ -4,3 +4,14 @@
 //!
 //! Sources of the formats: the Alpine wiki's "Apk spec", apk-tools' manual pages `apk-package(5)`, `apk-index(5)` and
 //! `apk-world(5)`, and the behaviour of apk 2.14 on real repositories.
+
+mod checksum;
+mod dependency;
+pub mod index;
+mod metadata;
+mod version;
+
+pub use checksum::{Checksum, ChecksumError};
+pub use dependency::{Constraint, Dependency, DependencyError, Op, Provide};
+pub use metadata::Package;
+pub use version::{Version, VersionError};
