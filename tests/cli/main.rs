@@ -1,0 +1,8 @@
+//! The command line as a user meets it: what it prints, its exit codes, what it leaves behind.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod basics;

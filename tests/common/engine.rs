@@ -1,0 +1,85 @@
+//! The container engine, by its own command line.
+
+use std::ffi::OsStr;
+use std::net::{IpAddr, Ipv4Addr};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+/// Fails unless a container engine answers. Every test that needs one calls this first.
+pub fn require() {
+    static ANSWER: OnceLock<Result<(), String>> = OnceLock::new();
+    let answer = ANSWER.get_or_init(|| {
+        let output = Command::new("docker").args(["version", "--format", "{{.Server.Version}}"]).output();
+        match output {
+            Ok(output) if output.status.success() => Ok(()),
+            Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+            Err(error) => Err(format!("docker: {error}")),
+        }
+    });
+    if let Err(reason) = answer {
+        panic!(
+            "this test needs a container engine, and none answers ({reason})\n\
+             hint: `scripts/engine start` installs and starts one; `scripts/test` does all of it"
+        );
+    }
+}
+
+/// Runs `docker`, whatever comes of it.
+pub fn try_docker<I, S>(args: I) -> Output
+where
+    I: IntoIterator<Item = S>,
+    S: AsRef<OsStr>,
+{
+    Command::new("docker").args(args).stdin(Stdio::null()).output().unwrap()
+}
+
+/// Runs `docker` and returns what it printed; fails with what it said if it fails.
+pub fn docker<I, S>(args: I) -> String
+where
+    I: IntoIterator<Item = S>,
+    S: AsRef<OsStr>,
+{
+    let args: Vec<_> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
+    let output = try_docker(&args);
+    assert!(output.status.success(), "docker {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Runs a program in a running container; both outputs, one after the other, and whether it succeeded.
+pub fn exec(container: &str, command: &[&str]) -> (bool, String) {
+    let output = try_docker([["exec", container].as_slice(), command].concat());
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+}
+
+/// One field of `docker inspect`, by Go template.
+pub fn inspect(container: &str, template: &str) -> String {
+    docker(["inspect", "--format", template, container]).trim().to_owned()
+}
+
+/// Both of a container's outputs so far.
+pub fn logs(container: &str) -> String {
+    let output = try_docker(["logs", container]);
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+}
+
+/// The host's address on the engine's default network, which containers of every network that reaches out can reach.
+pub fn host_address() -> IpAddr {
+    let gateway = docker(["network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"]);
+    gateway.trim().parse().unwrap_or_else(|_| IpAddr::V4(Ipv4Addr::new(172, 17, 0, 1)))
+}
+
+/// Runs a shell command when this process has ended, however it ends: the shell waits for the end of a pipe that nobody
+/// else holds. Tests that share containers have no other moment to remove them.
+#[expect(clippy::zombie_processes, reason = "it outlives this process")]
+pub fn when_process_ends(command: &str) {
+    use std::os::unix::process::CommandExt as _;
+    let mut child = Command::new("sh")
+        .args(["-c", &format!("cat >/dev/null; exec >/dev/null 2>&1; {command}")])
+        .stdin(Stdio::piped())
+        // A Ctrl-C meant for the tests must not end it.
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    std::mem::forget(child.stdin.take());
+}

@@ -1,0 +1,35 @@
+//! What the tests share: a project of their own for each command, local servers, the container engine, mail clients.
+
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    clippy::print_stderr,
+    unreachable_pub,
+    missing_docs
+)]
+
+pub mod dns;
+pub mod engine;
+pub mod http;
+pub mod imap;
+pub mod project;
+pub mod smtp;
+
+use std::time::{Duration, Instant};
+
+/// Asks until the answer is there, or fails with what was being waited for.
+pub fn wait_for<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(start.elapsed() < limit, "waited {} s in vain for {what}", limit.as_secs());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}

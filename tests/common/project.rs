@@ -1,0 +1,103 @@
+//! The command line, run so that nothing of the machine or the user can reach it.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+
+/// A directory for one test, with a project and a cache of its own. It goes when this value does.
+pub struct Project {
+    root: tempfile::TempDir,
+    cache: PathBuf,
+}
+
+impl Project {
+    /// An empty project with an empty cache.
+    pub fn new() -> Self {
+        let root = tempfile::Builder::new().prefix("mailimg-test-").tempdir().unwrap();
+        for directory in ["project", "cache", "home"] {
+            fs_err::create_dir(root.path().join(directory)).unwrap();
+        }
+        let cache = root.path().join("cache");
+        Self { root, cache }
+    }
+
+    /// An empty project that shares the cache of the tests' caller, for what would take long to download or make again.
+    pub fn with_shared_cache() -> Self {
+        let mut project = Self::new();
+        if let Some(cache) = std::env::var_os("MAILIMG_CACHE_DIR") {
+            project.cache = cache.into();
+        }
+        project
+    }
+
+    /// Where `mailimg.toml` is.
+    pub fn path(&self) -> PathBuf {
+        self.root.path().join("project")
+    }
+
+    pub fn cache(&self) -> &Path {
+        &self.cache
+    }
+
+    /// A directory outside of the project for what a test makes beside it.
+    pub fn root(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// Writes a file of the project and the directories above it.
+    pub fn write(&self, path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path().join(path);
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(&path, content).unwrap();
+        path
+    }
+
+    pub fn read(&self, path: impl AsRef<Path>) -> String {
+        fs_err::read_to_string(self.path().join(path)).unwrap()
+    }
+
+    /// Changes one piece of a file that must be there exactly once.
+    pub fn replace(&self, path: impl AsRef<Path>, from: &str, to: &str) {
+        let text = self.read(&path);
+        assert_eq!(text.matches(from).count(), 1, "{from:?} in {}:\n{text}", path.as_ref().display());
+        self.write(path, text.replace(from, to));
+    }
+
+    /// `mailimg` in this project, with an environment that holds nothing but a path and a home.
+    pub fn mailimg<I, S>(&self, args: I) -> Command
+    where
+        I: IntoIterator<Item = S>,
+        S: AsRef<OsStr>,
+    {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mailimg"));
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.root.path().join("home"))
+            .env("MAILIMG_CACHE_DIR", &self.cache)
+            .current_dir(self.path())
+            .args(args);
+        if let Some(host) = std::env::var_os("DOCKER_HOST") {
+            command.env("DOCKER_HOST", host);
+        }
+        command
+    }
+
+    /// Runs `mailimg` and returns what it printed; fails with what it said if it fails.
+    pub fn run<I, S>(&self, args: I) -> String
+    where
+        I: IntoIterator<Item = S>,
+        S: AsRef<OsStr>,
+    {
+        let output = self.mailimg(args).output().unwrap();
+        assert!(
+            output.status.success(),
+            "mailimg failed with {}:\n{}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+}

@@ -1,0 +1,172 @@
+//! SMTP as it is on the wire: one command, one reply. For what a well-behaved client would not do.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use openssl::ssl::{Ssl, SslConnector, SslMethod, SslStream, SslVerifyMode, SslVersion};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a server said: the code, and the text of all lines.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    pub code: u16,
+    pub text: String,
+}
+
+enum Wire {
+    Plain(TcpStream),
+    Tls(Box<SslStream<TcpStream>>),
+    /// While TLS is being negotiated.
+    None,
+}
+
+impl Read for Wire {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(buffer),
+            Self::Tls(stream) => stream.read(buffer),
+            Self::None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+}
+
+impl Write for Wire {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.write(bytes),
+            Self::Tls(stream) => stream.write(bytes),
+            Self::None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A conversation with a mail server.
+pub struct Smtp {
+    wire: BufReader<Wire>,
+}
+
+impl Smtp {
+    /// Connects and reads the greeting.
+    pub fn connect(address: SocketAddr) -> (Self, Reply) {
+        let stream = dial(address).unwrap_or_else(|error| panic!("can't connect to {address}: {error}"));
+        let mut smtp = Self { wire: BufReader::new(Wire::Plain(stream)) };
+        let greeting = smtp.reply();
+        (smtp, greeting)
+    }
+
+    /// Connects, reads the greeting and says EHLO.
+    pub fn open(address: SocketAddr) -> Self {
+        let (mut smtp, greeting) = Self::connect(address);
+        assert_eq!(greeting.code, 220, "{greeting:?}");
+        smtp.expect("EHLO client.outside.test", 250);
+        smtp
+    }
+
+    /// Connects by TLS (port 465) and says EHLO.
+    pub fn open_tls(address: SocketAddr) -> Self {
+        let stream = tls(dial(address).unwrap(), None).unwrap();
+        let mut smtp = Self { wire: BufReader::new(Wire::Tls(Box::new(stream))) };
+        assert_eq!(smtp.reply().code, 220);
+        smtp.expect("EHLO client.outside.test", 250);
+        smtp
+    }
+
+    /// STARTTLS and EHLO; returns the second EHLO's reply.
+    pub fn starttls(&mut self) -> Reply {
+        self.expect("STARTTLS", 220);
+        let Wire::Plain(stream) = std::mem::replace(self.wire.get_mut(), Wire::None) else { panic!("TLS twice") };
+        *self.wire.get_mut() = Wire::Tls(Box::new(tls(stream, None).unwrap()));
+        self.expect("EHLO client.outside.test", 250)
+    }
+
+    /// Sends a line and returns the reply.
+    pub fn say(&mut self, line: &str) -> Reply {
+        self.wire.get_mut().write_all(format!("{line}\r\n").as_bytes()).unwrap();
+        self.reply()
+    }
+
+    /// Sends a line; fails if the reply has another code.
+    pub fn expect(&mut self, line: &str, code: u16) -> Reply {
+        let reply = self.say(line);
+        assert_eq!(reply.code, code, "in reply to {line:?}: {reply:?}");
+        reply
+    }
+
+    /// `AUTH PLAIN` (RFC 4616).
+    pub fn auth(&mut self, user: &str, password: &str) -> Reply {
+        use base64::Engine as _;
+        let token = base64::engine::general_purpose::STANDARD.encode(format!("\0{user}\0{password}"));
+        self.say(&format!("AUTH PLAIN {token}"))
+    }
+
+    /// MAIL, RCPT, DATA and the message; the reply is that of the first step that was refused, or of the last.
+    pub fn send(&mut self, from: &str, to: &str, message: &str) -> Reply {
+        for (line, code) in
+            [(format!("MAIL FROM:<{from}>"), 250), (format!("RCPT TO:<{to}>"), 250), ("DATA".to_owned(), 354)]
+        {
+            let reply = self.say(&line);
+            if reply.code != code {
+                return reply;
+            }
+        }
+        let body = message.replace("\r\n", "\n").replace('\n', "\r\n").replace("\r\n.", "\r\n..");
+        self.say(&format!("{}\r\n.", body.trim_end_matches("\r\n")))
+    }
+
+    fn reply(&mut self) -> Reply {
+        let mut text = String::new();
+        loop {
+            let mut line = String::new();
+            let size =
+                self.wire.read_line(&mut line).unwrap_or_else(|error| panic!("no reply: {error}; so far {text:?}"));
+            assert!(size > 0, "the server hung up; so far it said {text:?}");
+            text.push_str(line.get(4..).unwrap_or_default());
+            if line.as_bytes().get(3) != Some(&b'-') {
+                let code = line.get(..3).and_then(|code| code.parse().ok());
+                return Reply { code: code.unwrap_or_else(|| panic!("not a reply: {line:?}")), text };
+            }
+        }
+    }
+}
+
+/// Whether a server that speaks TLS from the first byte (465, 993), or after STARTTLS (25, 587), accepts one version alone.
+pub fn accepts_tls(address: SocketAddr, starttls: bool, version: SslVersion) -> bool {
+    let stream = if starttls {
+        let mut smtp = Smtp::open(address);
+        smtp.expect("STARTTLS", 220);
+        match smtp.wire.into_inner() {
+            Wire::Plain(stream) => stream,
+            _ => unreachable!(),
+        }
+    } else {
+        dial(address).unwrap()
+    };
+    tls(stream, Some(version)).is_ok()
+}
+
+fn dial(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+/// No verification: these tests are about versions and replies. The real clients verify.
+fn tls(stream: TcpStream, only: Option<SslVersion>) -> Result<SslStream<TcpStream>, String> {
+    let mut builder = SslConnector::builder(SslMethod::tls()).unwrap();
+    builder.set_verify(SslVerifyMode::NONE);
+    if only.is_some() {
+        // OpenSSL's default security level would refuse old versions by itself.
+        builder.set_cipher_list("ALL:@SECLEVEL=0").unwrap();
+        builder.set_min_proto_version(only).unwrap();
+        builder.set_max_proto_version(only).unwrap();
+    }
+    let ssl = Ssl::new(builder.build().context()).unwrap();
+    ssl.connect(stream).map_err(|error| error.to_string())
+}
