@@ -4,11 +4,16 @@
 //! `docs/architecture.md` says what each may know and where a new thing goes.
 
 pub mod digest;
+pub mod timestamp;
 
 pub mod config;
 
 pub mod apk;
 
+pub mod store;
+
 pub mod registry;
+
+pub mod fetch;
 
 pub mod cli;

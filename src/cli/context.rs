@@ -1,6 +1,11 @@
+use std::io;
+
 use camino::Utf8PathBuf;
 
+use super::Failure;
+use super::exit::Exit;
 use super::ui::Ui;
+use crate::store::Store;
 
 /// Options that every command takes.
 #[derive(Debug, clap::Args)]
@@ -41,6 +46,31 @@ impl Context {
     pub(super) fn ui(&self) -> &Ui {
         &self.ui
     }
+
+    /// Where downloads, layers and imported repositories are kept: `--cache-dir`, else as the XDG base directory
+    /// specification says.
+    pub(super) fn cache_dir(&self) -> Result<Utf8PathBuf, Failure> {
+        let variable = |name| std::env::var(name).ok().map(Utf8PathBuf::from).filter(|path| path.is_absolute());
+        self.cache_dir
+            .clone()
+            .or_else(|| variable("XDG_CACHE_HOME").map(|cache| cache.join("mailimg")))
+            .or_else(|| variable("HOME").map(|home| home.join(".cache/mailimg")))
+            .ok_or_else(|| {
+                let error = io::Error::other("neither XDG_CACHE_HOME nor HOME is set to an absolute path");
+                Failure::new(Exit::Usage, &error).hint("say where to keep downloads with --cache-dir")
+            })
+    }
+
+    /// The store in the cache directory.
+    pub(super) fn store(&self) -> Result<Store, Failure> {
+        Ok(Store::open(&self.cache_dir()?)?)
+    }
+
+    /// Runs what waits for the network.
+    pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> Result<T, Failure> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        Ok(runtime.block_on(future))
+    }
 }
 
 fn start_log(verbose: u8) {
@@ -50,5 +80,5 @@ fn start_log(verbose: u8) {
         _ => "mailimg=debug,info",
     };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| default.into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).without_time().init();
 }

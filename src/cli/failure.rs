@@ -3,6 +3,8 @@
 use std::error::Error;
 
 use super::exit::Exit;
+use crate::fetch::{FetchError, SourceError};
+use crate::store::{StoreError, WriteError};
 
 /// Why a command failed, as the user is told.
 #[derive(Debug)]
@@ -48,5 +50,83 @@ impl Failure {
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         Self::new(Exit::System, &error)
+    }
+}
+
+const DISK_FULL: &str = "free some space, or choose another place with --cache-dir";
+
+/// What helps against a refusal of the file system.
+fn system_hint(error: &std::io::Error) -> Option<&'static str> {
+    match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Some(DISK_FULL),
+        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+            Some("run as a user who may write there, or choose another place with --cache-dir")
+        }
+        _ => None,
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let exit = match &error {
+            StoreError::Digest { .. } | StoreError::TooLarge { .. } => Exit::Refused,
+            StoreError::Io { .. } | StoreError::Source { .. } | StoreError::Busy { .. } => Exit::System,
+        };
+        let failure = Self::new(exit, &error);
+        match &error {
+            StoreError::Io { source, .. } => match system_hint(source) {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            },
+            StoreError::Busy { .. } => failure.hint("wait until it has ended"),
+            _ => failure,
+        }
+    }
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        let failure = Self::new(Exit::System, &error);
+        match error.source.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => failure.hint("free some space"),
+            _ => failure,
+        }
+    }
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        Self::new(Exit::Usage, &error)
+    }
+}
+
+impl From<FetchError> for Failure {
+    fn from(error: FetchError) -> Self {
+        let exit = match &error {
+            FetchError::Size { .. } | FetchError::TooLarge { .. } | FetchError::Digest { .. } => Exit::Refused,
+            FetchError::File { .. } | FetchError::Store { .. } | FetchError::Client { .. } => Exit::System,
+            _ => Exit::Missing,
+        };
+        let failure = Self::new(exit, &error);
+        match &error {
+            FetchError::NotFound { .. } => failure.hint(
+                "if the repository has replaced the package since it was locked, lock anew with `mailimg lock`; \
+                 `--repository NAME=URL_OR_DIR` takes it from a mirror that still has it",
+            ),
+            FetchError::Size { .. } | FetchError::Digest { .. } => failure.hint(
+                "the file was changed on its way or at its source, and was not kept; a mirror in the middle of an \
+                 update looks like this too: try again later, or another mirror with `--repository NAME=URL_OR_DIR`",
+            ),
+            FetchError::Offline { .. } => failure.hint("run once without --offline"),
+            FetchError::Network { .. } | FetchError::Status { .. } => failure.hint(
+                "check the network and proxy settings (HTTPS_PROXY, NO_PROXY), or name a mirror with \
+                              `--repository NAME=URL_OR_DIR`",
+            ),
+            FetchError::Store { source: StoreError::Io { source, .. }, .. } => match system_hint(source) {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            },
+            _ => failure,
+        }
     }
 }

@@ -10,12 +10,27 @@ pub struct Channel {
     pub description: String,
     /// Architectures in apk's words: `x86_64`, `aarch64`.
     pub architectures: Vec<String>,
+    /// How the repository is made on this machine, for a channel whose packages come from another distribution.
+    ///
+    /// Such a channel lists no repositories: it has the one that `mailimg repo import-debian` makes, by default in a
+    /// directory with the channel's name under the cache directory. Its locks pin each package and what it was made
+    /// of, and neither the key nor the index, because both are made anew on every machine.
+    #[serde(default)]
+    pub import: Option<Import>,
     /// Where packages are, in the order in which apk would list them.
-    #[serde(rename = "repository")]
+    #[serde(default, rename = "repository")]
     pub repositories: Vec<Repository>,
     /// Trusted signing keys: file name to the SHA-256 of the key file.
     #[serde(default)]
     pub keys: BTreeMap<String, String>,
+}
+
+/// What makes a channel's repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Import {
+    /// `mailimg repo import-debian`; the repository's name in locks is `debian`.
+    Debian,
 }
 
 /// One repository of a channel.

@@ -6,6 +6,6 @@ mod channel;
 mod recipe;
 mod site;
 
-pub use channel::{Channel, Repository};
+pub use channel::{Channel, Import, Repository};
 pub use recipe::{Directory, FileRule, Group, Healthcheck, ImageConfig, Link, Recipe, RecipeChannel, Service, User};
 pub use site::{Antivirus, Dkim, Dmarc, Limits, Registry, Site, Smtp, Tls};

@@ -1,0 +1,196 @@
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::Mutex;
+
+use camino::Utf8PathBuf;
+
+use super::*;
+
+/// Answers each connection with the next of `answers`, then no more. Returns its URL.
+fn server(answers: Vec<Vec<u8>>) -> Url {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/x86_64/a.apk", listener.local_addr().unwrap()).parse().unwrap();
+    std::thread::spawn(move || {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).unwrap();
+            stream.write_all(&answer).unwrap();
+        }
+    });
+    url
+}
+
+fn answer(status: &str, headers: &str, body: &str) -> Vec<u8> {
+    format!("HTTP/1.1 {status}\r\nConnection: close\r\n{headers}\r\n{body}").into_bytes()
+}
+
+fn ok(body: &str) -> Vec<u8> {
+    answer("200 OK", &format!("Content-Length: {}\r\n", body.len()), body)
+}
+
+fn request(url: &Url, body: &str) -> Request {
+    Request {
+        name: "a.apk".to_owned(),
+        location: Location::Url(url.clone()),
+        size: Size::Exactly(body.len() as u64),
+        digest: Some(Sha256::of(body)),
+    }
+}
+
+struct Setup {
+    _keep: tempfile::TempDir,
+    cache: Utf8PathBuf,
+    client: Client,
+}
+
+fn setup(offline: bool) -> Setup {
+    let keep = tempfile::tempdir().unwrap();
+    let cache = Utf8PathBuf::try_from(keep.path().to_owned()).unwrap();
+    let settings = Settings { backoff: Duration::from_millis(1), offline, ..Settings::default() };
+    let client = Client::new(Store::open(&cache).unwrap(), settings).unwrap();
+    Setup { _keep: keep, cache, client }
+}
+
+impl Setup {
+    fn fetch(&self, request: &Request) -> Result<Entry, FetchError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(self.client.fetch(request, &Silent))
+    }
+
+    fn is_empty(&self) -> bool {
+        let bucket = self.cache.join("files-v1");
+        ["tmp", "sha256"].iter().all(|part| bucket.join(part).read_dir_utf8().unwrap().count() == 0)
+    }
+}
+
+#[test]
+fn tries_again_after_passing_failures() {
+    let setup = setup(false);
+    let url = server(vec![
+        answer("503 Service Unavailable", "Content-Length: 0\r\n", ""),
+        answer("200 OK", "Content-Length: 7\r\n", "con"),
+        ok("content"),
+    ]);
+    let entry = setup.fetch(&request(&url, "content")).unwrap();
+    assert_eq!(std::fs::read_to_string(entry.path).unwrap(), "content");
+}
+
+#[test]
+fn gives_up_in_the_end() {
+    let setup = setup(false);
+    let url = server(vec![answer("500 Internal Server Error", "Content-Length: 0\r\n", ""); 4]);
+    let error = setup.fetch(&request(&url, "content")).unwrap_err();
+    assert_eq!(error.to_string(), format!("{url}: the server answers 500 after 4 attempts"));
+}
+
+#[test]
+fn does_not_ask_twice_for_what_is_not_there() {
+    let setup = setup(false);
+    let url = server(vec![answer("404 Not Found", "Content-Length: 0\r\n", "")]);
+    let error = setup.fetch(&request(&url, "content")).unwrap_err();
+    assert_eq!(error.to_string(), format!("{url} does not exist (the server answers 404)"));
+}
+
+#[test]
+fn keeps_nothing_of_another_length_or_content() {
+    let setup = setup(false);
+    let url = server(vec![ok("other content")]);
+    let error = setup.fetch(&request(&url, "content")).unwrap_err();
+    assert_eq!(error.to_string(), format!("{url} is 13 bytes long, expected 7"));
+
+    let url = server(vec![answer("200 OK", "", "longer than told")]);
+    let error = setup.fetch(&request(&url, "content")).unwrap_err();
+    assert!(matches!(error, FetchError::Size { expected: 7, found, .. } if found > 7), "{error}");
+
+    let url = server(vec![ok("c0ntent")]);
+    let error = setup.fetch(&request(&url, "content")).unwrap_err();
+    assert!(matches!(error, FetchError::Digest { .. }), "{error}");
+    assert!(setup.is_empty());
+}
+
+#[test]
+fn bounds_what_it_knows_nothing_of() {
+    let setup = setup(false);
+    let url = server(vec![ok("content")]);
+    let request = Request { size: Size::AtMost(6), digest: None, ..request(&url, "content") };
+    let error = setup.fetch(&request).unwrap_err();
+    assert_eq!(error.to_string(), format!("{url} is longer than the 6 bytes allowed"));
+}
+
+#[test]
+fn does_not_decode_what_the_server_calls_an_encoding() {
+    let setup = setup(false);
+    let url = server(vec![answer("200 OK", "Content-Length: 7\r\nContent-Encoding: gzip\r\n", "content")]);
+    assert_eq!(setup.fetch(&request(&url, "content")).unwrap().size, 7);
+}
+
+#[test]
+fn needs_no_network_for_what_the_store_has() {
+    let setup = setup(true);
+    let url: Url = "http://127.0.0.1:1/x86_64/a.apk".parse().unwrap();
+    let error = setup.fetch(&request(&url, "content")).unwrap_err();
+    assert_eq!(error.to_string(), format!("{url} is not in the store"));
+    setup.client.store().insert(&b"content"[..], None, 7).unwrap();
+    assert_eq!(setup.fetch(&request(&url, "content")).unwrap().size, 7);
+}
+
+#[test]
+fn names_a_file_that_is_missing_in_a_directory() {
+    let setup = setup(false);
+    let path = setup.cache.join("x86_64/a.apk");
+    let request =
+        Request { location: Location::File(path.clone()), ..request(&"http://127.0.0.1".parse().unwrap(), "content") };
+    assert_eq!(setup.fetch(&request).unwrap_err().to_string(), format!("{path} does not exist"));
+}
+
+#[test]
+fn refuses_to_be_led_from_https_to_http() {
+    // What the policy sees, without a server that has a certificate: it is the same function that decides.
+    let policy = |from: &str, to: &str| leads_to_plain_http(&[from.parse().unwrap()], &to.parse().unwrap());
+    assert!(policy("https://a.example/", "http://a.example/"));
+    assert!(!policy("https://a.example/", "https://b.example/"));
+    assert!(!policy("http://a.example/", "http://b.example/"));
+}
+
+#[test]
+fn follows_redirects_but_not_for_ever() {
+    let setup = setup(false);
+    let target = server(vec![ok("content")]);
+    let url = server(vec![answer("302 Found", &format!("Content-Length: 0\r\nLocation: {target}\r\n"), "")]);
+    assert_eq!(setup.fetch(&request(&url, "content")).unwrap().size, 7);
+
+    let url = server(vec![answer("302 Found", "Content-Length: 0\r\nLocation: /x86_64/a.apk\r\n", ""); 6]);
+    let other = Request { digest: None, ..request(&url, "content") };
+    let error = setup.fetch(&other).unwrap_err();
+    assert!(matches!(error, FetchError::Network { attempts: 1, .. }), "{error:?}");
+}
+
+/// Counts what it is told.
+#[derive(Default)]
+struct Counting(Mutex<(u32, u64, u32)>);
+
+impl Progress for Counting {
+    fn started(&self, _: &Request) {
+        self.0.lock().unwrap().0 += 1;
+    }
+    fn received(&self, _: &Request, bytes: u64) {
+        self.0.lock().unwrap().1 += bytes;
+    }
+    fn finished(&self, _: &Request) {
+        self.0.lock().unwrap().2 += 1;
+    }
+}
+
+#[test]
+fn fetches_many_in_order_and_tells_of_it() {
+    let setup = setup(false);
+    let bodies: Vec<String> = (0..20).map(|n| "x".repeat(n * 1000 + 1)).collect();
+    let requests: Vec<_> = bodies.iter().map(|body| request(&server(vec![ok(body)]), body)).collect();
+    let counting = Counting::default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let entries = runtime.block_on(setup.client.fetch_all(&requests, &counting)).unwrap();
+    let sizes: Vec<_> = entries.iter().map(|entry| entry.size).collect();
+    assert_eq!(sizes, bodies.iter().map(|body| body.len() as u64).collect::<Vec<_>>());
+    assert_eq!(*counting.0.lock().unwrap(), (20, sizes.iter().sum(), 20));
+}

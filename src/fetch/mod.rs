@@ -1,0 +1,10 @@
+//! Where bytes come from: repositories over http(s) or in a directory. Everything goes into the store, hashed on the way
+//! and checked against what is known of it.
+
+mod client;
+mod error;
+mod source;
+
+pub use client::{Client, Progress, Request, Settings, Silent, Size};
+pub use error::FetchError;
+pub use source::{Location, Source, SourceError};

@@ -1,0 +1,159 @@
+use std::fmt;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use url::Url;
+
+/// Where a repository is: its root, below which `<arch>/APKINDEX.tar.gz` lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// `http://` or `https://`, without a slash at the end.
+    Http(Url),
+    /// A directory of this machine.
+    Directory(Utf8PathBuf),
+}
+
+/// Where one file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// On a server.
+    Url(Url),
+    /// On this machine.
+    File(Utf8PathBuf),
+}
+
+/// The text names no place that packages can be read from.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// Not a URL although it looks like one.
+    #[error("{text:?} is not a URL: {reason}")]
+    Url {
+        /// The text.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A scheme that we can't read.
+    #[error("can't read from {scheme}:// ({text}): give an https:// or http:// URL or a directory")]
+    Scheme {
+        /// The scheme.
+        scheme: String,
+        /// The text.
+        text: String,
+    },
+}
+
+impl Source {
+    /// Reads `https://…`, `http://…`, `file:///…` or a directory, which is relative to `base`.
+    pub fn parse(text: &str, base: &Utf8Path) -> Result<Self, SourceError> {
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return Ok(Self::Directory(base.join(text)));
+        };
+        let url_error = |reason: &str| SourceError::Url { text: text.to_owned(), reason: reason.to_owned() };
+        match scheme {
+            "http" | "https" => {
+                let url = Url::parse(text.trim_end_matches('/')).map_err(|error| url_error(&error.to_string()))?;
+                if url.query().is_some() || url.fragment().is_some() {
+                    return Err(url_error("a repository's URL has no '?' and no '#'"));
+                }
+                Ok(Self::Http(url))
+            }
+            "file" if rest.starts_with('/') => Ok(Self::Directory(rest.into())),
+            "file" => Err(url_error("a file:// URL has an absolute path, as in file:///srv/packages")),
+            _ => Err(SourceError::Scheme { scheme: scheme.to_owned(), text: text.to_owned() }),
+        }
+    }
+
+    /// The file called `name` for packages of `arch`.
+    #[must_use]
+    pub fn file(&self, arch: &str, name: &str) -> Location {
+        match self {
+            Self::Directory(directory) => Location::File(directory.join(arch).join(name)),
+            Self::Http(url) => {
+                let mut url = url.clone();
+                if let Ok(mut segments) = url.path_segments_mut() {
+                    segments.pop_if_empty().extend([arch, name]);
+                }
+                Location::Url(url)
+            }
+        }
+    }
+}
+
+/// Shows a URL without the password that it may hold.
+fn show(url: &Url, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if url.password().is_none() {
+        return f.write_str(url.as_str());
+    }
+    let mut url = url.clone();
+    // Fails for URLs without a host alone, which have no password.
+    let _ = url.set_password(Some("***"));
+    f.write_str(url.as_str())
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http(url) => show(url, f),
+            Self::Directory(path) => f.write_str(path.as_str()),
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(url) => show(url, f),
+            Self::File(path) => f.write_str(path.as_str()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Source, SourceError> {
+        Source::parse(text, Utf8Path::new("/base"))
+    }
+
+    #[test]
+    fn finds_files_below_urls_and_directories() {
+        for (source, file) in [
+            ("https://example.org/v3/main/", "https://example.org/v3/main/x86_64/a.apk"),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080/x86_64/a.apk"),
+            ("https://u:secret@example.org/r", "https://u:***@example.org/r/x86_64/a.apk"),
+            ("file:///srv/packages", "/srv/packages/x86_64/a.apk"),
+            ("packages", "/base/packages/x86_64/a.apk"),
+            ("/srv/packages", "/srv/packages/x86_64/a.apk"),
+        ] {
+            assert_eq!(parse(source).unwrap().file("x86_64", "a.apk").to_string(), file);
+        }
+    }
+
+    #[test]
+    fn a_name_stays_a_name() {
+        let file = parse("https://example.org/r").unwrap().file("x86_64", "g++-1.0?a#b-r0.apk");
+        assert_eq!(file.to_string(), "https://example.org/r/x86_64/g++-1.0%3Fa%23b-r0.apk");
+    }
+
+    #[test]
+    fn refuses_what_it_cannot_read() {
+        for (text, error) in [
+            (
+                "ftp://example.org/r",
+                "can't read from ftp:// (ftp://example.org/r): give an https:// or http:// URL or a directory",
+            ),
+            ("https://", "\"https://\" is not a URL: empty host"),
+            (
+                "file://srv",
+                "\"file://srv\" is not a URL: a file:// URL has an absolute path, as in file:///srv/packages",
+            ),
+            (
+                "https://example.org/r?x=1",
+                "\"https://example.org/r?x=1\" is not a URL: a repository's URL has no '?' and no '#'",
+            ),
+        ] {
+            assert_eq!(parse(text).unwrap_err().to_string(), error);
+        }
+    }
+}

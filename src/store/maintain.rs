@@ -1,0 +1,101 @@
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+
+use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
+
+use super::{BUCKET, Store, StoreError};
+use crate::digest::{Hashing, Sha256};
+
+/// An entry that is not what its name says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The entry.
+    pub path: Utf8PathBuf,
+    /// The digest of what is there; none if the name is no digest.
+    pub found: Option<Sha256>,
+}
+
+/// What [`gc`] removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Number of entries.
+    pub entries: u64,
+    /// Their sizes together.
+    pub bytes: u64,
+}
+
+/// Reads every entry of the store again and returns those whose content has changed.
+pub fn verify(store: &Store) -> Result<Vec<Problem>, StoreError> {
+    let mut problems = Vec::new();
+    for entry in entries(&store.bucket)? {
+        let path = entry.path().to_owned();
+        let mut reader = Hashing::new(File::open(&path).map_err(StoreError::io("open", &path))?);
+        io::copy(&mut reader, &mut io::sink()).map_err(StoreError::io("read", &path))?;
+        let (found, _, _) = reader.finish();
+        match entry.file_name().parse::<Sha256>() {
+            Ok(expected) if expected == found => {}
+            Ok(_) => problems.push(Problem { path, found: Some(found) }),
+            Err(_) => problems.push(Problem { path, found: None }),
+        }
+    }
+    Ok(problems)
+}
+
+/// Removes from the store under `cache` what is not in `keep`, and everything that was noted.
+///
+/// Fails with [`StoreError::Busy`] while any process has the store open.
+pub fn gc(cache: &Utf8Path, keep: &BTreeSet<Sha256>) -> Result<Removed, StoreError> {
+    let bucket = cache.join(BUCKET);
+    let path = bucket.join("lock");
+    let lock = match File::options().write(true).open(&path) {
+        Ok(lock) => lock,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Removed::default()),
+        Err(error) => return Err(StoreError::io("open", &path)(error)),
+    };
+    if lock.try_lock().is_err() {
+        return Err(StoreError::Busy { path: bucket });
+    }
+    remove_leftovers(&bucket)?;
+    remove_files(&bucket.join("facts"))?;
+    let mut removed = Removed::default();
+    for entry in entries(&bucket)? {
+        let path = entry.path();
+        if entry.file_name().parse().is_ok_and(|digest| keep.contains(&digest)) {
+            continue;
+        }
+        removed.entries += 1;
+        removed.bytes += entry.metadata().map_err(StoreError::io("read", path))?.len();
+        std::fs::remove_file(path).map_err(StoreError::io("remove", path))?;
+    }
+    Ok(removed)
+}
+
+/// Removes what killed processes left. For the holder of the exclusive lock alone.
+pub(super) fn remove_leftovers(bucket: &Utf8Path) -> Result<(), StoreError> {
+    remove_files(&bucket.join("tmp"))
+}
+
+fn remove_files(directory: &Utf8Path) -> Result<(), StoreError> {
+    for entry in list(directory)? {
+        let path = entry.path();
+        std::fs::remove_file(path).map_err(StoreError::io("remove", path))?;
+    }
+    Ok(())
+}
+
+/// All entries of the store, by digest.
+fn entries(bucket: &Utf8Path) -> Result<Vec<Utf8DirEntry>, StoreError> {
+    let mut entries = Vec::new();
+    for shard in list(&bucket.join("sha256"))? {
+        entries.extend(list(shard.path())?);
+    }
+    Ok(entries)
+}
+
+fn list(directory: &Utf8Path) -> Result<Vec<Utf8DirEntry>, StoreError> {
+    let read = || directory.read_dir_utf8()?.collect::<io::Result<Vec<_>>>();
+    let mut entries = read().map_err(StoreError::io("read the directory", directory))?;
+    entries.sort_by(|a, b| a.file_name().cmp(b.file_name()));
+    Ok(entries)
+}

@@ -1,0 +1,189 @@
+//! Content-addressed files under the cache directory, and atomic writes anywhere else.
+//!
+//! ```text
+//! <cache>/files-v1/
+//!   lock                  shared by every process that uses the store, exclusive while it is cleaned
+//!   tmp/                  what is coming in
+//!   sha256/ab/<digest>    what is there: complete, verified, never changed
+//!   facts/<digest>        empty files that remember what has been found out about content (see [`Store::note`])
+//! ```
+//!
+//! A file comes in under a temporary name in the same file system, is hashed on the way, synced to disk and only then
+//! renamed to its digest. A process that is killed leaves at most a temporary file, which the next one to open the store
+//! alone removes. Names change with the layout's version, so that versions of mailimg can share one cache directory.
+
+mod atomic;
+mod error;
+mod maintain;
+
+use std::fs::{File, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use tempfile::NamedTempFile;
+
+use crate::digest::{Hashing, Sha256};
+
+pub use atomic::{WriteError, write_atomic};
+pub use error::StoreError;
+pub use maintain::{Problem, Removed, gc, verify};
+
+use atomic::sync_directory;
+
+/// The layout's version: raised when older entries would be misread.
+const BUCKET: &str = "files-v1";
+
+/// An open store. Clones share it; while one is open, nothing in it is removed.
+#[derive(Debug, Clone)]
+pub struct Store {
+    bucket: Utf8PathBuf,
+    /// Holds the shared lock; it ends with the last clone, or with the process.
+    _lock: Arc<File>,
+}
+
+/// What came into the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// SHA-256 of its content.
+    pub digest: Sha256,
+    /// Bytes.
+    pub size: u64,
+    /// Where it is. Read-only.
+    pub path: Utf8PathBuf,
+}
+
+/// A file on its way into the store: write to it, then [`finish`](Incoming::finish). Dropped, it leaves nothing.
+#[derive(Debug)]
+pub struct Incoming {
+    store: Store,
+    content: Hashing<NamedTempFile>,
+    limit: u64,
+}
+
+impl Store {
+    /// Opens the store under the cache directory `cache`, and makes it if there is none.
+    ///
+    /// Waits while another process cleans it.
+    pub fn open(cache: &Utf8Path) -> Result<Self, StoreError> {
+        let bucket = cache.join(BUCKET);
+        for directory in ["tmp", "sha256", "facts"] {
+            let directory = bucket.join(directory);
+            std::fs::create_dir_all(&directory).map_err(StoreError::io("make the directory", &directory))?;
+        }
+        let path = bucket.join("lock");
+        let open = || File::options().create(true).truncate(false).write(true).open(&path);
+        let lock = open().map_err(StoreError::io("open", &path))?;
+        if lock.try_lock().is_ok() {
+            maintain::remove_leftovers(&bucket)?;
+            // Turns the exclusive lock into a shared one. Whoever gets in between finds no leftovers.
+        }
+        lock.lock_shared().map_err(StoreError::io("lock", &path))?;
+        Ok(Self { bucket, _lock: Arc::new(lock) })
+    }
+
+    /// Where the content with this digest is or would be.
+    fn path(&self, digest: &Sha256) -> Utf8PathBuf {
+        let name = digest.to_string();
+        let (shard, _) = name.split_at(2);
+        self.bucket.join("sha256").join(shard).join(&name)
+    }
+
+    /// The path of the content with this digest, if the store has it.
+    #[must_use]
+    pub fn find(&self, digest: &Sha256) -> Option<Utf8PathBuf> {
+        Some(self.path(digest)).filter(|path| path.is_file())
+    }
+
+    /// As [`find`](Store::find), but an entry of another size counts as absent, so that it is brought in again.
+    #[must_use]
+    pub fn find_sized(&self, digest: &Sha256, size: u64) -> Option<Utf8PathBuf> {
+        let path = self.path(digest);
+        let found = path.metadata().ok()?;
+        (found.is_file() && found.len() == size).then_some(path)
+    }
+
+    /// Opens the content with this digest.
+    pub fn open_entry(&self, digest: &Sha256) -> Result<File, StoreError> {
+        let path = self.path(digest);
+        File::open(&path).map_err(StoreError::io("open", &path))
+    }
+
+    /// Starts a file of at most `limit` bytes.
+    pub fn incoming(&self, limit: u64) -> Result<Incoming, StoreError> {
+        let directory = self.bucket.join("tmp");
+        let file = NamedTempFile::new_in(&directory).map_err(StoreError::io("make a temporary file in", &directory))?;
+        Ok(Incoming { store: self.clone(), content: Hashing::new(file), limit })
+    }
+
+    /// Brings in all that `reader` gives, at most `limit` bytes, with the digest `expected` if there is one.
+    pub fn insert(&self, mut reader: impl Read, expected: Option<Sha256>, limit: u64) -> Result<Entry, StoreError> {
+        let mut incoming = self.incoming(limit)?;
+        let mut buffer = vec![0; 128 * 1024];
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => return incoming.finish(expected),
+                Ok(n) => incoming.write(buffer.get(..n).unwrap_or_default())?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(StoreError::Source { source }),
+            }
+        }
+    }
+
+    /// Remembers something that was found out about content, named by a digest of both content and question.
+    ///
+    /// For what is costly to check and can't change, such as "this package's members are what its lock says".
+    pub fn note(&self, fact: &Sha256) -> Result<(), StoreError> {
+        let path = self.bucket.join("facts").join(fact.to_string());
+        File::create(&path).map(drop).map_err(StoreError::io("write", &path))
+    }
+
+    /// Whether this has been [noted](Store::note).
+    #[must_use]
+    pub fn noted(&self, fact: &Sha256) -> bool {
+        self.bucket.join("facts").join(fact.to_string()).is_file()
+    }
+}
+
+impl Incoming {
+    /// Appends `bytes`.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        if self.content.count().saturating_add(bytes.len() as u64) > self.limit {
+            return Err(StoreError::TooLarge { limit: self.limit });
+        }
+        let directory = self.store.bucket.join("tmp");
+        self.content.write_all(bytes).map_err(StoreError::io("write to", &directory))
+    }
+
+    /// How many bytes have been written.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.content.count()
+    }
+
+    /// Checks the digest, syncs to disk and gives the file its name.
+    pub fn finish(self, expected: Option<Sha256>) -> Result<Entry, StoreError> {
+        let (digest, size, file) = self.content.finish();
+        if let Some(expected) = expected.filter(|expected| *expected != digest) {
+            return Err(StoreError::Digest { expected, found: digest, size });
+        }
+        let path = self.store.path(&digest);
+        let failed = |action, path: &Utf8Path| StoreError::io(action, path);
+        let file_system = || {
+            file.as_file().set_permissions(Permissions::from_mode(0o444))?;
+            file.as_file().sync_all()
+        };
+        file_system().map_err(failed("write", &path))?;
+        if let Some(shard) = path.parent().filter(|shard| !shard.is_dir()) {
+            std::fs::create_dir_all(shard).map_err(failed("make the directory", shard))?;
+            sync_directory(shard.parent().unwrap_or(shard)).map_err(failed("sync", shard))?;
+        }
+        file.persist(&path).map_err(|error| failed("write", &path)(error.error))?;
+        sync_directory(path.parent().unwrap_or(&path)).map_err(failed("sync", &path))?;
+        Ok(Entry { digest, size, path })
+    }
+}
+
+#[cfg(test)]
+mod tests;

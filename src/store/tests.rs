@@ -1,0 +1,141 @@
+use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
+
+use super::*;
+
+struct Cache {
+    _keep: tempfile::TempDir,
+    path: Utf8PathBuf,
+}
+
+fn cache() -> Cache {
+    let keep = tempfile::tempdir().unwrap();
+    let path = Utf8PathBuf::try_from(keep.path().to_owned()).unwrap();
+    Cache { _keep: keep, path }
+}
+
+fn temporary_files(cache: &Cache) -> usize {
+    cache.path.join(BUCKET).join("tmp").read_dir_utf8().unwrap().count()
+}
+
+/// Gives some bytes, then fails.
+struct Broken(usize);
+
+impl Read for Broken {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.0 == 0 {
+            return Err(io::Error::other("connection lost"));
+        }
+        let n = self.0.min(buffer.len());
+        self.0 -= n;
+        Ok(n)
+    }
+}
+
+#[test]
+fn keeps_content_under_its_digest_read_only() {
+    let cache = cache();
+    let store = Store::open(&cache.path).unwrap();
+    let entry = store.insert(&b"content"[..], None, 100).unwrap();
+    assert_eq!((entry.digest, entry.size), (Sha256::of("content"), 7));
+    assert_eq!(store.find(&entry.digest), Some(entry.path.clone()));
+    assert_eq!(store.find_sized(&entry.digest, 7), Some(entry.path.clone()));
+    assert_eq!(store.find_sized(&entry.digest, 8), None);
+    assert_eq!(entry.path.metadata().unwrap().mode() & 0o7777, 0o444);
+    let mut content = String::new();
+    store.open_entry(&entry.digest).unwrap().read_to_string(&mut content).unwrap();
+    assert_eq!(content, "content");
+    assert_eq!(temporary_files(&cache), 0);
+}
+
+#[test]
+fn keeps_nothing_of_what_it_refuses() {
+    let cache = cache();
+    let store = Store::open(&cache.path).unwrap();
+    let wrong = store.insert(&b"content"[..], Some(Sha256::of("other")), 100).unwrap_err();
+    assert!(matches!(wrong, StoreError::Digest { size: 7, .. }), "{wrong}");
+    let large = store.insert(&b"content"[..], None, 6).unwrap_err();
+    assert!(matches!(large, StoreError::TooLarge { limit: 6 }), "{large}");
+    let broken = store.insert(Broken(1 << 20), None, 1 << 30).unwrap_err();
+    assert!(matches!(broken, StoreError::Source { .. }), "{broken}");
+    assert_eq!(store.find(&Sha256::of("content")), None);
+    assert_eq!(temporary_files(&cache), 0);
+}
+
+#[test]
+fn heals_a_damaged_entry_when_it_comes_in_again() {
+    let cache = cache();
+    let store = Store::open(&cache.path).unwrap();
+    let entry = store.insert(&b"content"[..], None, 100).unwrap();
+    std::fs::remove_file(&entry.path).unwrap();
+    std::fs::write(&entry.path, "c0ntent").unwrap();
+    let problem = Problem { path: entry.path.clone(), found: Some(Sha256::of("c0ntent")) };
+    assert_eq!(verify(&store).unwrap(), [problem]);
+    store.insert(&b"content"[..], None, 100).unwrap();
+    assert_eq!(verify(&store).unwrap(), []);
+}
+
+#[test]
+fn removes_leftovers_only_when_nobody_else_is_there() {
+    let cache = cache();
+    let first = Store::open(&cache.path).unwrap();
+    let mut incoming = first.incoming(100).unwrap();
+    incoming.write(b"con").unwrap();
+    let second = Store::open(&cache.path).unwrap();
+    assert_eq!(temporary_files(&cache), 1, "another's file is left alone");
+    incoming.write(b"tent").unwrap();
+    assert_eq!(incoming.finish(None).unwrap().digest, Sha256::of("content"));
+    drop((first, second));
+
+    let leftover = cache.path.join(BUCKET).join("tmp/left-by-kill-9");
+    std::fs::write(&leftover, "half").unwrap();
+    let store = Store::open(&cache.path).unwrap();
+    assert_eq!(temporary_files(&cache), 0);
+    assert!(store.find(&Sha256::of("content")).is_some());
+}
+
+#[test]
+fn collects_what_is_not_kept_unless_in_use() {
+    let cache = cache();
+    let store = Store::open(&cache.path).unwrap();
+    let kept = store.insert(&b"kept"[..], None, 100).unwrap();
+    store.insert(&b"not kept"[..], None, 100).unwrap();
+    let fact = Sha256::of("fact");
+    store.note(&fact).unwrap();
+    assert!(store.noted(&fact));
+    let keep = BTreeSet::from([kept.digest]);
+    assert!(matches!(gc(&cache.path, &keep), Err(StoreError::Busy { .. })));
+    drop(store);
+    assert_eq!(gc(&cache.path, &keep).unwrap(), Removed { entries: 1, bytes: 8 });
+    let store = Store::open(&cache.path).unwrap();
+    assert!(store.find(&kept.digest).is_some());
+    assert!(store.find(&Sha256::of("not kept")).is_none());
+    assert!(!store.noted(&fact));
+}
+
+#[test]
+fn takes_the_same_content_from_many_at_once() {
+    let cache = cache();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let store = Store::open(&cache.path).unwrap();
+                for n in 0..10_u8 {
+                    store.insert(&[n; 1000][..], Some(Sha256::of([n; 1000])), 1000).unwrap();
+                }
+            });
+        }
+    });
+    let store = Store::open(&cache.path).unwrap();
+    assert_eq!(verify(&store).unwrap(), []);
+    assert!((0..10_u8).all(|n| store.find_sized(&Sha256::of([n; 1000]), 1000).is_some()));
+    assert_eq!(temporary_files(&cache), 0);
+}
+
+#[test]
+fn says_where_it_could_not_write() {
+    let cache = cache();
+    std::fs::write(cache.path.join("file"), "").unwrap();
+    let error = Store::open(&cache.path.join("file")).unwrap_err();
+    assert_eq!(error.to_string(), format!("can't make the directory {}/file/files-v1/tmp", cache.path));
+}
