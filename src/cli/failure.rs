@@ -1,5 +1,7 @@
 //! The one place that turns errors into message, hint and exit code.
 
+mod config;
+
 use std::error::Error;
 
 use super::exit::Exit;

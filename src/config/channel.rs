@@ -2,10 +2,15 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::digest::Sha256;
+
 /// `apk-locks/<channel>/channel.toml`: the repositories that recipes are locked against, and what vouches for them.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Channel {
+    /// Name of its folder.
+    #[serde(skip)]
+    pub name: String,
     /// One line on what it is.
     pub description: String,
     /// Architectures in apk's words: `x86_64`, `aarch64`.
@@ -22,7 +27,7 @@ pub struct Channel {
     pub repositories: Vec<Repository>,
     /// Trusted signing keys: file name to the SHA-256 of the key file.
     #[serde(default)]
-    pub keys: BTreeMap<String, String>,
+    pub keys: BTreeMap<String, Sha256>,
 }
 
 /// What makes a channel's repository.

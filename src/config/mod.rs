@@ -2,10 +2,26 @@
 //!
 //! Every error here names the file, the line and the key.
 
+mod bake;
 mod channel;
+mod document;
+mod error;
+mod project;
 mod recipe;
 mod site;
+mod template;
+mod values;
 
+#[cfg(test)]
+mod tests;
+
+pub use bake::{BakedFile, Contents, bake};
 pub use channel::{Channel, Import, Repository};
-pub use recipe::{Directory, FileRule, Group, Healthcheck, ImageConfig, Link, Recipe, RecipeChannel, Service, User};
+pub use error::{ConfigError, Wrong};
+pub use project::Project;
+pub use recipe::{
+    Directory, Feature, FileRule, Group, Healthcheck, ImageConfig, Link, Mount, Network, Recipe, RecipeChannel,
+    Service, User,
+};
 pub use site::{Antivirus, Dkim, Dmarc, Limits, Registry, Site, Smtp, Tls};
+pub use values::{AbsolutePath, Address, DomainName, Mode, Name, ValueError, Word};

@@ -2,19 +2,28 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::values::{AbsolutePath, Mode, Name};
+
 /// One image's declaration, `recipes/<name>.toml`.
 ///
 /// An unknown key anywhere in it is an error.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Recipe {
+    /// Name of the file without `.toml`; also the image's and the service's name.
+    #[serde(skip)]
+    pub name: String,
     /// One line on what the image is for; becomes `org.opencontainers.image.description`.
     pub description: String,
+    /// The switch in `mailimg.toml` without which the image is neither built nor run.
+    #[serde(default)]
+    pub feature: Option<Feature>,
     /// Requested dependencies, in apk's notation (`postfix`, `postfix>=3.10`, `!sendmail`).
     pub world: Vec<String>,
-    /// Folders of `images/` whose `rootfs` is baked before this image's own: what several images share.
+    /// Folders of `images/` whose `rootfs` is baked before this image's own: what several images share. Where both have
+    /// a file, the image's own wins.
     #[serde(default)]
-    pub rootfs: Vec<String>,
+    pub rootfs: Vec<Name>,
     /// What differs by channel, by the channel's name.
     #[serde(default)]
     pub channel: BTreeMap<String, RecipeChannel>,
@@ -36,8 +45,15 @@ pub struct Recipe {
     /// What goes into the image's configuration.
     pub image: ImageConfig,
     /// How the compose file runs it.
-    #[serde(default)]
     pub service: Service,
+}
+
+/// What a site may do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Feature {
+    /// `antivirus.enabled`.
+    Antivirus,
 }
 
 /// A recipe's share that holds for one channel alone.
@@ -100,9 +116,9 @@ fn nologin() -> String {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Directory {
     /// Absolute path.
-    pub path: String,
+    pub path: AbsolutePath,
     /// Octal, as in `"0755"`.
-    pub mode: String,
+    pub mode: Mode,
     /// Name of the owner.
     #[serde(default = "root")]
     pub owner: String,
@@ -116,9 +132,9 @@ pub struct Directory {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FileRule {
     /// Absolute path.
-    pub path: String,
+    pub path: AbsolutePath,
     /// Octal, as in `"2755"`.
-    pub mode: String,
+    pub mode: Mode,
     /// Name of the owner.
     #[serde(default = "root")]
     pub owner: String,
@@ -136,7 +152,7 @@ fn root() -> String {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Link {
     /// Absolute path of the link.
-    pub path: String,
+    pub path: AbsolutePath,
     /// What it points to.
     pub target: String,
 }
@@ -167,7 +183,7 @@ pub struct ImageConfig {
     pub ports: Vec<String>,
     /// Paths that hold data.
     #[serde(default)]
-    pub volumes: Vec<String>,
+    pub volumes: Vec<AbsolutePath>,
     /// How to tell that it works.
     #[serde(default)]
     pub healthcheck: Option<Healthcheck>,
@@ -190,7 +206,7 @@ pub struct Healthcheck {
 }
 
 /// The compose file's share of a recipe. `compose` joins it with the site's limits and features.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Service {
     /// Published ports (container side); the host side is the site's to choose.
@@ -198,29 +214,55 @@ pub struct Service {
     pub publish: Vec<u16>,
     /// Named volumes: volume name to absolute path.
     #[serde(default)]
-    pub volumes: BTreeMap<String, String>,
-    /// Host directories of the site, mounted read-only: name (`tls`, `dkim`) to absolute path.
+    pub volumes: BTreeMap<Name, AbsolutePath>,
+    /// Host directories of the site, mounted read-only: which one, to absolute path.
     #[serde(default)]
-    pub mounts: BTreeMap<String, String>,
+    pub mounts: BTreeMap<Mount, AbsolutePath>,
     /// Names of secrets, each found at `/run/secrets/<name>`.
     #[serde(default)]
-    pub secrets: Vec<String>,
+    pub secrets: Vec<Name>,
     /// Writable memory file systems: path to mount options (`mode=0755,size=16m`).
     #[serde(default)]
-    pub tmpfs: BTreeMap<String, String>,
+    pub tmpfs: BTreeMap<AbsolutePath, String>,
     /// Capabilities to keep; all others are dropped.
     #[serde(default)]
     pub capabilities: Vec<String>,
-    /// Networks by name: `internal` reaches the other services alone, `outside` the world.
+    /// Networks.
     #[serde(default)]
-    pub networks: Vec<String>,
+    pub networks: Vec<Network>,
     /// Services that have to be healthy first.
     #[serde(default)]
-    pub depends_on: Vec<String>,
+    pub depends_on: Vec<Name>,
     /// Seconds to wait after the stop signal.
     #[serde(default)]
     pub stop_grace_period: Option<u32>,
-    /// Most memory it may use, MiB.
-    #[serde(default)]
-    pub memory: Option<u32>,
+    /// Memory limit, MiB. Swap is not added to it.
+    pub memory: u32,
+    /// Share of the processor when it is scarce, against the other services'; 1024 is an engine's default.
+    #[serde(default = "cpu_shares")]
+    pub cpu_shares: u32,
+}
+
+fn cpu_shares() -> u32 {
+    1024
+}
+
+/// A host directory of the site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mount {
+    /// `fullchain.pem` and `privkey.pem`: the site's `tls.directory`, or else `secrets/tls`.
+    Tls,
+    /// `<selector>.private`, the DKIM keys: `secrets/dkim`.
+    Dkim,
+}
+
+/// A network of the compose file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Network {
+    /// Reaches the other services alone.
+    Internal,
+    /// Reaches the world; needed to publish ports.
+    Outside,
 }

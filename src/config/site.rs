@@ -1,20 +1,23 @@
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+use super::recipe::Feature;
+use super::values::{AbsolutePath, Address, DomainName, Name, Word};
 
 /// `mailimg.toml`: everything about one site that is not secret. Nothing in it is repeated elsewhere.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Site {
     /// Full name of the mail server, `mail.example.org`: HELO, certificate, authentication results.
-    pub hostname: String,
+    pub hostname: DomainName,
     /// Mail domains; the first is the primary one.
-    pub domains: Vec<String>,
+    pub domains: Vec<DomainName>,
     /// Mailbox that gets what is sent to `postmaster@` and `abuse@` of every domain, unless a domain has a user or an
     /// alias of that name.
-    pub postmaster: String,
+    pub postmaster: Address,
     /// Name of a folder under `apk-locks/`.
-    pub channel: String,
+    pub channel: Name,
     /// Images to build; names of recipes.
-    pub images: Vec<String>,
+    pub images: Vec<Name>,
     /// Certificate and encryption.
     #[serde(default)]
     pub tls: Tls,
@@ -39,18 +42,18 @@ pub struct Site {
 }
 
 /// Where the certificate comes from, and how strict outbound TLS is.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Tls {
     /// Host directory with `fullchain.pem` and `privkey.pem`, such as `/etc/letsencrypt/live/mail.example.org`.
     /// Without it, `mailimg secrets init` makes a self-signed certificate.
-    pub directory: Option<String>,
+    pub directory: Option<AbsolutePath>,
     /// Refuse to send to servers without TLS. Mail to many of them will bounce.
     pub outbound_required: bool,
 }
 
 /// Ports and who may use them.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Smtp {
     /// Let users submit mail on port 25, too. 465 and 587 are for that; port 25 is where password guessers knock.
@@ -58,7 +61,7 @@ pub struct Smtp {
 }
 
 /// ClamAV. Off saves about 1.2 GB of memory.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Antivirus {
     /// Scan mail.
@@ -66,21 +69,21 @@ pub struct Antivirus {
     /// Take ClamAV's own signatures (`main`, `daily`, `bytecode`).
     pub official: bool,
     /// Where those come from; empty for ClamAV's own servers. A URL given here is a private mirror.
-    pub mirrors: Vec<String>,
+    pub mirrors: Vec<Word>,
     /// Further signature databases, by URL.
-    pub databases: Vec<String>,
+    pub databases: Vec<Word>,
 }
 
 /// Signing of submitted mail.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Dkim {
     /// The DNS label in front of `_domainkey`.
-    pub selector: String,
+    pub selector: Name,
 }
 
 /// Checking of incoming mail against its domain's policy.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Dmarc {
     /// Check mail.
@@ -88,7 +91,7 @@ pub struct Dmarc {
 }
 
 /// Sizes.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Limits {
     /// Largest message, bytes.
@@ -98,11 +101,21 @@ pub struct Limits {
 }
 
 /// Where `mailimg push` puts images and the compose file finds them.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Registry {
     /// `host[:port]/path`; an image's name is added to it.
-    pub prefix: String,
+    pub prefix: Word,
+}
+
+impl Site {
+    /// Whether a feature is switched on.
+    #[must_use]
+    pub fn has(&self, feature: Feature) -> bool {
+        match feature {
+            Feature::Antivirus => self.antivirus.enabled,
+        }
+    }
 }
 
 impl Default for Antivirus {
@@ -113,7 +126,7 @@ impl Default for Antivirus {
 
 impl Default for Dkim {
     fn default() -> Self {
-        Self { selector: "mail".to_owned() }
+        Self { selector: Name::fixed("mail") }
     }
 }
 

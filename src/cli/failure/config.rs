@@ -1,0 +1,21 @@
+use super::{Exit, Failure};
+use crate::config::ConfigError;
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        let failure = |exit| Self::new(exit, &error);
+        match &error {
+            ConfigError::NoProject { .. } => failure(Exit::Usage)
+                .hint("name the project's directory with --project, or make one with `mailimg init DOMAIN`"),
+            ConfigError::Read { .. } => failure(Exit::System),
+            ConfigError::Wrong(wrong) => match &wrong.advice {
+                Some(advice) => failure(Exit::Usage).hint(advice),
+                None => failure(Exit::Usage),
+            },
+            ConfigError::NotBakeable { .. }
+            | ConfigError::UnknownImage { .. }
+            | ConfigError::UnknownChannel { .. }
+            | ConfigError::ForeignChannel { .. } => failure(Exit::Usage),
+        }
+    }
+}

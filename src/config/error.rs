@@ -1,0 +1,152 @@
+use std::fmt;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// Why a project could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// There is no `mailimg.toml`.
+    #[error("{directory} is not a mailimg project: it has no mailimg.toml")]
+    NoProject {
+        /// Where it was looked for.
+        directory: Utf8PathBuf,
+    },
+    /// A file could not be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// The file.
+        path: Utf8PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// Something in a file is wrong.
+    #[error(transparent)]
+    Wrong(Box<Wrong>),
+    /// A file under `images/` can't be part of an image.
+    #[error("{path} {reason}")]
+    NotBakeable {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No recipe of that name.
+    #[error("there is no image {name:?}: the recipes are {}", .known.join(", "))]
+    UnknownImage {
+        /// The name asked for.
+        name: String,
+        /// The names that there are, sorted.
+        known: Vec<String>,
+    },
+    /// No channel of that name.
+    #[error("there is no channel {name:?}: {path} does not exist; the channels are {}", .known.join(", "))]
+    UnknownChannel {
+        /// The name asked for.
+        name: String,
+        /// Where it would be.
+        path: Utf8PathBuf,
+        /// The names that there are, sorted.
+        known: Vec<String>,
+    },
+    /// The recipe cannot be locked against the channel.
+    #[error("recipe {recipe} has no section [channel.{channel}], although it has one for {}", .known.join(", "))]
+    ForeignChannel {
+        /// Name of the recipe.
+        recipe: String,
+        /// The channel in use.
+        channel: String,
+        /// The channels that the recipe knows.
+        known: Vec<String>,
+    },
+}
+
+/// Something wrong at one place of one file that people write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrong {
+    /// The file.
+    pub path: Utf8PathBuf,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// Dotted key (`limits.quota`, `user[2].group`) or template expression, where there is one.
+    pub key: Option<String>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub advice: Option<String>,
+    /// The line as it is in the file.
+    excerpt: String,
+    /// How many characters of it are meant.
+    width: usize,
+}
+
+impl Wrong {
+    /// Points at a range of bytes in `text`, the content of `path`.
+    pub(super) fn at_span(path: &Utf8Path, text: &str, span: std::ops::Range<usize>, message: String) -> Box<Self> {
+        let before = text.get(..span.start).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        let column = text.get(line_start..span.start).map_or(1, |part| part.chars().count() + 1);
+        let width = text.get(span).and_then(|part| part.lines().next()).map_or(1, |part| part.chars().count());
+        Self::at_line(path, text, (line, column), message).width(width)
+    }
+
+    /// Points at a line and column in `text`, the content of `path`.
+    pub(super) fn at_line(path: &Utf8Path, text: &str, (line, column): (usize, usize), message: String) -> Box<Self> {
+        let excerpt = text.lines().nth(line.saturating_sub(1)).unwrap_or_default().to_owned();
+        Box::new(Self { path: path.to_owned(), line, column, key: None, message, advice: None, excerpt, width: 1 })
+    }
+
+    fn width(mut self: Box<Self>, width: usize) -> Box<Self> {
+        self.width = width.max(1);
+        self
+    }
+
+    pub(super) fn key(mut self: Box<Self>, key: Option<String>) -> Box<Self> {
+        self.key = key;
+        self
+    }
+
+    pub(super) fn advice(mut self: Box<Self>, advice: Option<String>) -> Box<Self> {
+        self.advice = advice;
+        self
+    }
+}
+
+impl std::error::Error for Wrong {}
+
+/// `file:line:column: key: message`, then the line with a caret below.
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}: ", self.path, self.line, self.column)?;
+        if let Some(key) = &self.key {
+            write!(f, "{key}: ")?;
+        }
+        writeln!(f, "{}", self.message)?;
+        let number = self.line.to_string();
+        let margin = " ".repeat(number.len());
+        // A tab would put the caret elsewhere than the column.
+        let excerpt = self.excerpt.replace('\t', " ");
+        let room = excerpt.chars().count().saturating_sub(self.column.saturating_sub(1)).max(1);
+        let caret = "^".repeat(self.width.min(room));
+        writeln!(f, "{margin} |\n{number} | {excerpt}")?;
+        write!(f, "{margin} | {}{caret}", " ".repeat(self.column.saturating_sub(1)))
+    }
+}
+
+impl From<Box<Wrong>> for ConfigError {
+    fn from(wrong: Box<Wrong>) -> Self {
+        Self::Wrong(wrong)
+    }
+}
+
+/// The one of `known` that `word` was probably meant to be.
+pub(super) fn similar<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(word, name), name))
+        .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
+        .min()
+        .map(|(_, name)| name)
+}

@@ -1,0 +1,367 @@
+//! Handlebars, stricter than it is: a path that names nothing is an error even where it would not be rendered, and only
+//! plain values can be printed.
+//!
+//! Templates see `site` (mailimg.toml, same keys), `channel` (its name), `paths` (the recipe's for this channel) and
+//! `image` (its name). Helpers: `if`, `unless`, `each`, `with`, `eq`, `ne`, `and`, `or`, `not`, and `join LIST SEPARATOR`.
+
+use camino::Utf8Path;
+use handlebars::template::{BlockParam, HelperTemplate, Parameter, TemplateElement};
+use handlebars::{
+    Context, Handlebars, Helper, HelperResult, Output, Path, RenderContext, RenderError, RenderErrorReason, Template,
+};
+use serde_json::{Map, Value, json};
+
+use super::error::{ConfigError, Wrong, similar};
+use super::{Project, Recipe};
+
+const BLOCKS: [&str; 4] = ["if", "unless", "each", "with"];
+const HELPERS: [&str; 6] = ["eq", "ne", "and", "or", "not", "join"];
+
+/// The values that templates of one image see.
+#[derive(Debug)]
+pub(super) struct Values {
+    /// With `null` for what may be set but is not.
+    known: Value,
+    /// Without them, so that printing one is an error.
+    set: Value,
+}
+
+impl Values {
+    pub(super) fn new(project: &Project, recipe: &Recipe) -> Result<Self, ConfigError> {
+        let site = serde_json::to_value(project.site()).unwrap_or_default();
+        let mut paths = Map::new();
+        for name in recipe.channel.values().flat_map(|share| share.paths.keys()) {
+            paths.insert(name.clone(), Value::Null);
+        }
+        for (name, path) in project.channel_of(recipe)?.iter().flat_map(|share| &share.paths) {
+            paths.insert(name.clone(), Value::from(path.as_str()));
+        }
+        let known = json!({
+            "site": site,
+            "channel": project.channel().name,
+            "paths": paths,
+            "image": recipe.name,
+        });
+        Ok(Self { set: without_nulls(&known), known })
+    }
+}
+
+/// Renders `text`, the content of the template at `path`.
+pub(super) fn render(path: &Utf8Path, text: &str, values: &Values) -> Result<String, Box<Wrong>> {
+    let template = Template::compile(text).map_err(|error| {
+        Wrong::at_line(path, text, error.pos().unwrap_or((1, 1)), format!("not a template: {}", error.reason()))
+    })?;
+    Checker { path, text, values }.template(&template, &Scope::default())?;
+    let mut handlebars = Handlebars::new();
+    handlebars.set_strict_mode(true);
+    handlebars.register_escape_fn(handlebars::no_escape);
+    handlebars.register_helper("join", Box::new(join));
+    handlebars.register_template("", template);
+    handlebars.render("", &values.set).map_err(|error| explain(path, text, &error))
+}
+
+fn explain(path: &Utf8Path, text: &str, error: &RenderError) -> Box<Wrong> {
+    let place = (error.line_no.unwrap_or(1), error.column_no.unwrap_or(1));
+    match error.reason() {
+        RenderErrorReason::MissingVariable(Some(key)) => {
+            let message = "has no value here".to_owned();
+            Wrong::at_line(path, text, place, message)
+                .key(Some(key.clone()))
+                .advice(Some(format!("set it, or put the use of it between {{{{#if {key}}}}} and {{{{/if}}}}")))
+        }
+        reason => Wrong::at_line(path, text, place, reason.to_string()),
+    }
+}
+
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => map
+            .iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(key, value)| (key.clone(), without_nulls(value)))
+            .collect(),
+        Value::Array(items) => items.iter().map(without_nulls).collect(),
+        other => other.clone(),
+    }
+}
+
+/// `{{join LIST SEPARATOR}}`: the items of a list with the separator between.
+fn join(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    out: &mut dyn Output,
+) -> HelperResult {
+    let list = helper.param(0).and_then(|param| param.value().as_array());
+    let separator = helper.param(1).and_then(|param| param.value().as_str());
+    let (Some(list), Some(separator)) = (list, separator) else {
+        return Err(RenderErrorReason::InvalidParamType("{{join LIST SEPARATOR}}").into());
+    };
+    let items: Vec<String> =
+        list.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect();
+    out.write(&items.join(separator))?;
+    Ok(())
+}
+
+/// What a path is used for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Print,
+    Argument,
+}
+
+/// Where in nested blocks we are.
+#[derive(Clone, Default)]
+struct Scope {
+    /// Inside `each` or `with`, where plain paths start at the item.
+    inside: bool,
+    names: Vec<String>,
+}
+
+struct Checker<'a> {
+    path: &'a Utf8Path,
+    text: &'a str,
+    values: &'a Values,
+}
+
+impl Checker<'_> {
+    fn template(&self, template: &Template, scope: &Scope) -> Result<(), Box<Wrong>> {
+        for (element, mapping) in template.elements.iter().zip(&template.mapping) {
+            self.element(element, scope, (mapping.0, mapping.1))?;
+        }
+        Ok(())
+    }
+
+    fn element(&self, element: &TemplateElement, scope: &Scope, place: (usize, usize)) -> Result<(), Box<Wrong>> {
+        match element {
+            TemplateElement::RawString(_) | TemplateElement::Comment(_) => Ok(()),
+            TemplateElement::Expression(call) | TemplateElement::HtmlExpression(call) => {
+                if call.params.is_empty() && call.hash.is_empty() {
+                    self.parameter(&call.name, Use::Print, scope, place)
+                } else {
+                    self.call(call, &HELPERS, scope, place)
+                }
+            }
+            TemplateElement::HelperBlock(call) => self.block(call, scope, place),
+            _ => Err(self.wrong(place, "partials and decorators are not used in these templates")),
+        }
+    }
+
+    fn block(&self, call: &HelperTemplate, scope: &Scope, place: (usize, usize)) -> Result<(), Box<Wrong>> {
+        self.call(call, &BLOCKS, scope, place)?;
+        let mut inner = scope.clone();
+        if matches!(call.name.as_name(), Some("each" | "with")) {
+            inner.inside = true;
+            let names = match &call.block_param {
+                Some(BlockParam::Single(name)) => vec![name],
+                Some(BlockParam::Pair((first, second))) => vec![first, second],
+                _ => Vec::new(),
+            };
+            inner.names.extend(names.iter().filter_map(|name| name.as_name()).map(str::to_owned));
+        }
+        if let Some(template) = &call.template {
+            self.template(template, &inner)?;
+        }
+        call.inverse.as_ref().map_or(Ok(()), |template| self.inverse(template, scope, place))
+    }
+
+    /// The part after `{{else}}`. Chained blocks (`{{else if …}}`) are elements without a mapping of their own.
+    fn inverse(&self, template: &Template, scope: &Scope, place: (usize, usize)) -> Result<(), Box<Wrong>> {
+        for (index, element) in template.elements.iter().enumerate() {
+            let place = template.mapping.get(index).map_or(place, |mapping| (mapping.0, mapping.1));
+            self.element(element, scope, place)?;
+        }
+        Ok(())
+    }
+
+    fn call(
+        &self,
+        call: &HelperTemplate,
+        known: &[&str],
+        scope: &Scope,
+        place: (usize, usize),
+    ) -> Result<(), Box<Wrong>> {
+        let name = call.name.as_name().unwrap_or_default();
+        if !known.contains(&name) {
+            let message = format!("there is no helper {name:?} here: known are {}", known.join(", "));
+            return Err(self.wrong(place, message));
+        }
+        for parameter in call.params.iter().chain(call.hash.values()) {
+            self.parameter(parameter, Use::Argument, scope, place)?;
+        }
+        Ok(())
+    }
+
+    fn parameter(
+        &self,
+        parameter: &Parameter,
+        usage: Use,
+        scope: &Scope,
+        place: (usize, usize),
+    ) -> Result<(), Box<Wrong>> {
+        match parameter {
+            Parameter::Path(Path::Relative((_, raw)) | Path::Local((_, _, raw))) | Parameter::Name(raw) => {
+                self.path(raw, usage, scope, place)
+            }
+            Parameter::Subexpression(inner) => match inner.as_element() {
+                TemplateElement::Expression(call) => self.call(call, &HELPERS, scope, place),
+                _ => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    fn path(&self, raw: &str, usage: Use, scope: &Scope, place: (usize, usize)) -> Result<(), Box<Wrong>> {
+        let from_root = raw.strip_prefix("@root.").or_else(|| raw.strip_prefix("@root/"));
+        let path = from_root.unwrap_or(raw);
+        let mut steps = path.split(['.', '/']).map(|step| step.trim_matches(['[', ']']));
+        let first = steps.clone().next().unwrap_or_default();
+        if from_root.is_none() {
+            let of_item = first.is_empty() || first == "this" || first.starts_with('@');
+            if scope.inside && (of_item || scope.names.iter().any(|name| name == first)) {
+                return Ok(());
+            }
+            if scope.inside && self.values.known.get(first).is_some() {
+                let message = format!("inside {{{{#each}}}} and {{{{#with}}}}, write @root.{raw}");
+                return Err(self.wrong(place, message).key(Some(raw.to_owned())));
+            }
+            if scope.inside {
+                return Ok(());
+            }
+        }
+        let value = steps.try_fold(&self.values.known, |value, step| {
+            step_into(value, step).map_err(|advice| {
+                self.wrong(place, "there is no such value").key(Some(raw.to_owned())).advice(Some(advice))
+            })
+        })?;
+        let kind = match value {
+            Value::Array(_) => "a list",
+            Value::Object(_) => "a table",
+            _ => return Ok(()),
+        };
+        if usage == Use::Argument {
+            return Ok(());
+        }
+        let advice = value.is_array().then(|| format!("write {{{{join {raw} \", \"}}}}, or {{{{#each {raw}}}}}"));
+        let message = format!("is {kind}, which can't be printed");
+        Err(self.wrong(place, message).key(Some(raw.to_owned())).advice(advice))
+    }
+
+    fn wrong(&self, place: (usize, usize), message: impl Into<String>) -> Box<Wrong> {
+        Wrong::at_line(self.path, self.text, place, message.into())
+    }
+}
+
+/// One step down a path, or what there is instead.
+fn step_into<'a>(value: &'a Value, step: &str) -> Result<&'a Value, String> {
+    if let Some(inner) = value.get(step) {
+        return Ok(inner);
+    }
+    let item = step.parse::<usize>().ok().and_then(|index| value.get(index));
+    item.ok_or_else(|| {
+        let known: Vec<&str> = value.as_object().into_iter().flat_map(Map::keys).map(String::as_str).collect();
+        match similar(step, known.iter().copied()) {
+            Some(name) => format!("did you mean {name}?"),
+            None if known.is_empty() => format!("{step:?} is looked for in something that has no parts"),
+            None => format!("known here: {}", known.join(", ")),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values() -> Values {
+        let known = json!({
+            "site": {
+                "hostname": "mail.example.org",
+                "domains": ["example.org", "example.net"],
+                "tls": { "directory": null, "outbound-required": false },
+                "limits": { "message-size": 26_214_400 },
+            },
+            "channel": "debian-13",
+            "paths": { "daemons": "/usr/lib/postfix/sbin", "elsewhere": null },
+            "image": "postfix",
+        });
+        Values { set: without_nulls(&known), known }
+    }
+
+    fn rendered(text: &str) -> String {
+        render(Utf8Path::new("t.hbs"), text, &values()).unwrap()
+    }
+
+    fn wrong(text: &str) -> Box<Wrong> {
+        render(Utf8Path::new("t.hbs"), text, &values()).unwrap_err()
+    }
+
+    #[test]
+    fn values_are_printed_as_they_are() {
+        assert_eq!(
+            rendered("a < {{site.hostname}} & {{paths.daemons}}\n"),
+            "a < mail.example.org & /usr/lib/postfix/sbin\n"
+        );
+        assert_eq!(rendered("{{site.limits.message-size}}"), "26214400");
+        assert_eq!(rendered("{{image}} {{channel}}"), "postfix debian-13");
+    }
+
+    #[test]
+    fn lists_are_joined_or_walked() {
+        assert_eq!(rendered("{{join site.domains \", \"}}"), "example.org, example.net");
+        assert_eq!(
+            rendered("{{#each site.domains as |domain|}}\n{{domain}} {{this}} {{@root.channel}}\n{{/each}}\n"),
+            "example.org example.org debian-13\nexample.net example.net debian-13\n"
+        );
+    }
+
+    #[test]
+    fn conditions_ask_for_known_values_only() {
+        assert_eq!(rendered("{{#if site.tls.directory}}x{{else}}y{{/if}}"), "y");
+        assert_eq!(rendered("{{#if (eq channel \"debian-13\")}}x{{/if}}"), "x");
+        assert_eq!(rendered("{{#if site.tls.directory}}{{site.tls.directory}}{{/if}}"), "");
+        let wrong = wrong("a\n{{#if site.tls.direktory}}x{{/if}}");
+        assert_eq!((wrong.line, wrong.key.as_deref()), (2, Some("site.tls.direktory")));
+        assert_eq!(wrong.advice.as_deref(), Some("did you mean directory?"));
+    }
+
+    #[test]
+    fn a_misspelt_value_is_an_error_even_where_it_is_not_rendered() {
+        for text in [
+            "\n{{#if site.tls.directory}}\n{{site.hostnam}}\n{{/if}}",
+            "{{#if true}}{{else if site.tls.directory}}\n\n{{site.hostnam}}\n{{/if}}",
+            "\n\n{{#unless site.hostname}}{{join site.hostnam \",\"}}{{/unless}}",
+        ] {
+            let wrong = wrong(text);
+            assert_eq!((wrong.line, wrong.key.as_deref()), (3, Some("site.hostnam")), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_not_set_cannot_be_printed() {
+        let wrong = wrong("x\ny {{paths.elsewhere}}");
+        assert_eq!((wrong.line, wrong.column, wrong.key.as_deref()), (2, 3, Some("paths.elsewhere")));
+        assert!(wrong.to_string().starts_with("t.hbs:2:3: paths.elsewhere: has no value here\n"), "{wrong}");
+    }
+
+    #[test]
+    fn lists_and_tables_cannot_be_printed() {
+        assert!(wrong("{{site.domains}}").message.contains("a list"));
+        assert!(wrong("{{site.tls}}").message.contains("a table"));
+    }
+
+    #[test]
+    fn unknown_helpers_partials_and_broken_syntax_are_errors() {
+        assert!(wrong("{{upper site.hostname}}").message.contains("no helper \"upper\""));
+        assert!(wrong("{{> other}}").message.contains("partials"));
+        assert_eq!(wrong("a\n{{#if site.hostname}}").line, 2);
+        assert!(wrong("{{join site.hostname \",\"}}").message.contains("join LIST SEPARATOR"));
+    }
+
+    #[test]
+    fn an_outer_value_inside_a_loop_needs_the_root() {
+        let wrong = wrong("{{#each site.domains}}\n{{#if site.hostname}}x{{/if}}{{/each}}");
+        assert_eq!(wrong.line, 2);
+        assert!(wrong.message.contains("@root.site.hostname"));
+    }
+}

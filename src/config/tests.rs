@@ -1,0 +1,277 @@
+//! A whole project on disk: what it reads as, and how each kind of mistake is told.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{ConfigError, Contents, Project, bake};
+
+const SITE: &str = r#"hostname = "mail.example.org"
+domains = ["example.org"]
+postmaster = "admin@example.org"
+channel = "debian-13"
+images = ["postfix", "clamav"]
+"#;
+
+const RECIPE: &str = r#"description = "Sends mail"
+world = ["postfix"]
+
+[channel.debian-13]
+paths = { daemons = "/usr/lib/postfix/sbin" }
+
+[channel.alpine-3_24]
+paths = { daemons = "/usr/libexec/postfix", other = "/x" }
+
+[[group]]
+name = "postfix"
+gid = 100
+
+[[user]]
+name = "postfix"
+uid = 100
+group = "postfix"
+home = "/var/spool/postfix"
+
+[[file]]
+path = "/usr/sbin/postdrop"
+mode = "2755"
+group = "postdrop"
+
+[image]
+entrypoint = ["/usr/bin/supervisord"]
+
+[service]
+memory = 192
+"#;
+
+const CHANNEL: &str = r#"description = "Debian 13"
+architectures = ["x86_64"]
+
+[[repository]]
+name = "debian"
+url = "packages"
+"#;
+
+struct Fixture {
+    directory: tempfile::TempDir,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let fixture = Self { directory: tempfile::tempdir().unwrap() };
+        fixture.write("mailimg.toml", SITE);
+        fixture.write("recipes/postfix.toml", RECIPE);
+        let clamav = RECIPE.replace("world", "feature = \"antivirus\"\nworld");
+        fixture.write("recipes/clamav.toml", &clamav);
+        fixture.write("apk-locks/debian-13/channel.toml", CHANNEL);
+        fixture
+    }
+
+    fn root(&self) -> &Utf8Path {
+        Utf8Path::from_path(self.directory.path()).unwrap()
+    }
+
+    fn write(&self, path: &str, text: &str) -> Utf8PathBuf {
+        let path = self.root().join(path);
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(&path, text).unwrap();
+        path
+    }
+
+    fn replace(&self, path: &str, from: &str, to: &str) {
+        let text = fs_err::read_to_string(self.root().join(path)).unwrap();
+        assert!(text.contains(from), "{from}");
+        self.write(path, &text.replacen(from, to, 1));
+    }
+
+    /// The error that opening gives, with the project's directory left out.
+    fn error(&self) -> String {
+        self.told(&Project::open(self.root()).unwrap_err())
+    }
+
+    fn told(&self, error: &ConfigError) -> String {
+        error.to_string().replace(&format!("{}/", self.root()), "")
+    }
+}
+
+#[test]
+fn a_project_is_read() {
+    let fixture = Fixture::new();
+    let project = Project::open(fixture.root()).unwrap();
+    assert_eq!(project.site().hostname.as_str(), "mail.example.org");
+    assert_eq!(project.channel().name, "debian-13");
+    let names: Vec<&str> = project.recipes().map(|recipe| recipe.name.as_str()).collect();
+    assert_eq!(names, ["postfix", "clamav"]);
+    let recipe = project.recipe("postfix").unwrap();
+    assert_eq!(recipe.files[0].mode.bits(), 0o2755);
+    assert_eq!(project.channel_of(recipe).unwrap().unwrap().paths["daemons"], "/usr/lib/postfix/sbin");
+}
+
+#[test]
+fn an_image_whose_feature_is_off_is_left_out() {
+    let fixture = Fixture::new();
+    fixture.write("mailimg.toml", &format!("{SITE}[antivirus]\nenabled = false\n"));
+    let project = Project::open(fixture.root()).unwrap();
+    assert_eq!(project.recipes().count(), 1);
+}
+
+#[test]
+fn unknown_keys_are_told_with_what_was_probably_meant() {
+    let fixture = Fixture::new();
+    fixture.replace("mailimg.toml", "hostname", "hostnam");
+    let error = Project::open(fixture.root()).unwrap_err();
+    let text = fixture.told(&error);
+    assert!(text.starts_with("mailimg.toml:1:1: hostnam: unknown key \"hostnam\"\n"), "{text}");
+    assert!(text.ends_with("1 | hostnam = \"mail.example.org\"\n  | ^^^^^^^"), "{text}");
+    let ConfigError::Wrong(wrong) = error else { panic!("{error}") };
+    assert!(wrong.advice.unwrap().starts_with("did you mean hostname?"));
+}
+
+#[test]
+fn nested_keys_are_named_in_full() {
+    let fixture = Fixture::new();
+    fixture.write("mailimg.toml", &format!("{SITE}\n[limits]\nquota = \"lots\"\n"));
+    let text = fixture.error();
+    assert!(text.starts_with("mailimg.toml:8:9: limits.quota: invalid type: string \"lots\", expected u64"), "{text}");
+    let fixture = Fixture::new();
+    fixture.replace("recipes/postfix.toml", "uid = 100", "uid = -1");
+    let text = fixture.error();
+    assert!(text.starts_with("recipes/postfix.toml:16:7: user[0].uid: invalid value"), "{text}");
+}
+
+#[test]
+fn values_are_checked_where_they_are_written() {
+    for (file, from, to, told) in [
+        ("mailimg.toml", "mail.example.org", "Mail", "mailimg.toml:1:12: hostname: \"Mail\" is not a full domain name"),
+        ("mailimg.toml", "\"example.org\"", "\"a b\"", "mailimg.toml:2:11: domains: \"a b\" is not a full domain name"),
+        ("mailimg.toml", "admin@", "a b@", "mailimg.toml:3:14: postmaster: \"a b@example.org\" is not a mail address"),
+        ("mailimg.toml", "[\"example.org\"]", "[]", "mailimg.toml:2:11: domains: at least one"),
+        ("mailimg.toml", "clamav", "postfix", "mailimg.toml:5:22: images[1]: is there already"),
+        ("mailimg.toml", "clamav", "calmav", "mailimg.toml:5:22: images[1]: there is no recipe \"calmav\""),
+        ("mailimg.toml", "debian-13", "debian-31", "mailimg.toml:4:11: channel: there is no channel \"debian-31\""),
+        (
+            "recipes/postfix.toml",
+            "\"2755\"",
+            "\"2789\"",
+            "recipes/postfix.toml:22:8: file[0].mode: \"2789\" is not a file",
+        ),
+        ("recipes/postfix.toml", "\"/usr/sbin/", "\"usr/sbin/", "recipes/postfix.toml:21:8: file[0].path: \"usr/sbin/"),
+        (
+            "recipes/postfix.toml",
+            "[\"/usr/bin/supervisord\"]",
+            "[]",
+            "recipes/postfix.toml:26:14: image.entrypoint: at",
+        ),
+        ("recipes/postfix.toml", "memory = 192\n", "", "recipes/postfix.toml:28:1: service: missing field `memory`"),
+        (
+            "apk-locks/debian-13/channel.toml",
+            "url",
+            "uri",
+            "apk-locks/debian-13/channel.toml:6:1: repository[0].uri: unk",
+        ),
+    ] {
+        let fixture = Fixture::new();
+        fixture.replace(file, from, to);
+        let text = fixture.error();
+        assert!(text.starts_with(told), "{text}");
+    }
+}
+
+#[test]
+fn accounts_are_unique() {
+    let fixture = Fixture::new();
+    let second = "[[user]]\nname = \"other\"\nuid = 100\ngroup = \"postfix\"\nhome = \"/\"\n\n[image]";
+    fixture.replace("recipes/postfix.toml", "[image]", second);
+    let text = fixture.error();
+    assert!(text.starts_with("recipes/postfix.toml:27:7: user[1].uid: is there already"), "{text}");
+}
+
+#[test]
+fn syntax_errors_are_told() {
+    let fixture = Fixture::new();
+    fixture.replace("mailimg.toml", "domains = [", "domains = [[");
+    let text = fixture.error();
+    assert!(text.starts_with("mailimg.toml:"), "{text}");
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let empty = tempfile::tempdir().unwrap();
+    let error = Project::open(Utf8Path::from_path(empty.path()).unwrap()).unwrap_err();
+    assert!(matches!(error, ConfigError::NoProject { .. }));
+    let fixture = Fixture::new();
+    let project = Project::open(fixture.root()).unwrap();
+    assert_eq!(
+        project.recipe("dovecot").unwrap_err().to_string(),
+        "there is no image \"dovecot\": the recipes are clamav, postfix"
+    );
+    assert!(matches!(
+        Project::open_with(fixture.root(), Some("alpine-3.24")).unwrap_err(),
+        ConfigError::UnknownChannel { known, .. } if known == ["debian-13"]
+    ));
+    fixture.write("apk-locks/other/channel.toml", CHANNEL);
+    let project = Project::open_with(fixture.root(), Some("other")).unwrap();
+    let error = bake(&project, project.recipe("postfix").unwrap()).unwrap_err();
+    assert!(matches!(error, ConfigError::ForeignChannel { .. }), "{error}");
+}
+
+#[test]
+fn files_are_baked_in_order_with_modes_of_their_own() {
+    let fixture = Fixture::new();
+    fixture.replace("recipes/postfix.toml", "world", "rootfs = [\"common\"]\nworld");
+    fixture.write("images/postfix/rootfs/etc/postfix/main.cf.hbs", "x = {{site.hostname}} {{paths.daemons}}\n");
+    let program = fixture.write("images/postfix/rootfs/usr/bin/run", "#!/bin/sh\n");
+    fs_err::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let plain = fixture.write("images/postfix/rootfs/etc/a", "{{not a template}}");
+    fs_err::set_permissions(&plain, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::os::unix::fs::symlink("../x", fixture.root().join("images/postfix/rootfs/etc/link")).unwrap();
+    fixture.write("images/common/rootfs/etc/a", "common");
+    fixture.write("images/common/rootfs/etc/b", "common");
+    let project = Project::open(fixture.root()).unwrap();
+    let baked = bake(&project, project.recipe("postfix").unwrap()).unwrap();
+    let shown: Vec<(&str, String)> = baked
+        .iter()
+        .map(|file| {
+            let contents = match &file.contents {
+                Contents::File { mode, bytes } => format!("{mode:o} {}", String::from_utf8_lossy(bytes)),
+                Contents::Link { target } => format!("-> {target}"),
+            };
+            (file.path.as_str(), contents)
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("/etc/a", "644 {{not a template}}".to_owned()),
+            ("/etc/b", "644 common".to_owned()),
+            ("/etc/link", "-> ../x".to_owned()),
+            ("/etc/postfix/main.cf", "644 x = mail.example.org /usr/lib/postfix/sbin\n".to_owned()),
+            ("/usr/bin/run", "755 #!/bin/sh\n".to_owned()),
+        ]
+    );
+}
+
+#[test]
+fn a_missing_template_value_names_file_line_and_key() {
+    let fixture = Fixture::new();
+    fixture.write("images/postfix/rootfs/etc/main.cf.hbs", "a\nb = {{site.limits.messagesize}}\n");
+    let project = Project::open(fixture.root()).unwrap();
+    let error = bake(&project, project.recipe("postfix").unwrap()).unwrap_err();
+    let text = fixture.told(&error);
+    assert!(
+        text.starts_with(
+            "images/postfix/rootfs/etc/main.cf.hbs:2:5: site.limits.messagesize: there is no such value\n"
+        ),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_file_beside_its_own_template_is_an_error() {
+    let fixture = Fixture::new();
+    fixture.write("images/postfix/rootfs/etc/a", "");
+    fixture.write("images/postfix/rootfs/etc/a.hbs", "");
+    let project = Project::open(fixture.root()).unwrap();
+    let error = bake(&project, project.recipe("postfix").unwrap()).unwrap_err();
+    assert!(error.to_string().contains("twice"), "{error}");
+}

@@ -1,0 +1,371 @@
+//! Small typed values. Each is parsed once, where the file is read, so that an error can point at it.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::ops::Deref;
+use std::str::FromStr;
+
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+
+/// A text that is not what its place wants.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{found:?} is not {wanted}")]
+pub struct ValueError {
+    /// The text, as it was given.
+    pub found: String,
+    /// What would have done.
+    pub wanted: &'static str,
+}
+
+impl ValueError {
+    fn new(found: impl Into<String>, wanted: &'static str) -> Self {
+        Self { found: found.into(), wanted }
+    }
+}
+
+/// Implements what every value that is written as a string shares.
+macro_rules! written_as_string {
+    ($name:ident) => {
+        impl TryFrom<String> for $name {
+            type Error = ValueError;
+
+            fn try_from(text: String) -> Result<Self, ValueError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.to_string()
+            }
+        }
+    };
+}
+
+/// Permission bits with setuid, setgid and sticky bit; written as an octal string, `"2755"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Mode(u32);
+
+impl Mode {
+    /// The bits, at most 0o7777.
+    #[must_use]
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+}
+
+written_as_string!(Mode);
+
+impl FromStr for Mode {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let octal = (3..=4).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
+        octal
+            .then(|| u32::from_str_radix(text, 8).ok())
+            .flatten()
+            .map(Self)
+            .ok_or_else(|| ValueError::new(text, "a file mode: three or four octal digits, such as \"0755\""))
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04o}", self.0)
+    }
+}
+
+/// An absolute path in an image: starts with `/`, no `.`, `..` or empty component, no slash at the end.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AbsolutePath(Utf8PathBuf);
+
+written_as_string!(AbsolutePath);
+
+impl FromStr for AbsolutePath {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let clean: Utf8PathBuf = Utf8Path::new(text).components().collect();
+        let plain = Utf8Path::new(text)
+            .components()
+            .all(|part| matches!(part, Utf8Component::RootDir | Utf8Component::Normal(_)));
+        let printable = !text.chars().any(char::is_control);
+        if text.starts_with('/') && text == clean.as_str() && plain && printable {
+            Ok(Self(clean))
+        } else {
+            Err(ValueError::new(text, "a plain absolute path, such as \"/var/spool/postfix\""))
+        }
+    }
+}
+
+impl fmt::Display for AbsolutePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str())
+    }
+}
+
+impl Deref for AbsolutePath {
+    type Target = Utf8Path;
+
+    fn deref(&self) -> &Utf8Path {
+        &self.0
+    }
+}
+
+impl AsRef<Utf8Path> for AbsolutePath {
+    fn as_ref(&self) -> &Utf8Path {
+        &self.0
+    }
+}
+
+/// A fully qualified host or domain name in lower case, `mail.example.org`; international names as punycode.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct DomainName(String);
+
+impl DomainName {
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+written_as_string!(DomainName);
+
+impl FromStr for DomainName {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        };
+        let numeric_end = text.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
+        if text.len() <= 253 && text.contains('.') && text.split('.').all(label) && !numeric_end {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(ValueError::new(
+                text,
+                "a full domain name: lower-case letters, digits and hyphens with dots between, such as \
+                 \"mail.example.org\" (an international name in its xn-- form)",
+            ))
+        }
+    }
+}
+
+impl fmt::Display for DomainName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A mail address, `name@example.org`, in lower case. A subset of RFC 5321 without quoting: letters, digits and
+/// `.`, `-`, `_` in the local part. `+` is left to the delivery, where it separates a tag.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Address {
+    local: String,
+    domain: DomainName,
+}
+
+impl Address {
+    /// What is before the `@`.
+    #[must_use]
+    pub fn local(&self) -> &str {
+        &self.local
+    }
+
+    /// What is after it.
+    #[must_use]
+    pub fn domain(&self) -> &DomainName {
+        &self.domain
+    }
+}
+
+written_as_string!(Address);
+
+impl FromStr for Address {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let lower = text.to_ascii_lowercase();
+        lower
+            .split_once('@')
+            .filter(|(local, _)| is_local_part(local))
+            .and_then(|(local, domain)| Some(Self { local: local.to_owned(), domain: domain.parse().ok()? }))
+            .ok_or_else(|| {
+                ValueError::new(
+                    text,
+                    "a mail address, such as \"name@example.org\" (before the @: letters, digits, \"-\", \"_\" and \
+                     single dots, at most 64)",
+                )
+            })
+    }
+}
+
+fn is_local_part(text: &str) -> bool {
+    let inner = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
+    (1..=64).contains(&text.len())
+        && text.bytes().all(inner)
+        && !text.starts_with(['.', '-'])
+        && !text.ends_with('.')
+        && !text.contains("..")
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.local, self.domain)
+    }
+}
+
+/// A short name that becomes part of file names, images and compose keys: `postfix`, `mail-data`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Name(String);
+
+impl Name {
+    /// A name that is written in the code.
+    pub(super) fn fixed(name: &'static str) -> Self {
+        debug_assert!(name.parse::<Self>().is_ok());
+        Self(name.to_owned())
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+written_as_string!(Name);
+
+impl FromStr for Name {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let inner = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
+        let starts = text.bytes().next().is_some_and(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+        if starts && text.len() <= 64 && text.bytes().all(inner) && !text.contains("..") {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(ValueError::new(text, "a name: lower-case letters, digits, \"-\", \"_\" and \".\", at most 64"))
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Consistent with `str`: a derived `Hash`, `Eq` and `Ord` of one string field are the string's own.
+impl Borrow<str> for Name {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A text that can stand as one word in any configuration file: printable, without space, quotes or `#`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Word(String);
+
+impl Word {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+written_as_string!(Word);
+
+impl FromStr for Word {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'#' | b'\\' | b'`');
+        if !text.is_empty() && text.bytes().all(plain) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(ValueError::new(text, "one word, without spaces, quotes, backslashes or \"#\""))
+        }
+    }
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_are_octal_strings() {
+        assert_eq!("2755".parse::<Mode>().unwrap().bits(), 0o2755);
+        assert_eq!("644".parse::<Mode>().unwrap().to_string(), "0644");
+        for wrong in ["", "8", "0o755", "07777777", "0855", "-755", "+755"] {
+            assert!(wrong.parse::<Mode>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn paths_are_absolute_and_plain() {
+        for right in ["/", "/a", "/etc/postfix/main.cf"] {
+            assert!(right.parse::<AbsolutePath>().is_ok(), "{right}");
+        }
+        for wrong in ["", "a", "/a/", "//a", "/a//b", "/a/../b", "/./a", "/a/.", "/a\nb", "/a\0"] {
+            assert!(wrong.parse::<AbsolutePath>().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn domain_names_are_lower_case_ascii_with_a_dot() {
+        for right in ["a.b", "mail.example.org", "xn--bcher-kva.example", "1.example"] {
+            assert!(right.parse::<DomainName>().is_ok(), "{right}");
+        }
+        for wrong in ["", "localhost", "a..b", ".a.b", "a.b.", "-a.b", "a-.b", "A.b", "ä.b", "a_b.c", "127.0.0.1"] {
+            assert!(wrong.parse::<DomainName>().is_err(), "{wrong:?}");
+        }
+        assert!(format!("{}.b", "a".repeat(64)).parse::<DomainName>().is_err());
+    }
+
+    #[test]
+    fn addresses_are_plain_and_lower_case() {
+        assert_eq!("Alice.B@Example.org".parse::<Address>().unwrap().to_string(), "alice.b@example.org");
+        for wrong in ["", "a", "@b.c", "a@b", "a@", "a b@c.d", "a@b.c@d.e", "a..b@c.d", ".a@b.c", "a.@b.c", "-a@b.c"] {
+            assert!(wrong.parse::<Address>().is_err(), "{wrong:?}");
+        }
+        for wrong in ["\u{e5}lice@b.c", "a+b@c.d", "a'b@c.d", "\"a\"@b.c", "a@b.c\n", "a/b@c.d", "a%b@c.d"] {
+            assert!(wrong.parse::<Address>().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn names_can_be_file_names() {
+        for right in ["postfix", "mail-data", "_apt", "database-ca.pem"] {
+            assert!(right.parse::<Name>().is_ok(), "{right}");
+        }
+        for wrong in ["", ".a", "-a", "a/b", "A", "a..b", "a b"] {
+            assert!(wrong.parse::<Name>().is_err(), "{wrong:?}");
+        }
+    }
+}
