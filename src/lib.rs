@@ -16,4 +16,6 @@ pub mod registry;
 
 pub mod fetch;
 
+pub mod lock;
+
 pub mod cli;

@@ -75,7 +75,7 @@ pub struct RecipeChannel {
 }
 
 /// A line of `/etc/group`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Group {
     /// Name.
@@ -88,7 +88,7 @@ pub struct Group {
 }
 
 /// A line of `/etc/passwd`; always without a password.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct User {
     /// Name.
