@@ -18,4 +18,8 @@ pub mod fetch;
 
 pub mod lock;
 
+pub mod oci;
+
+pub mod compose;
+
 pub mod cli;

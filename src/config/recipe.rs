@@ -236,7 +236,7 @@ pub struct Service {
     /// Seconds to wait after the stop signal.
     #[serde(default)]
     pub stop_grace_period: Option<u32>,
-    /// Memory limit, MiB. Swap is not added to it.
+    /// Memory limit, MiB.
     pub memory: u32,
     /// Share of the processor when it is scarce, against the other services'; 1024 is an engine's default.
     #[serde(default = "cpu_shares")]
