@@ -1,0 +1,27 @@
+//! The product: four images in a real container engine, spoken to by real clients.
+//!
+//! Starting the stack takes a while, so that its tests share one (`stack::shared`); it is removed when this program ends.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    missing_docs
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod alone;
+mod contents;
+mod dkim;
+mod failures;
+mod imap;
+mod incoming;
+mod secrets;
+mod stack;
+mod submission;
+mod tls;
+mod virus;

@@ -1,0 +1,242 @@
+//! A mail server as its owner makes it: by `mailimg`'s commands and the compose file that they write.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::process::Stdio;
+use std::sync::{OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use crate::common::dns::{DnsServer, Record};
+use crate::common::http::HttpServer;
+use crate::common::imap::Mailbox;
+use crate::common::project::Project;
+use crate::common::{engine, wait_for};
+
+pub const DOMAIN: &str = "example.test";
+pub const HOSTNAME: &str = "mail.example.test";
+pub const ALICE: (&str, &str) = ("alice@example.test", "alice-Password-1");
+pub const BOB: (&str, &str) = ("bob@example.test", "bob-Password-2");
+/// All services, in the order in which they are looked at.
+pub const SERVICES: [&str; 4] = ["mysql", "clamav", "dovecot", "postfix"];
+
+const PORTS: [(&str, &[u16]); 2] = [("postfix", &[25, 465, 587]), ("dovecot", &[993])];
+
+/// A running stack with two users.
+pub struct Stack {
+    pub project: Project,
+    name: String,
+    ports: BTreeMap<u16, u16>,
+    pub dns: DnsServer,
+    _signatures: HttpServer,
+}
+
+/// The shared stack. Many tests may look at it at the same time.
+pub fn shared() -> RwLockReadGuard<'static, Stack> {
+    lock().read().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// The shared stack for a test that breaks something for a while: no other one runs meanwhile.
+pub fn exclusive() -> RwLockWriteGuard<'static, Stack> {
+    lock().write().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn lock() -> &'static RwLock<Stack> {
+    static STACK: OnceLock<Result<RwLock<Stack>, String>> = OnceLock::new();
+    let started = STACK.get_or_init(|| {
+        // Each test says why the stack is not there, and none tries again.
+        std::panic::catch_unwind(|| RwLock::new(Stack::start())).map_err(|panic| {
+            let text = panic.downcast_ref::<String>().cloned();
+            text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default()
+        })
+    });
+    started.as_ref().unwrap_or_else(|reason| panic!("the stack did not start: {reason}"))
+}
+
+impl Stack {
+    fn start() -> Self {
+        engine::require();
+        let host = engine::host_address();
+        let signatures = HttpServer::files(host, [("/eicar.ndb".to_owned(), eicar_signature())].into());
+        let dns = DnsServer::start(host, 53);
+        dns.add("outside.test", Record::A(Ipv4Addr::LOCALHOST));
+        dns.add("outside.test", Record::Mx("client.outside.test".to_owned()));
+        dns.add("client.outside.test", Record::A(Ipv4Addr::LOCALHOST));
+
+        let project = built_project(&signatures.url());
+        let name = format!("mailimg-test-{}", std::process::id());
+        let ports: BTreeMap<u16, u16> =
+            PORTS.iter().flat_map(|(_, ports)| ports.iter().map(|port| (*port, free_port()))).collect();
+        project.write("test.yaml", overrides(&ports, host));
+        engine::when_process_ends(&sweep(&name));
+        let stack = Self { project, name, ports, dns, _signatures: signatures };
+        stack.compose(&["up", "-d", "--quiet-pull"]);
+        for service in SERVICES {
+            stack.wait_until_healthy(service);
+        }
+        for (user, password) in [ALICE, BOB] {
+            stack.add_user(user, password);
+        }
+        stack
+    }
+
+    /// Where a service's port is published.
+    pub fn address(&self, port: u16) -> SocketAddr {
+        SocketAddr::new(Ipv4Addr::LOCALHOST.into(), self.ports[&port])
+    }
+
+    /// The name of a service's container.
+    pub fn container(&self, service: &str) -> String {
+        self.compose(&["ps", "-a", "-q", service]).trim().to_owned()
+    }
+
+    /// Runs `docker compose` on this stack; fails with what it and the services said if it fails.
+    pub fn compose(&self, args: &[&str]) -> String {
+        let output = std::process::Command::new("docker")
+            .arg("compose")
+            .args(args)
+            .envs(self.environment())
+            .current_dir(self.project.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "docker compose {args:?}: {said}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    pub fn wait_until_healthy(&self, service: &str) {
+        wait_for_health(&self.container(service), service);
+    }
+
+    /// The certificate that clients are to trust.
+    pub fn certificate(&self) -> String {
+        self.project.read("secrets/tls/fullchain.pem")
+    }
+
+    pub fn mailbox(&self, (user, password): (&str, &str)) -> Mailbox {
+        Mailbox {
+            address: self.address(993),
+            server_name: HOSTNAME.to_owned(),
+            certificate_pem: self.certificate(),
+            user: user.to_owned(),
+            password: password.to_owned(),
+        }
+    }
+
+    fn add_user(&self, user: &str, password: &str) {
+        let output = self
+            .project
+            .mailimg(["user", "add", user, "--password-stdin"])
+            .envs(self.environment())
+            .write_stdin(format!("{password}\n"))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "user add: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn environment(&self) -> [(&'static str, String); 2] {
+        [("COMPOSE_PROJECT_NAME", self.name.clone()), ("COMPOSE_FILE", "compose.yaml:test.yaml".to_owned())]
+    }
+}
+
+/// A project made by `mailimg init`, with secrets, its images built and loaded and its compose file written.
+pub fn built_project(signatures: &str) -> Project {
+    let project = Project::with_shared_cache();
+    project.run(["init", DOMAIN]);
+    let site = project.read("mailimg.toml");
+    let mut site: toml::Table = site.parse().unwrap();
+    let antivirus = site.entry("antivirus").or_insert_with(|| toml::Table::new().into()).as_table_mut().unwrap();
+    antivirus.insert("official".to_owned(), false.into());
+    antivirus.insert("databases".to_owned(), vec![format!("{signatures}/eicar.ndb")].into());
+    project.write("mailimg.toml", toml::to_string(&site).unwrap());
+    project.run(["secrets", "init"]);
+    project.run(["build"]);
+    project.run(["load"]);
+    project.run(["compose"]);
+    project
+}
+
+/// Waits for the engine's own verdict by the image's health check.
+pub fn wait_for_health(container: &str, service: &str) {
+    let start = std::time::Instant::now();
+    loop {
+        let state = engine::inspect(container, "{{.State.Status}} {{with .State.Health}}{{.Status}}{{end}}");
+        if state == "running healthy" {
+            return;
+        }
+        assert!(
+            start.elapsed() < Duration::from_secs(150),
+            "{service} is {state:?} after 150 s:\n{}\n{}",
+            engine::inspect(container, "{{json .State.Health}}"),
+            engine::logs(container)
+        );
+        std::thread::sleep(Duration::from_millis(300));
+    }
+}
+
+/// The EICAR test file, put together here so that no scanner takes this source for a virus.
+pub fn eicar() -> String {
+    ["X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR", "-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"].concat()
+}
+
+/// A signature database with one signature: the EICAR file, anywhere in any file (ClamAV's extended format).
+pub fn eicar_signature() -> Vec<u8> {
+    format!("Eicar-Test-Signature:0:*:{}\n", hex::encode(eicar())).into_bytes()
+}
+
+/// What a test's stack has beside what the site's has: ports of its own, made-up DNS, no restart of the engine's.
+fn overrides(ports: &BTreeMap<u16, u16>, dns: IpAddr) -> String {
+    let mut text = "services:\n".to_owned();
+    for service in SERVICES {
+        text += &format!("  {service}:\n    labels:\n      org.mailimg.test: stack\n");
+        if let Some((_, published)) = PORTS.iter().find(|(name, _)| *name == service) {
+            text += &format!("    dns: [{dns}]\n    ports: !override\n");
+            for port in *published {
+                text += &format!("      - \"127.0.0.1:{}:{port}\"\n", ports[port]);
+            }
+        }
+    }
+    text
+}
+
+/// Removes whatever carries the compose project's label.
+fn sweep(name: &str) -> String {
+    let label = format!("label=com.docker.compose.project={name}");
+    format!(
+        "docker ps -aq --filter {label} | xargs -r docker rm -fv; \
+         docker volume ls -q --filter {label} | xargs -r docker volume rm -f; \
+         docker network ls -q --filter {label} | xargs -r docker network rm"
+    )
+}
+
+/// A port that nobody listens on now. Another process could take it before it is used; none has reason to.
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// Sends a message from outside by port 25 and fails unless it is accepted; `mark` makes it findable.
+pub fn deliver(stack: &Stack, to: &str, mark: &str) {
+    let mut smtp = crate::common::smtp::Smtp::open(stack.address(25));
+    let reply = smtp.send("someone@outside.test", to, &message("someone@outside.test", to, mark));
+    assert_eq!(reply.code, 250, "{reply:?}");
+}
+
+/// A short message with a subject.
+pub fn message(from: &str, to: &str, subject: &str) -> String {
+    format!(
+        "From: <{from}>\nTo: <{to}>\nSubject: {subject}\nDate: Thu, 1 Jan 2026 00:00:00 +0000\n\
+         Message-ID: <{subject}@outside.test>\n\nHello.\n"
+    )
+}
+
+/// A text that occurs nowhere else.
+pub fn mark(what: &str) -> String {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("{what}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Waits until a container's log holds a line for which `wanted` is true.
+pub fn wait_for_log(container: &str, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+    wait_for(what, Duration::from_secs(20), || engine::logs(container).lines().find(|line| wanted(line)).map(str::to_owned))
+}
