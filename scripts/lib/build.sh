@@ -1,5 +1,5 @@
 # What it takes to compile mailimg and to make a channel's repository; sourced after common.sh.
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2034
 
 # Debian's packages without which the crates don't compile.
 build_packages=(gcc libc6-dev pkg-config libssl-dev ca-certificates curl)

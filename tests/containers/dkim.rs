@@ -36,7 +36,10 @@ fn verify(message: &str, zone: &DnsServer) -> Vec<DkimResult> {
 fn submitted_mail_is_signed_so_that_others_can_verify_it() {
     let stack = stack::shared();
     let zone = DnsServer::start(Ipv4Addr::LOCALHOST.into(), 0);
-    zone.add(&format!("mail._domainkey.{DOMAIN}"), Record::Txt(record(&stack.project.read("secrets/dkim/mail.private"))));
+    zone.add(
+        &format!("mail._domainkey.{DOMAIN}"),
+        Record::Txt(record(&stack.project.read("secrets/dkim/mail.private"))),
+    );
 
     let mark = mark("signed");
     client(&stack, 587, Mechanism::Plain, ALICE).send(&mail(ALICE.0, BOB.0, &mark)).unwrap();

@@ -22,9 +22,10 @@ fn imap_without_tls_is_closed() {
     // The kernel's list of sockets: state 0A listens; 008F is 143, 03E1 is 993.
     let (_, sockets) = engine::exec(&container, &["cat", "/proc/net/tcp", "/proc/net/tcp6"]);
     let listens = |port: &str| {
-        sockets.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).any(|fields| {
-            fields.get(1).is_some_and(|local| local.ends_with(port)) && fields.get(3) == Some(&"0A")
-        })
+        sockets
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>())
+            .any(|fields| fields.get(1).is_some_and(|local| local.ends_with(port)) && fields.get(3) == Some(&"0A"))
     };
     assert!(listens(":03E1"), "{sockets}");
     assert!(!listens(":008F"), "{sockets}");

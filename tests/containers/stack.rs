@@ -89,6 +89,21 @@ impl Stack {
         self.compose(&["ps", "-a", "-q", service]).trim().to_owned()
     }
 
+    /// The image that a service runs.
+    pub fn image(&self, service: &str) -> String {
+        self.compose_file()["services"][service]["image"].as_str().unwrap().to_owned()
+    }
+
+    /// Where a secret is on the host.
+    pub fn secret(&self, name: &str) -> String {
+        self.compose_file()["secrets"][name]["file"].as_str().unwrap().to_owned()
+    }
+
+    /// The compose file with all that compose fills in.
+    pub fn compose_file(&self) -> serde_json::Value {
+        serde_json::from_str(&self.compose(&["config", "--format", "json"])).unwrap()
+    }
+
     /// Runs `docker compose` on this stack; fails with what it and the services said if it fails.
     pub fn compose(&self, args: &[&str]) -> String {
         let output = std::process::Command::new("docker")
@@ -156,6 +171,16 @@ pub fn built_project(signatures: &str) -> Project {
     project
 }
 
+/// Kills a program in a container, by its name. The shell alone does it: an image may have no `pgrep`.
+pub fn kill(container: &str, program: &str) {
+    let script = format!(
+        "found=1; for p in /proc/[0-9]*; do read -r name <$p/comm || continue; \
+         [ \"$name\" != {program} ] || {{ kill -9 ${{p#/proc/}} && found=0; }}; done 2>/dev/null; exit $found"
+    );
+    let output = engine::try_docker(["exec", "--privileged", "--user", "0", container, "sh", "-c", &script]);
+    assert!(output.status.success(), "no {program} to kill: {}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// Waits for the engine's own verdict by the image's health check.
 pub fn wait_for_health(container: &str, service: &str) {
     let start = std::time::Instant::now();
@@ -186,17 +211,18 @@ pub fn eicar_signature() -> Vec<u8> {
 
 /// What a test's stack has beside what the site's has: ports of its own, made-up DNS, no restart of the engine's.
 fn overrides(ports: &BTreeMap<u16, u16>, dns: IpAddr) -> String {
-    let mut text = "services:\n".to_owned();
-    for service in SERVICES {
-        text += &format!("  {service}:\n    labels:\n      org.mailimg.test: stack\n");
-        if let Some((_, published)) = PORTS.iter().find(|(name, _)| *name == service) {
-            text += &format!("    dns: [{dns}]\n    ports: !override\n");
-            for port in *published {
-                text += &format!("      - \"127.0.0.1:{}:{port}\"\n", ports[port]);
-            }
-        }
+    let services: serde_json::Map<_, _> = SERVICES
+        .iter()
+        .map(|service| (service.to_string(), serde_json::json!({ "labels": { "org.mailimg.test": "stack" } })))
+        .collect();
+    let mut text = serde_json::json!({ "services": services });
+    for (service, published) in PORTS {
+        let ports: Vec<_> = published.iter().map(|port| format!("127.0.0.1:{}:{port}", ports[port])).collect();
+        text["services"][service]["dns"] = serde_json::json!([dns]);
+        text["services"][service]["ports"] = serde_json::json!(ports);
     }
-    text
+    // JSON is YAML but for the tag that replaces a list instead of adding to it.
+    text.to_string().replace("\"ports\":", "\"ports\": !override ")
 }
 
 /// Removes whatever carries the compose project's label.
@@ -238,5 +264,7 @@ pub fn mark(what: &str) -> String {
 
 /// Waits until a container's log holds a line for which `wanted` is true.
 pub fn wait_for_log(container: &str, what: &str, wanted: impl Fn(&str) -> bool) -> String {
-    wait_for(what, Duration::from_secs(20), || engine::logs(container).lines().find(|line| wanted(line)).map(str::to_owned))
+    wait_for(what, Duration::from_secs(20), || {
+        engine::logs(container).lines().find(|line| wanted(line)).map(str::to_owned)
+    })
 }

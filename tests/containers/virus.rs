@@ -31,8 +31,8 @@ fn a_virus_from_outside_is_refused() {
 #[test]
 fn a_virus_from_our_own_user_is_refused() {
     let stack = stack::shared();
-    let attachment = Attachment::new("eicar.com".to_owned())
-        .body(eicar(), ContentType::parse("application/octet-stream").unwrap());
+    let attachment =
+        Attachment::new("eicar.com".to_owned()).body(eicar(), ContentType::parse("application/octet-stream").unwrap());
     let mail = Message::builder()
         .from(ALICE.0.parse().unwrap())
         .to(BOB.0.parse().unwrap())
