@@ -137,7 +137,7 @@ impl Block {
 }
 
 /// Whether `text` may become part of a file name: names, versions and architectures do.
-fn is_file_name(text: &str) -> bool {
+pub(super) fn is_file_name(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+' | '~' | ':' | ',');
     !text.is_empty() && text.len() <= 200 && text.chars().all(allowed) && !text.starts_with(['.', '-'])
 }

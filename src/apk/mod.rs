@@ -7,11 +7,16 @@
 
 mod checksum;
 mod dependency;
+mod gzip;
 pub mod index;
 mod metadata;
+pub mod package;
+pub mod signature;
+pub mod tar;
 mod version;
 
 pub use checksum::{Checksum, ChecksumError};
 pub use dependency::{Constraint, Dependency, DependencyError, Op, Provide};
 pub use metadata::Package;
+pub use signature::{Keyring, SigningKey};
 pub use version::{Version, VersionError};

@@ -1,0 +1,111 @@
+use std::io;
+
+use super::InfoError;
+use crate::apk::signature::SignatureError;
+use crate::apk::tar::TarError;
+use crate::digest::Sha256;
+
+/// Why a package is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum PackageError {
+    /// Format v3.
+    #[error(
+        "this is a package of format v3 (ADB, made by apk-tools 3); mailimg reads format v2, which Alpine publishes"
+    )]
+    FormatV3,
+    /// Not a package at all.
+    #[error("this is no package: it does not begin with a gzip member")]
+    NotAPackage,
+    /// The file could not be read.
+    #[error("reading the package failed")]
+    Read(#[source] io::Error),
+    /// A gzip member is damaged or cut off.
+    #[error("the {member} member is damaged")]
+    Gzip {
+        /// Which one.
+        member: &'static str,
+        /// What the decompressor says.
+        source: io::Error,
+    },
+    /// A tar archive is malformed.
+    #[error("the {member} member is refused")]
+    Tar {
+        /// Which one.
+        member: &'static str,
+        /// What is wrong with it.
+        source: TarError,
+    },
+    /// A member is larger than any real one, or expands to more.
+    #[error("the {member} member is larger than {limit} bytes")]
+    TooLarge {
+        /// Which one.
+        member: &'static str,
+        /// How much is allowed.
+        limit: u64,
+    },
+    /// Control holds a file that belongs elsewhere.
+    #[error("unexpected {path:?} in the {member} member")]
+    Unexpected {
+        /// Which member.
+        member: &'static str,
+        /// The file.
+        path: String,
+    },
+    /// Control lacks `.PKGINFO`.
+    #[error("the control member has no .PKGINFO")]
+    NoInfo,
+    /// The signature member is malformed.
+    #[error("the signature member is refused")]
+    Signature(#[source] SignatureError),
+    /// `.PKGINFO` can't be read.
+    #[error("bad .PKGINFO")]
+    Info(#[from] InfoError),
+    /// The file ends after control.
+    #[error("the package has no data member")]
+    NoData,
+    /// Something after the last gzip stream.
+    #[error("something that is not gzip follows the data, at byte {offset}")]
+    Trailing {
+        /// Where it begins.
+        offset: u64,
+    },
+    /// Data is not what control says.
+    #[error("the data member is not the one that was signed: .PKGINFO says SHA-256 {expected}, found {found}")]
+    DataHash {
+        /// What `.PKGINFO` says.
+        expected: Sha256,
+        /// The data member's own.
+        found: Sha256,
+    },
+}
+
+impl PackageError {
+    /// An error of reading through a decompressor: of the bytes, or of what they were read from.
+    pub(super) fn from_io(member: &'static str, error: io::Error) -> Self {
+        if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Self>) {
+            let kind = error.kind();
+            return match error.into_inner().map(<dyn std::error::Error + Send + Sync>::downcast::<Self>) {
+                Some(Ok(own)) => *own,
+                _ => Self::Read(kind.into()),
+            };
+        }
+        match error.kind() {
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                Self::Gzip { member, source: error }
+            }
+            _ => Self::Read(error),
+        }
+    }
+
+    pub(super) fn from_tar(member: &'static str, error: TarError) -> Self {
+        match error {
+            TarError::Read(error) => Self::from_io(member, error),
+            source => Self::Tar { member, source },
+        }
+    }
+
+    /// To pass through a reader.
+    pub(super) fn into_io(self) -> io::Error {
+        io::Error::other(self)
+    }
+}

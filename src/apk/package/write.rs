@@ -1,0 +1,221 @@
+//! Making packages: the same files and fields give the same bytes.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read, Write};
+
+use sha1::Digest as _;
+
+use super::{Info, InfoError, Script};
+use crate::apk::signature::{KeyError, SigningKey};
+use crate::apk::tar::{self, Entry, EntryKind};
+use crate::apk::{Checksum, Package, gzip};
+use crate::digest::{Hashing, Sha256};
+
+/// Most bytes of data that can be packed, uncompressed: it is held in memory.
+const DATA_LIMIT: usize = 3 << 30;
+
+/// Why a package can't be made.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// Reading a file's content, or writing the package, failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The fields can't be written.
+    #[error("the package's fields can't be written")]
+    Info(#[from] InfoError),
+    /// Signing failed.
+    #[error("signing the package failed")]
+    Key(#[from] KeyError),
+    /// It is too large.
+    #[error("the package's files are more than {DATA_LIMIT} bytes")]
+    TooLarge,
+    /// The same path twice.
+    #[error("{path:?} was added twice")]
+    Twice {
+        /// The path.
+        path: String,
+    },
+    /// A link or directory whose parent is something else.
+    #[error("{path:?} lies below a path of the package that is no directory")]
+    BelowFile {
+        /// The path.
+        path: String,
+    },
+    /// A hard link to something that was not added before it.
+    #[error("{path:?} is a hard link to {target:?}, which is no file added before it")]
+    DanglingHardlink {
+        /// The path.
+        path: String,
+        /// What it links to.
+        target: String,
+    },
+}
+
+/// Collects the files of a package.
+///
+/// Directories above an entry that were not added themselves get an entry too, of root's and with mode 0755, because
+/// peers that read the package expect one for every parent. Files and symbolic links carry their SHA-1 as apk wants it.
+#[derive(Debug)]
+pub struct PackageWriter {
+    archive: Vec<u8>,
+    mtime: u64,
+    files: BTreeSet<Vec<u8>>,
+    directories: BTreeSet<Vec<u8>>,
+    links: BTreeSet<Vec<u8>>,
+    content_size: u64,
+}
+
+/// A package that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Bytes of the file.
+    pub size: u64,
+    /// SHA-256 of the file.
+    pub sha256: Sha256,
+    /// SHA-256 of the data member.
+    pub data_hash: Sha256,
+    /// The package as an index describes it: with file size and checksum.
+    pub package: Package,
+}
+
+impl PackageWriter {
+    /// Starts a package. `mtime`, in seconds since 1970, is that of directories that are not added themselves.
+    #[must_use]
+    pub fn new(mtime: u64) -> Self {
+        Self {
+            archive: Vec::new(),
+            mtime,
+            files: BTreeSet::new(),
+            directories: BTreeSet::new(),
+            links: BTreeSet::new(),
+            content_size: 0,
+        }
+    }
+
+    /// Bytes of all files so far: what `installed_size` is commonly set to.
+    #[must_use]
+    pub fn content_size(&self) -> u64 {
+        self.content_size
+    }
+
+    /// Adds an entry; entries stay in the order in which they are added. Of files, `content` must give `entry.size`
+    /// bytes; of all else it is not read. The entry's checksum is computed.
+    pub fn add(&mut self, entry: &Entry, content: &mut impl Read) -> Result<(), WriteError> {
+        self.add_parents(&entry.path)?;
+        self.register(entry)?;
+        let mut entry = entry.clone();
+        let begin = self.archive.len();
+        match &entry.kind {
+            EntryKind::File => {
+                // Room for the checksum, which is known once the content has been copied.
+                entry.checksum = Some(Checksum::from([0; 20]));
+                let mut hashing = Sha1Reader { inner: content, hasher: sha1::Sha1::new() };
+                tar::append(&mut self.archive, &entry, &mut hashing)?;
+                entry.checksum = Some(Checksum::from(<[u8; 20]>::from(hashing.hasher.finalize())));
+                let header = tar::header(&entry);
+                for (to, from) in self.archive.iter_mut().skip(begin).zip(header) {
+                    *to = from;
+                }
+                self.content_size += entry.size;
+            }
+            EntryKind::Symlink(target) => {
+                entry.checksum = Some(Checksum::of(target));
+                self.archive.extend(tar::header(&Entry { size: 0, ..entry }));
+            }
+            _ => self.archive.extend(tar::header(&Entry { size: 0, checksum: None, ..entry })),
+        }
+        if self.archive.len() > DATA_LIMIT { Err(WriteError::TooLarge) } else { Ok(()) }
+    }
+
+    /// Adds the directories above a path that are not there yet.
+    fn add_parents(&mut self, path: &[u8]) -> Result<(), WriteError> {
+        let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(position, _)| position);
+        for parent in slashes.filter_map(|position| path.get(..position)) {
+            if self.files.contains(parent) || self.links.contains(parent) {
+                return Err(WriteError::BelowFile { path: String::from_utf8_lossy(path).into_owned() });
+            }
+            if !self.directories.contains(parent) {
+                let mut entry = Entry::new(parent, EntryKind::Directory, 0o755);
+                entry.mtime = self.mtime;
+                self.archive.extend(tar::header(&entry));
+                self.directories.insert(parent.to_vec());
+            }
+        }
+        Ok(())
+    }
+
+    fn register(&mut self, entry: &Entry) -> Result<(), WriteError> {
+        let path = || entry.display_path().into_owned();
+        if [&self.files, &self.directories, &self.links].iter().any(|set| set.contains(&entry.path)) {
+            return Err(WriteError::Twice { path: path() });
+        }
+        let set = match &entry.kind {
+            EntryKind::Directory => &mut self.directories,
+            EntryKind::Hardlink(target) if !self.files.contains(target) => {
+                let target = String::from_utf8_lossy(target).into_owned();
+                return Err(WriteError::DanglingHardlink { path: path(), target });
+            }
+            EntryKind::File | EntryKind::Hardlink(_) => &mut self.files,
+            _ => &mut self.links,
+        };
+        set.insert(entry.path.clone());
+        Ok(())
+    }
+
+    /// Writes the package: data as one gzip stream, `info` with its hash and `scripts` as control, and a signature if
+    /// there is a key.
+    pub fn finish(
+        mut self,
+        info: &Info,
+        scripts: &[Script],
+        key: Option<&SigningKey>,
+        sink: &mut impl Write,
+    ) -> Result<Written, WriteError> {
+        tar::end(&mut self.archive);
+        let data = gzip::compress(&self.archive);
+        drop(self.archive);
+        let data_hash = Sha256::of(&data);
+        let control = control(&Info { data_hash: Some(data_hash), ..info.clone() }, scripts)?;
+        let mut sink = Hashing::new(sink);
+        if let Some(key) = key {
+            sink.write_all(&key.sign(&control)?)?;
+        }
+        sink.write_all(&control)?;
+        sink.write_all(&data)?;
+        sink.flush()?;
+        let (sha256, size, _) = sink.finish();
+        let checksum = Some(Checksum::of(&control));
+        let package = Package { file_size: Some(size), checksum, ..info.package.clone() };
+        Ok(Written { size, sha256, data_hash, package })
+    }
+}
+
+/// The control member. Its archive has no end, so that it can be read on into data, as apk-tools' own packages.
+pub(super) fn control(info: &Info, scripts: &[Script]) -> Result<Vec<u8>, WriteError> {
+    let mtime = info.package.build_time.unwrap_or_default();
+    let mut archive = Vec::new();
+    let mut append = |name: &str, mode, content: &[u8]| {
+        let mut entry = Entry::new(name, EntryKind::File, mode);
+        entry.size = content.len() as u64;
+        entry.mtime = mtime;
+        tar::append(&mut archive, &entry, &mut &*content)
+    };
+    append(".PKGINFO", 0o644, info.write()?.as_bytes())?;
+    for script in scripts {
+        append(&format!(".{}", script.kind), 0o755, &script.text)?;
+    }
+    Ok(gzip::compress(&archive))
+}
+
+struct Sha1Reader<'a, R> {
+    inner: &'a mut R,
+    hasher: sha1::Sha1,
+}
+
+impl<R: Read> Read for Sha1Reader<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        self.hasher.update(buffer.get(..n).unwrap_or_default());
+        Ok(n)
+    }
+}

@@ -1,0 +1,161 @@
+//! Signatures of packages and indexes, and the keys that make and check them.
+//!
+//! Both are signed the same way: a gzip member in front holds a tar archive with one file a signature, named
+//! `.SIGN.<algorithm>.<key>`, which signs the compressed bytes of the member that follows. `RSA` is PKCS#1 v1.5 with
+//! SHA-1, which is what Alpine signs with to this day; `RSA256` and `RSA512` are the same with SHA-256 and SHA-512.
+//! SHA-1's weakness is that its *makers* can prepare two files of one hash; nobody can find a second file for a hash that
+//! Alpine has signed. mailimg itself signs with `RSA256`, which apk knows since 2.8.
+//!
+//! The signature member is the one part that no signature covers, and there is more than one way to write the same
+//! signature in gzip. What a damaged or retouched member could still say is therefore checked here, too: see
+//! [`Signature::read`].
+
+mod key;
+mod keyring;
+mod wrapper;
+
+use std::fmt;
+use std::io::Read;
+
+use aws_lc_rs::signature::{self as aws, RsaParameters};
+
+pub use key::{KeyError, PublicKey, SigningKey};
+pub use keyring::{Keyring, Pins};
+pub use wrapper::WrapperFault;
+
+use super::tar::{Entries, EntryKind, TarError};
+
+/// Longest signature: that of an RSA key of 16384 bits.
+const SIGNATURE_LIMIT: u64 = 2048;
+
+/// One signature of a package or an index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    /// How it was made.
+    pub algorithm: Algorithm,
+    /// File name of the key's public half: `alpine-devel@lists.alpinelinux.org-6165ee59.rsa.pub`.
+    pub key: String,
+    /// The signature's own bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// How a signature was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Algorithm {
+    /// `RSA`: PKCS#1 v1.5 with SHA-1.
+    RsaSha1,
+    /// `RSA256`: PKCS#1 v1.5 with SHA-256.
+    RsaSha256,
+    /// `RSA512`: PKCS#1 v1.5 with SHA-512.
+    RsaSha512,
+    /// One that is not known here, such as the obsolete `DSA`. It vouches for nothing.
+    Unknown(String),
+}
+
+/// Why nothing trusted vouches for something.
+#[derive(Debug, thiserror::Error)]
+pub enum SignatureError {
+    /// There is no signature at all.
+    #[error("it is not signed")]
+    Unsigned,
+    /// It is signed, but by keys that nobody has said to trust.
+    #[error("it is signed by {} only, and none of the trusted keys is of that name ({})", list(.keys), or_none(.trusted))]
+    UnknownKey {
+        /// Names of the keys that signed it.
+        keys: Vec<String>,
+        /// Names of the trusted keys.
+        trusted: Vec<String>,
+    },
+    /// A trusted key's signature does not fit.
+    #[error("the signature of the trusted key {key} does not match: it was changed after it was signed")]
+    Invalid {
+        /// Name of the key.
+        key: String,
+    },
+    /// The archive that holds the signatures is malformed.
+    #[error("the signatures can't be read")]
+    Tar(#[from] TarError),
+    /// Something in the archive is no signature.
+    #[error("{name:?} among the signatures is no signature")]
+    NotASignature {
+        /// Its name.
+        name: String,
+    },
+    /// The gzip member around the signatures has been tampered with or damaged.
+    #[error("the gzip member around the signatures is damaged: {0}")]
+    Wrapper(WrapperFault),
+}
+
+impl Signature {
+    /// Reads the signatures of a signature member, from what it expands to and from its compressed bytes.
+    ///
+    /// As no signature covers this member, its gzip wrapping is checked against retouching: header fields must be what
+    /// tools write, and where the member differs by a bit from what the usual encoder makes of the same content, it has
+    /// been changed.
+    pub fn read(archive: &[u8], compressed: &[u8]) -> Result<Vec<Self>, SignatureError> {
+        wrapper::check(archive, compressed).map_err(SignatureError::Wrapper)?;
+        let mut entries = Entries::new(archive);
+        let mut signatures = Vec::new();
+        while let Some(entry) = entries.next()? {
+            let name = entry.display_path().into_owned();
+            let not_one = || SignatureError::NotASignature { name: name.clone() };
+            let (algorithm, key) = name.strip_prefix(".SIGN.").and_then(|it| it.split_once('.')).ok_or_else(not_one)?;
+            if entry.kind != EntryKind::File || entry.size > SIGNATURE_LIMIT || !is_key_name(key) {
+                return Err(not_one());
+            }
+            let mut bytes = Vec::new();
+            entries.content().read_to_end(&mut bytes).map_err(TarError::Read)?;
+            signatures.push(Self { algorithm: Algorithm::from_name(algorithm), key: key.to_owned(), bytes });
+        }
+        Ok(signatures)
+    }
+}
+
+/// Whether a key may be called so: key names are file names.
+pub(super) fn is_key_name(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '@' | '+');
+    (1..=255).contains(&name.len()) && !name.starts_with('.') && name.chars().all(allowed)
+}
+
+impl Algorithm {
+    fn from_name(name: &str) -> Self {
+        match name {
+            "RSA" => Self::RsaSha1,
+            "RSA256" => Self::RsaSha256,
+            "RSA512" => Self::RsaSha512,
+            other => Self::Unknown(other.to_owned()),
+        }
+    }
+
+    /// What checks it. Keys of 1024 bits are as old as Alpine and no longer trusted.
+    fn parameters(&self) -> Option<&'static RsaParameters> {
+        match self {
+            Self::RsaSha1 => Some(&aws::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY),
+            Self::RsaSha256 => Some(&aws::RSA_PKCS1_2048_8192_SHA256),
+            Self::RsaSha512 => Some(&aws::RSA_PKCS1_2048_8192_SHA512),
+            Self::Unknown(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RsaSha1 => "RSA",
+            Self::RsaSha256 => "RSA256",
+            Self::RsaSha512 => "RSA512",
+            Self::Unknown(name) => name,
+        })
+    }
+}
+
+fn list(names: &[String]) -> String {
+    names.join(", ")
+}
+
+fn or_none(names: &[String]) -> String {
+    if names.is_empty() { "there are none".to_owned() } else { list(names) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,205 @@
+//! Tar archives as packages and layers hold them: POSIX ustar with PAX headers, and what GNU tar adds to it.
+//!
+//! Our own reader, because a package is hostile until its hash is checked: every length is bounded, every number is
+//! parsed strictly, and whatever two readers could understand differently is an error.
+//!
+//! Sources: POSIX.1-2024 `pax`, and the GNU tar manual's appendices on its format and on sparse files.
+
+mod read;
+mod sparse;
+mod write;
+
+use std::collections::BTreeMap;
+
+pub use read::{Content, Entries, Position, TarError};
+pub use write::{append, end, header};
+
+use super::Checksum;
+
+/// Bytes of a block; headers and padded contents are multiples of it.
+pub const BLOCK: usize = 512;
+
+/// Longest path or link target, in bytes: Linux's `PATH_MAX`.
+pub const PATH_LIMIT: usize = 4096;
+
+/// Longest component of a path, in bytes: Linux's `NAME_MAX`.
+pub const NAME_LIMIT: usize = 255;
+
+/// PAX record that holds the SHA-1 of a file's content, or of a link's target, in hexadecimal.
+pub const CHECKSUM_KEY: &str = "APK-TOOLS.checksum.SHA1";
+
+/// What the PAX records of extended attributes begin with.
+pub const XATTR_PREFIX: &str = "SCHILY.xattr.";
+
+/// What an archive says of one path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Relative path without a slash at either end. Bytes, because Linux's paths are; never empty, and free of `..`,
+    /// doubled slashes, NUL and newline.
+    pub path: Vec<u8>,
+    /// What it is.
+    pub kind: EntryKind,
+    /// Permission bits with setuid, setgid and sticky: at most `0o7777`.
+    pub mode: u32,
+    /// Owner's number in the header; apk prefers the name.
+    pub uid: u32,
+    /// Group's number in the header; apk prefers the name.
+    pub gid: u32,
+    /// Owner's name; empty where the header has none.
+    pub user: String,
+    /// Group's name; empty where the header has none.
+    pub group: String,
+    /// Bytes of content once read: holes of sparse files included, 0 for all but files.
+    pub size: u64,
+    /// Seconds since 1970; fractions are cut off.
+    pub mtime: u64,
+    /// SHA-1 of content or link target, where the header has it.
+    pub checksum: Option<Checksum>,
+    /// Extended attributes by full name (`security.capability`).
+    pub xattrs: BTreeMap<String, Vec<u8>>,
+}
+
+/// What an entry is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A regular file, with content.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link and its target, as it is written.
+    Symlink(Vec<u8>),
+    /// Another name of a file that came before it, by that file's path.
+    Hardlink(Vec<u8>),
+    /// A character device.
+    CharDevice(Device),
+    /// A block device.
+    BlockDevice(Device),
+    /// A named pipe.
+    Fifo,
+}
+
+/// The numbers of a device node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Device {
+    /// Names the driver.
+    pub major: u32,
+    /// Names the device.
+    pub minor: u32,
+}
+
+impl EntryKind {
+    /// One word for people: `file`, `directory`, `symlink`, …
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Directory => "directory",
+            Self::Symlink(_) => "symlink",
+            Self::Hardlink(_) => "hardlink",
+            Self::CharDevice(_) => "character device",
+            Self::BlockDevice(_) => "block device",
+            Self::Fifo => "fifo",
+        }
+    }
+
+    /// Where a link points.
+    #[must_use]
+    pub fn target(&self) -> Option<&[u8]> {
+        match self {
+            Self::Symlink(target) | Self::Hardlink(target) => Some(target),
+            _ => None,
+        }
+    }
+}
+
+impl Entry {
+    /// An entry of root's, from the epoch, with no content yet.
+    #[must_use]
+    pub fn new(path: impl Into<Vec<u8>>, kind: EntryKind, mode: u32) -> Self {
+        Self {
+            path: path.into(),
+            kind,
+            mode,
+            uid: 0,
+            gid: 0,
+            user: "root".to_owned(),
+            group: "root".to_owned(),
+            size: 0,
+            mtime: 0,
+            checksum: None,
+            xattrs: BTreeMap::new(),
+        }
+    }
+
+    /// The path for messages: what is not UTF-8 is replaced.
+    #[must_use]
+    pub fn display_path(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.path)
+    }
+}
+
+/// Why a path or link target is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PathFault {
+    /// Nothing, or only slashes.
+    #[error("is empty")]
+    Empty,
+    /// It begins with a slash.
+    #[error("is absolute")]
+    Absolute,
+    /// It has `..` as a component.
+    #[error("contains “..”")]
+    Parent,
+    /// It has `.` as a component behind the first, or two slashes in a row.
+    #[error("contains “/./” or “//”")]
+    NotNormal,
+    /// It holds a NUL byte.
+    #[error("contains a NUL byte")]
+    Nul,
+    /// It holds a newline, which the installed database could not tell from the end of a line.
+    #[error("contains a newline")]
+    Newline,
+    /// The path or one of its components is longer than Linux allows.
+    #[error("is longer than {PATH_LIMIT} bytes, or has a component longer than {NAME_LIMIT}")]
+    TooLong,
+    /// A file whose name ends with a slash.
+    #[error("ends with a slash but is no directory")]
+    TrailingSlash,
+}
+
+/// Checks a relative path. A leading `./` is kept: apk does not install such entries, and neither may we.
+fn check_path(path: &[u8]) -> Result<(), PathFault> {
+    check_text(path)?;
+    if path.starts_with(b"/") {
+        return Err(PathFault::Absolute);
+    }
+    for (position, component) in path.split(|&b| b == b'/').enumerate() {
+        match component {
+            b".." => return Err(PathFault::Parent),
+            b"" => return Err(PathFault::NotNormal),
+            b"." if position > 0 => return Err(PathFault::NotNormal),
+            _ if component.len() > NAME_LIMIT => return Err(PathFault::TooLong),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Checks what holds for the target of a symbolic link too, which may point anywhere.
+fn check_text(path: &[u8]) -> Result<(), PathFault> {
+    match path {
+        _ if path.is_empty() => Err(PathFault::Empty),
+        _ if path.len() > PATH_LIMIT => Err(PathFault::TooLong),
+        _ if path.contains(&0) => Err(PathFault::Nul),
+        _ if path.contains(&b'\n') => Err(PathFault::Newline),
+        _ => Ok(()),
+    }
+}
+
+/// Bytes that `size` bytes of content take up in an archive.
+fn padded(size: u64) -> u64 {
+    size.div_ceil(BLOCK as u64).saturating_mul(BLOCK as u64)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,259 @@
+use std::io::Read;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn read(archive: &[u8]) -> Result<Vec<(Entry, Vec<u8>)>, TarError> {
+    let mut entries = Entries::new(archive);
+    let mut found = Vec::new();
+    while let Some(entry) = entries.next()? {
+        let mut content = Vec::new();
+        entries.content().take(1 << 20).read_to_end(&mut content).map_err(TarError::Read)?;
+        found.push((entry, content));
+    }
+    Ok(found)
+}
+
+/// A header with a right checksum, after `change`.
+fn block(change: impl FnOnce(&mut [u8])) -> Vec<u8> {
+    let mut block = header(&Entry::new("name", EntryKind::File, 0o644));
+    change(&mut block);
+    block[148..156].fill(b' ');
+    let sum: u64 = block.iter().map(|&b| u64::from(b)).sum();
+    block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    block
+}
+
+fn set(block: &mut [u8], at: usize, text: &[u8]) {
+    block[at..at + text.len()].copy_from_slice(text);
+}
+
+fn padded_content(content: &[u8]) -> Vec<u8> {
+    let mut content = content.to_vec();
+    content.resize(content.len().next_multiple_of(BLOCK), 0);
+    content
+}
+
+/// An extension header of this type with its content.
+fn extension(kind: u8, content: &[u8]) -> Vec<u8> {
+    let head = block(|block| {
+        block[156] = kind;
+        set(block, 124, format!("{:011o}", content.len()).as_bytes());
+    });
+    [head, padded_content(content)].concat()
+}
+
+fn record(key: &str, value: &str) -> String {
+    let rest = key.len() + value.len() + 3;
+    let length = (rest..rest + 9).find(|length| *length == rest + length.to_string().len()).unwrap();
+    format!("{length} {key}={value}\n")
+}
+
+fn file(size: usize) -> Vec<u8> {
+    block(|block| set(block, 124, format!("{size:011o}").as_bytes()))
+}
+
+#[test]
+fn gnu_long_names_and_targets() {
+    let (name, target) = ("n".repeat(200), "t/".repeat(120) + "t");
+    let link = block(|block| block[156] = b'2');
+    let name_header = extension(b'L', format!("{name}\0").as_bytes());
+    let archive = [name_header, extension(b'K', target.as_bytes()), link].concat();
+    let found = read(&archive).unwrap();
+    assert_eq!(found[0].0.path, name.as_bytes());
+    assert_eq!(found[0].0.kind, EntryKind::Symlink(target.into()));
+}
+
+#[test]
+fn pax_records_take_precedence() {
+    let records = [
+        record("path", "a/long/name"),
+        record("uid", "70000000"),
+        record("mtime", "12.75"),
+        record("uname", "postfix"),
+        record("size", "3"),
+        record("APK-TOOLS.checksum.SHA1", &hex::encode([9; 20])),
+        record("SCHILY.xattr.user.x", "v=1"),
+    ];
+    let archive = [extension(b'x', records.concat().as_bytes()), file(0), padded_content(b"abc")].concat();
+    let [(entry, content)] = &read(&archive).unwrap()[..] else { panic!() };
+    assert_eq!((&entry.path[..], entry.uid, entry.mtime), (&b"a/long/name"[..], 70_000_000, 12));
+    assert_eq!((entry.user.as_str(), content.as_slice()), ("postfix", &b"abc"[..]));
+    assert_eq!(entry.checksum, Some(Checksum::from([9; 20])));
+    assert_eq!(entry.xattrs["user.x"], b"v=1");
+}
+
+#[test]
+fn global_records_hold_for_all_and_local_ones_for_one() {
+    let archive = [
+        extension(b'g', record("gname", "mail").as_bytes()),
+        extension(b'x', record("gname", "root").as_bytes()),
+        file(0),
+        file(0),
+    ];
+    let groups: Vec<_> = read(&archive.concat()).unwrap().into_iter().map(|it| it.0.group).collect();
+    assert_eq!(groups, ["root", "mail"]);
+}
+
+#[test]
+fn numbers_in_base_256() {
+    let archive = block(|block| set(block, 108, &[0x80, 0, 0, 0, 0, 1, 0, 0]));
+    assert_eq!(read(&archive).unwrap()[0].0.uid, 1 << 16);
+    let negative = block(|block| set(block, 136, &[0xff; 12]));
+    assert!(matches!(read(&negative), Err(TarError::Field { field: "mtime", .. })));
+}
+
+#[test]
+fn sparse_files_read_with_their_holes() {
+    let expected = [&[0; 600][..], b"abc", &[0; 97], b"de", &[0; 298]].concat();
+    let old = block(|block| {
+        block[156] = b'S';
+        set(block, 124, b"00000000005");
+        set(block, 386, b"00000001130\x0000000000003\x0000000001274\x0000000000002\0");
+        set(block, 483, b"00000001750");
+    });
+    let map = "2\n600\n3\n700\n2\n";
+    let v1 = [
+        record("GNU.sparse.major", "1"),
+        record("GNU.sparse.minor", "0"),
+        record("GNU.sparse.name", "name"),
+        record("GNU.sparse.realsize", "1000"),
+    ];
+    let v01 = [record("GNU.sparse.size", "1000"), record("GNU.sparse.map", "600,3,700,2")];
+    let v00 = [
+        record("GNU.sparse.size", "1000"),
+        record("GNU.sparse.offset", "600"),
+        record("GNU.sparse.numbytes", "3"),
+        record("GNU.sparse.offset", "700"),
+        record("GNU.sparse.numbytes", "2"),
+    ];
+    let stored = padded_content(b"abcde");
+    for archive in [
+        [old, stored.clone()].concat(),
+        [extension(b'x', v1.concat().as_bytes()), file(512 + 5), padded_content(map.as_bytes()), stored.clone()]
+            .concat(),
+        [extension(b'x', v01.concat().as_bytes()), file(5), stored.clone()].concat(),
+        [extension(b'x', v00.concat().as_bytes()), file(5), stored.clone()].concat(),
+    ] {
+        let found = read(&[archive, file(0)].concat()).unwrap();
+        assert_eq!(found.len(), 2);
+        assert_eq!((found[0].0.size, found[0].0.display_path().as_ref()), (1000, "name"));
+        assert_eq!(found[0].1, expected);
+    }
+}
+
+#[test]
+fn refuses_sparse_maps_that_lie() {
+    for (map, size) in [("600,3,601,2", "1000"), ("600,5", "601"), ("0,4", "1000"), ("0", "1000"), ("9,5", "4")] {
+        let records = record("GNU.sparse.size", size) + &record("GNU.sparse.map", map);
+        let archive = [extension(b'x', records.as_bytes()), file(5), padded_content(b"abcde")].concat();
+        assert!(matches!(read(&archive), Err(TarError::Sparse { .. })), "{map}");
+    }
+}
+
+#[test]
+fn nothing_may_follow_the_end() {
+    let mut archive = file(0);
+    end(&mut archive);
+    archive.resize(10240, 0);
+    assert_eq!(read(&archive).unwrap().len(), 1);
+    archive.extend(file(0));
+    assert!(matches!(read(&archive), Err(TarError::AfterEnd { offset: 10240 })));
+}
+
+#[test]
+fn refuses_content_where_there_can_be_none() {
+    for kind in [b'1', b'2', b'3', b'5', b'6'] {
+        let archive = block(|block| {
+            block[156] = kind;
+            set(block, 157, b"target");
+            set(block, 124, b"00000000001");
+        });
+        assert!(matches!(read(&archive), Err(TarError::UnexpectedContent { size: 1, .. })));
+    }
+}
+
+#[test]
+fn refuses_changed_headers_and_cut_archives() {
+    let mut archive = Vec::new();
+    let mut entry = Entry::new("dir/name", EntryKind::File, 0o644);
+    entry.size = 600;
+    append(&mut archive, &entry, &mut &[1; 600][..]).unwrap();
+    for length in 1..archive.len() {
+        assert!(read(&archive[..length]).is_err(), "{length}");
+    }
+    for position in 0..BLOCK {
+        let mut changed = archive.clone();
+        changed[position] ^= 1;
+        assert!(read(&changed).is_err() || changed[148..156] != archive[148..156], "{position}");
+    }
+}
+
+#[test]
+fn says_where_entries_lie() {
+    let mut archive = Vec::new();
+    let mut entry = Entry::new("n".repeat(150), EntryKind::File, 0o644);
+    entry.size = 3;
+    append(&mut archive, &entry, &mut &b"abc"[..]).unwrap();
+    let mut entries = Entries::new(&archive[..]);
+    entries.next().unwrap();
+    assert_eq!(*entries.position(), Position { header: 0..1536, content: 1536..1539 });
+}
+
+fn paths() -> impl Strategy<Value = Vec<u8>> {
+    "[a-zé ]{1,80}(/[a-z]{1,60}){0,4}".prop_map(String::into_bytes)
+}
+
+fn kinds() -> impl Strategy<Value = EntryKind> {
+    prop_oneof![
+        Just(EntryKind::File),
+        Just(EntryKind::Directory),
+        Just(EntryKind::Fifo),
+        paths().prop_map(EntryKind::Symlink),
+        paths().prop_map(EntryKind::Hardlink),
+        (0_u32..4096, 0_u32..1 << 20).prop_map(|(major, minor)| EntryKind::CharDevice(Device { major, minor })),
+    ]
+}
+
+fn files() -> impl Strategy<Value = (Entry, Vec<u8>)> {
+    let attributes = prop::collection::btree_map("user\\.[a-z]{1,5}", any::<Vec<u8>>(), 0..3);
+    let owner = (any::<u32>(), any::<u32>(), "[a-z]{0,40}", "[a-z]{0,9}");
+    (paths(), kinds(), 0_u32..0o10000, owner, any::<u64>(), any::<Vec<u8>>(), any::<Option<[u8; 20]>>(), attributes)
+        .prop_map(|(path, kind, mode, (uid, gid, user, group), mtime, content, checksum, xattrs)| {
+            let content = if kind == EntryKind::File { content } else { Vec::new() };
+            let size = content.len() as u64;
+            let checksum = checksum.map(Checksum::from);
+            (Entry { path, kind, mode, uid, gid, user, group, size, mtime, checksum, xattrs }, content)
+        })
+}
+
+proptest! {
+    #[test]
+    fn reads_what_it_wrote(files in prop::collection::vec(files(), 0..5)) {
+        let mut archive = Vec::new();
+        for (entry, content) in &files {
+            append(&mut archive, entry, &mut &content[..]).unwrap();
+        }
+        prop_assert_eq!(read(&archive).unwrap(), files.clone());
+        end(&mut archive);
+        prop_assert_eq!(read(&archive).unwrap(), files);
+    }
+
+    #[test]
+    fn any_bytes_give_an_error_and_no_panic(
+        bytes in prop::collection::vec(any::<u8>(), 0..2000),
+        kind: u8,
+        at in 100_usize..500,
+    ) {
+        let _ = read(&bytes);
+        // Behind a header that is right, and with fields that are not.
+        let head = block(|block| {
+            block[156] = kind;
+            let end = (at + bytes.len()).min(500);
+            set(block, at, &bytes[..end - at]);
+        });
+        let _ = read(&[&head[..], &bytes].concat());
+        let _ = read(&[&extension(b'x', &bytes)[..], &head].concat());
+    }
+}
