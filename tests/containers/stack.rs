@@ -26,7 +26,7 @@ pub struct Stack {
     pub project: Project,
     name: String,
     ports: BTreeMap<u16, u16>,
-    pub dns: DnsServer,
+    _dns: DnsServer,
     _signatures: HttpServer,
 }
 
@@ -68,7 +68,7 @@ impl Stack {
             PORTS.iter().flat_map(|(_, ports)| ports.iter().map(|port| (*port, free_port()))).collect();
         project.write("test.yaml", overrides(&ports, host));
         engine::when_process_ends(&sweep(&name));
-        let stack = Self { project, name, ports, dns, _signatures: signatures };
+        let stack = Self { project, name, ports, _dns: dns, _signatures: signatures };
         stack.compose(&["up", "-d", "--quiet-pull"]);
         for service in SERVICES {
             stack.wait_until_healthy(service);
