@@ -38,7 +38,7 @@ fn submitted_mail_is_signed_so_that_others_can_verify_it() {
     let zone = DnsServer::start(Ipv4Addr::LOCALHOST.into(), 0);
     zone.add(
         &format!("mail._domainkey.{DOMAIN}"),
-        Record::Txt(record(&stack.project.read("secrets/dkim/mail.private"))),
+        Record::Txt(record(&stack.project.read("secrets/dkim/mail.example.test.pem"))),
     );
 
     let mark = mark("signed");
