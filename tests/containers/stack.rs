@@ -171,14 +171,24 @@ pub fn built_project(signatures: &str) -> Project {
     project
 }
 
-/// Kills a program in a container, by its name. The shell alone does it: an image may have no `pgrep`.
+/// Kills all processes of a program in a container, each as its own user: the container's root may not be allowed to. The
+/// shell alone does it, because an image may have no `pgrep`.
 pub fn kill(container: &str, program: &str) {
-    let script = format!(
-        "found=1; for p in /proc/[0-9]*; do read -r name <$p/comm || continue; \
-         [ \"$name\" != {program} ] || {{ kill -9 ${{p#/proc/}} && found=0; }}; done 2>/dev/null; exit $found"
-    );
-    let output = engine::try_docker(["exec", "--privileged", "--user", "0", container, "sh", "-c", &script]);
-    assert!(output.status.success(), "no {program} to kill: {}", String::from_utf8_lossy(&output.stderr));
+    let list = r#"for p in /proc/[0-9]*; do
+        while read -r key value _; do
+            case $key in Name:) name=$value ;; Uid:) echo "${p#/proc/} $value $name" ;; esac
+        done <$p/status
+    done 2>/dev/null"#;
+    let processes = engine::docker(["exec", container, "sh", "-c", list]);
+    let mut killed = 0;
+    for process in processes.lines() {
+        let &[pid, user, name] = process.split(' ').collect::<Vec<_>>().as_slice() else { continue };
+        if name == program {
+            engine::docker(["exec", "--user", user, container, "sh", "-c", &format!("kill -9 {pid}")]);
+            killed += 1;
+        }
+    }
+    assert!(killed > 0, "no {program} to kill among:\n{processes}");
 }
 
 /// Waits for the engine's own verdict by the image's health check.
