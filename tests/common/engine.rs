@@ -5,6 +5,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
+/// Every container of the tests carries this label, with [`run`] as its value.
+pub const LABEL: &str = "org.mailimg.test";
+
+/// What tells the containers of this run from another's: what `scripts/test` says, or this process.
+pub fn run() -> String {
+    std::env::var("MAILIMG_TEST_RUN").unwrap_or_else(|_| std::process::id().to_string())
+}
+
 /// Fails unless a container engine answers. Every test that needs one calls this first.
 pub fn require() {
     static ANSWER: OnceLock<Result<(), String>> = OnceLock::new();

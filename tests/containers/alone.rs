@@ -26,7 +26,7 @@ fn request(stack: &Stack, name: &str) -> ContainerRequest<GenericImage> {
     let request = GenericImage::new(repository, tag)
         .with_wait_for(WaitFor::healthcheck())
         .with_startup_timeout(Duration::from_mins(2))
-        .with_label("org.mailimg.test", "alone")
+        .with_label(engine::LABEL, engine::run())
         .with_hostname(name)
         .with_readonly_rootfs(true)
         .with_cap_drop("ALL")

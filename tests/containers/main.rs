@@ -15,6 +15,7 @@
 mod common;
 
 mod alone;
+mod compose;
 mod contents;
 mod dkim;
 mod failures;

@@ -223,7 +223,7 @@ pub fn eicar_signature() -> Vec<u8> {
 fn overrides(ports: &BTreeMap<u16, u16>, dns: IpAddr) -> String {
     let services: serde_json::Map<_, _> = SERVICES
         .iter()
-        .map(|service| (service.to_string(), serde_json::json!({ "labels": { "org.mailimg.test": "stack" } })))
+        .map(|service| (service.to_string(), serde_json::json!({ "labels": { engine::LABEL: engine::run() } })))
         .collect();
     let mut text = serde_json::json!({ "services": services });
     for (service, published) in PORTS {
