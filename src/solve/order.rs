@@ -1,0 +1,112 @@
+//! In which order to install what was selected: each package after what it depends on, in the order of the world.
+
+use super::selection::Selection;
+use super::table::Table;
+use super::universe::{NameId, PackageId};
+use crate::apk::Dependency;
+
+/// A requirement that the selection leaves unfulfilled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unfulfilled {
+    /// Whose it is; the world's if nobody's.
+    pub(super) package: Option<PackageId>,
+    /// Which of its dependencies.
+    pub(super) number: usize,
+}
+
+pub(super) struct Order<'s, 'u> {
+    selection: &'s Selection<'u>,
+    /// Names that have been come across.
+    visited: Table<NameId, bool>,
+    placed: Table<PackageId, bool>,
+    pub(super) packages: Vec<PackageId>,
+    pub(super) unfulfilled: Vec<Unfulfilled>,
+}
+
+/// A package whose dependencies are being installed, then the packages that it triggers.
+struct Frame {
+    package: PackageId,
+    dependency: usize,
+    provide: usize,
+    triggered: usize,
+}
+
+impl<'s, 'u> Order<'s, 'u> {
+    pub(super) fn of(selection: &'s Selection<'u>, world: &[(NameId, &Dependency)]) -> Self {
+        let mut order = Self {
+            selection,
+            visited: Table::filled(false, selection.universe.name_count()),
+            placed: Table::filled(false, selection.universe.package_count()),
+            packages: Vec::new(),
+            unfulfilled: Vec::new(),
+        };
+        for (number, (name, dependency)) in world.iter().enumerate() {
+            order.check(None, number, *name, dependency);
+            order.place(*name);
+        }
+        order
+    }
+
+    fn check(&mut self, package: Option<PackageId>, number: usize, name: NameId, dependency: &Dependency) {
+        let decided = self.selection.names[name].decision.provider();
+        let is_itself = dependency.conflict && package.is_some() && decided.map(|it| it.package) == package;
+        if !is_itself && !self.selection.satisfies(decided, dependency) {
+            self.unfulfilled.push(Unfulfilled { package, number });
+        }
+    }
+
+    /// Installs the provider of `name` unless that has been done or begun.
+    fn place(&mut self, name: NameId) {
+        let universe = self.selection.universe;
+        let mut stack: Vec<Frame> = self.enter(name).into_iter().collect();
+        while let Some(frame) = stack.last_mut() {
+            let package = frame.package;
+            let next = if let Some((name, dependency)) = universe.depends(package).nth(frame.dependency) {
+                let number = frame.dependency;
+                frame.dependency += 1;
+                self.check(Some(package), number, name, dependency);
+                self.enter(name)
+            } else if let Some((name, _)) = universe.provides(package).nth(frame.provide) {
+                if frame.provide == 0 && frame.triggered == 0 {
+                    self.packages.push(package);
+                }
+                if let Some(triggered) = universe.triggered(name).get(frame.triggered) {
+                    frame.triggered += 1;
+                    self.enter_triggered(*triggered)
+                } else {
+                    (frame.provide, frame.triggered) = (frame.provide + 1, 0);
+                    continue;
+                }
+            } else {
+                stack.pop();
+                continue;
+            };
+            stack.extend(next);
+        }
+    }
+
+    fn enter(&mut self, name: NameId) -> Option<Frame> {
+        if std::mem::replace(&mut self.visited[name], true) {
+            return None;
+        }
+        let package = self.selection.names[name].decision.provider()?.package;
+        if std::mem::replace(&mut self.placed[package], true) {
+            return None;
+        }
+        Some(Frame { package, dependency: 0, provide: 0, triggered: 0 })
+    }
+
+    /// Goes on with a package that is installed if others are, once all of them have been begun.
+    fn enter_triggered(&mut self, name: NameId) -> Option<Frame> {
+        let selection = self.selection;
+        let package = selection.names[name].decision.provider()?.package;
+        let met = |(name, dependency): (NameId, &Dependency)| {
+            let decided = selection.names[name].decision.provider();
+            decided.is_none_or(|it| self.placed[it.package]) && selection.satisfies(decided, dependency)
+        };
+        if self.placed[package] || !selection.universe.install_if(package).all(met) {
+            return None;
+        }
+        self.enter(name)
+    }
+}

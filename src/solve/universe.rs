@@ -1,0 +1,252 @@
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::ops::Range;
+
+use indexmap::IndexSet;
+
+use super::table::{Id, Table, id};
+use super::visit::bucket;
+use crate::apk::{Checksum, Dependency, Package, Version};
+
+id! {
+    /// A name that is provided or required by some package.
+    NameId
+}
+id! {
+    /// One build of a package, however many repositories have it.
+    PackageId
+}
+
+/// What one repository offers.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    /// The tag without its `@`; packages of a tagged repository are only taken where a tag asks for them.
+    pub tag: Option<String>,
+    /// Its packages, in the order of its index.
+    pub packages: Vec<Package>,
+}
+
+/// All packages of all repositories, and who provides, requires and triggers whom.
+#[derive(Debug)]
+pub struct Universe {
+    tags: Vec<Option<String>>,
+    packages: Table<PackageId, Candidate>,
+    names: IndexSet<Box<str>>,
+    links: Table<NameId, Links>,
+    /// Names of the dependencies, provides and triggers of each package, one list after the other.
+    references: Vec<NameId>,
+}
+
+/// A package and where it is from.
+#[derive(Debug)]
+struct Candidate {
+    package: Package,
+    /// Ascending, never empty.
+    repositories: Vec<usize>,
+    name: NameId,
+    depends: Range<usize>,
+    provides: Range<usize>,
+    install_if: Range<usize>,
+}
+
+#[derive(Debug, Default)]
+struct Links {
+    providers: Vec<Provider>,
+    triggered: Vec<NameId>,
+}
+
+/// A package under one of its names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Provider {
+    pub(super) package: PackageId,
+    /// Which of the package's provides it is; its own name if none.
+    provide: Option<u32>,
+}
+
+impl Universe {
+    /// Joins repositories, the preferred one first. The same package in several of them counts as one.
+    #[must_use]
+    pub fn new(repositories: Vec<Repository>) -> Self {
+        let mut universe = Self {
+            tags: Vec::new(),
+            packages: Table::new(),
+            names: IndexSet::new(),
+            links: Table::new(),
+            references: Vec::new(),
+        };
+        let mut known = HashMap::new();
+        for (number, repository) in repositories.into_iter().enumerate() {
+            universe.tags.push(repository.tag);
+            for package in repository.packages {
+                universe.add(number, package, &mut known);
+            }
+        }
+        universe.link();
+        universe
+    }
+
+    fn add(&mut self, repository: usize, package: Package, known: &mut HashMap<Checksum, PackageId>) {
+        if let Some(same) = package.checksum.and_then(|checksum| known.get(&checksum)) {
+            let repositories = &mut self.packages[*same].repositories;
+            if repositories.last() != Some(&repository) {
+                repositories.push(repository);
+            }
+            return;
+        }
+        let checksum = package.checksum;
+        let name = self.intern(&package.name);
+        let depends = self.refer(package.depends.iter().map(|it| &it.name));
+        let provides = self.refer(package.provides.iter().map(|it| &it.name));
+        let install_if = self.refer(package.install_if.iter().map(|it| &it.name));
+        let repositories = vec![repository];
+        let id = self.packages.push(Candidate { package, repositories, name, depends, provides, install_if });
+        if let Some(checksum) = checksum {
+            known.insert(checksum, id);
+        }
+    }
+
+    fn intern(&mut self, name: &str) -> NameId {
+        if let Some(number) = self.names.get_index_of(name) {
+            return NameId::new(number);
+        }
+        self.names.insert(name.into());
+        self.links.push(Links::default())
+    }
+
+    fn refer<'a>(&mut self, names: impl Iterator<Item = &'a String>) -> Range<usize> {
+        let start = self.references.len();
+        for name in names {
+            let name = self.intern(name);
+            self.references.push(name);
+        }
+        start..self.references.len()
+    }
+
+    fn link(&mut self) {
+        let mut triggering = Vec::new();
+        for id in self.packages.ids() {
+            let provides: Vec<(NameId, Provider)> = self.provides(id).collect();
+            if self.install_if(id).len() > 0 {
+                triggering.extend(provides.iter().map(|(name, _)| *name));
+            }
+            for (name, provider) in provides {
+                self.links[name].providers.push(provider);
+            }
+        }
+        self.sort(&mut triggering);
+        for name in triggering {
+            for provider in self.links[name].providers.clone() {
+                let names: Vec<NameId> = self.install_if(provider.package).map(|(name, _)| name).collect();
+                for by in names {
+                    add_once(&mut self.links[by].triggered, name);
+                }
+            }
+        }
+    }
+
+    /// Sorts names into the order in which apk goes through them, each once.
+    pub(super) fn sort(&self, names: &mut Vec<NameId>) {
+        names.sort_by_cached_key(|name| (bucket(self.name(*name)), Reverse(*name)));
+        names.dedup();
+    }
+
+    /// The packages, in the order of their repositories.
+    pub fn packages(&self) -> impl Iterator<Item = &Package> {
+        self.packages.iter().map(|(_, candidate)| &candidate.package)
+    }
+
+    pub(super) fn package(&self, id: PackageId) -> &Package {
+        &self.packages[id].package
+    }
+
+    /// The preferred repository that has the package.
+    pub(super) fn repository(&self, id: PackageId) -> usize {
+        self.repositories(id).first().copied().unwrap_or_default()
+    }
+
+    pub(super) fn repositories(&self, id: PackageId) -> &[usize] {
+        &self.packages[id].repositories
+    }
+
+    pub(super) fn tag(&self, repository: usize) -> Option<&str> {
+        self.tags.get(repository)?.as_deref()
+    }
+
+    pub(super) fn tags(&self) -> &[Option<String>] {
+        &self.tags
+    }
+
+    pub(super) fn package_count(&self) -> usize {
+        self.packages.len()
+    }
+
+    pub(super) fn name_count(&self) -> usize {
+        self.names.len()
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<NameId> {
+        self.names.get_index_of(name).map(NameId::new)
+    }
+
+    pub(super) fn name(&self, id: NameId) -> &str {
+        self.names.get_index(id.number()).map_or("", |name| name)
+    }
+
+    pub(super) fn name_of(&self, id: PackageId) -> NameId {
+        self.packages[id].name
+    }
+
+    pub(super) fn providers(&self, name: NameId) -> &[Provider] {
+        &self.links[name].providers
+    }
+
+    /// Names with a provider whose `install_if` has `name`.
+    pub(super) fn triggered(&self, name: NameId) -> &[NameId] {
+        &self.links[name].triggered
+    }
+
+    pub(super) fn depends(&self, id: PackageId) -> impl ExactSizeIterator<Item = (NameId, &Dependency)> {
+        let candidate = &self.packages[id];
+        self.references(&candidate.depends).iter().copied().zip(&candidate.package.depends)
+    }
+
+    pub(super) fn install_if(&self, id: PackageId) -> impl ExactSizeIterator<Item = (NameId, &Dependency)> {
+        let candidate = &self.packages[id];
+        self.references(&candidate.install_if).iter().copied().zip(&candidate.package.install_if)
+    }
+
+    /// The package under each of its names, its own first.
+    pub(super) fn provides(&self, id: PackageId) -> impl Iterator<Item = (NameId, Provider)> {
+        let candidate = &self.packages[id];
+        let own = (candidate.name, Provider { package: id, provide: None });
+        let provide = move |(number, name): (u32, &NameId)| (*name, Provider { package: id, provide: Some(number) });
+        std::iter::once(own).chain((0..).zip(self.references(&candidate.provides)).map(provide))
+    }
+
+    /// The version of the name that `provider` provides.
+    pub(super) fn version(&self, provider: Provider) -> Option<&Version> {
+        let package = self.package(provider.package);
+        match provider.provide {
+            None => Some(&package.version),
+            Some(number) => package.provides.get(number as usize)?.version.as_ref(),
+        }
+    }
+
+    fn references(&self, range: &Range<usize>) -> &[NameId] {
+        self.references.get(range.clone()).unwrap_or_default()
+    }
+}
+
+impl Provider {
+    /// Whether it is a package under its own name.
+    pub(super) fn is_itself(self) -> bool {
+        self.provide.is_none()
+    }
+}
+
+/// Appends unless it is the last already.
+pub(super) fn add_once(names: &mut Vec<NameId>, name: NameId) {
+    if names.last() != Some(&name) {
+        names.push(name);
+    }
+}
