@@ -1,5 +1,12 @@
 //! The text of an index, `APKINDEX`: blocks of `X:value` lines, one block a package, a blank line after each.
 
+mod file;
+mod write;
+
+pub use file::{Index, IndexFileError, SignedIndex, sign_file};
+pub use write::text;
+pub(super) use write::{block, installed_fields};
+
 use super::{ChecksumError, Dependency, DependencyError, Package, Provide, Version};
 
 /// What is wrong with the text of an index.

@@ -9,6 +9,7 @@ mod checksum;
 mod dependency;
 mod gzip;
 pub mod index;
+pub mod installed;
 mod metadata;
 pub mod package;
 pub mod signature;

@@ -5,16 +5,12 @@ use std::io::{BufRead, Read};
 use super::source::{Data, Source};
 use super::{Control, Info, InfoError, Measured, Member, PackageError, Script, ScriptKind};
 use crate::apk::Checksum;
-use crate::apk::signature::{Keyring, Signature, SignatureError};
+use crate::apk::signature::{self, Keyring, Signature, SignatureError};
 use crate::apk::tar::{Content, Entries, Entry, EntryKind, Position};
 use crate::digest::Hashing;
 
-/// Most bytes that the signature member may expand to.
-const SIGNATURE_LIMIT: u64 = 1 << 17;
 /// Most bytes that the control member may expand to.
 const CONTROL_LIMIT: u64 = 16 << 20;
-/// Most signature members.
-const SIGNATURE_MEMBERS: usize = 8;
 
 /// Reads a package from front to back, in memory that does not grow with it: signatures and control at once, then entry
 /// by entry of data, then what is known only at the end.
@@ -35,9 +31,8 @@ impl<R: Read> PackageReader<R> {
         let mut signatures = Vec::new();
         let mut signature_members = Vec::new();
         loop {
-            let name = "control";
-            let (content, compressed, member) = source.member(name, CONTROL_LIMIT)?;
-            if !is_signature(&content) {
+            let (content, compressed, member) = source.member("control", CONTROL_LIMIT)?;
+            if !content.starts_with(signature::MEMBER_START) {
                 let control = read_control(&content, &compressed)?;
                 if source.fill_buf().map_err(PackageError::Read)?.is_empty() {
                     return Err(PackageError::NoData);
@@ -51,8 +46,11 @@ impl<R: Read> PackageReader<R> {
                     data: Entries::new(Hashing::new(Data::new(source))),
                 });
             }
-            if content.len() as u64 > SIGNATURE_LIMIT || signature_members.len() == SIGNATURE_MEMBERS {
-                return Err(PackageError::TooLarge { member: "signature", limit: SIGNATURE_LIMIT });
+            if signature_members.len() == signature::MEMBER_LIMIT {
+                return Err(PackageError::Signature(SignatureError::TooMany));
+            }
+            if content.len() as u64 > signature::ARCHIVE_LIMIT {
+                return Err(PackageError::TooLarge { member: "signature", limit: signature::ARCHIVE_LIMIT });
             }
             signatures.extend(Signature::read(&content, &compressed).map_err(PackageError::Signature)?);
             signature_members.push(member);
@@ -125,11 +123,6 @@ fn check_magic<R: Read>(source: &mut Source<R>) -> Result<(), PackageError> {
         [b'A', b'D', b'B', ..] => Err(PackageError::FormatV3),
         _ => Err(PackageError::NotAPackage),
     }
-}
-
-/// Whether an archive's first entry is a signature.
-fn is_signature(archive: &[u8]) -> bool {
-    archive.starts_with(b".SIGN.")
 }
 
 fn read_control(archive: &[u8], compressed: &[u8]) -> Result<Control, PackageError> {

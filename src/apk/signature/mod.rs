@@ -18,6 +18,7 @@ use std::fmt;
 use std::io::Read;
 
 use aws_lc_rs::signature::{self as aws, RsaParameters};
+use flate2::bufread::GzDecoder;
 
 pub use key::{KeyError, PublicKey, SigningKey};
 pub use keyring::{Keyring, Pins};
@@ -27,6 +28,15 @@ use super::tar::{Entries, EntryKind, TarError};
 
 /// Longest signature: that of an RSA key of 16384 bits.
 const SIGNATURE_LIMIT: u64 = 2048;
+
+/// Most bytes that a signature member may expand to.
+pub(super) const ARCHIVE_LIMIT: u64 = 1 << 17;
+
+/// Most signature members in front of something.
+pub(super) const MEMBER_LIMIT: usize = 8;
+
+/// How a signature member's content begins, and no other's.
+pub(super) const MEMBER_START: &[u8] = b".SIGN.";
 
 /// One signature of a package or an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +91,12 @@ pub enum SignatureError {
         /// Its name.
         name: String,
     },
+    /// The gzip member around the signatures can't be expanded.
+    #[error("the gzip member around the signatures can't be read")]
+    Damaged,
+    /// There are more signature members than anybody needs.
+    #[error("there are more than {MEMBER_LIMIT} signature members")]
+    TooMany,
     /// The gzip member around the signatures has been tampered with or damaged.
     #[error("the gzip member around the signatures is damaged: {0}")]
     Wrapper(WrapperFault),
@@ -109,6 +125,26 @@ impl Signature {
         }
         Ok(signatures)
     }
+}
+
+/// Takes the signature members off the front of a signed file, which the rest of it is signed by. A file without any is all
+/// rest.
+pub(super) fn split(mut bytes: &[u8]) -> Result<(Vec<Signature>, &[u8]), SignatureError> {
+    let mut signatures = Vec::new();
+    for _ in 0..MEMBER_LIMIT {
+        let mut rest = bytes;
+        let mut archive = Vec::new();
+        let read = GzDecoder::new(&mut rest).take(ARCHIVE_LIMIT).read_to_end(&mut archive);
+        // What is no signature is not read to its end, and its errors are for whoever reads it.
+        if !archive.starts_with(MEMBER_START) {
+            return Ok((signatures, bytes));
+        }
+        let size = bytes.len() - rest.len();
+        let (member, rest) = bytes.split_at_checked(size).filter(|_| read.is_ok()).ok_or(SignatureError::Damaged)?;
+        signatures.extend(Signature::read(&archive, member)?);
+        bytes = rest;
+    }
+    Err(SignatureError::TooMany)
 }
 
 /// Whether a key may be called so: key names are file names.

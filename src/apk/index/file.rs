@@ -1,0 +1,158 @@
+//! `APKINDEX.tar.gz`: a signature member and a member with the index.
+
+use libdeflater::{DecompressionError, Decompressor};
+
+use super::{IndexError, parse, text};
+use crate::apk::signature::{self, KeyError, Keyring, Signature, SignatureError, SigningKey};
+use crate::apk::tar::{self, Entries, Entry, EntryKind, TarError};
+use crate::apk::{Package, gzip};
+
+/// Most bytes that an index may expand to. Alpine's largest has 10 MB.
+const LIMIT: usize = 1 << 29;
+
+/// The packages of a repository.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Index {
+    /// What the repository says it is: for Alpine's, the state of its source, `v3.20.3-38-g5b99a0b2f22`.
+    pub description: String,
+    /// Its packages.
+    pub packages: Vec<Package>,
+}
+
+/// An index that was read and verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedIndex {
+    /// What it holds.
+    pub index: Index,
+    /// Names of the trusted keys that signed it.
+    pub keys: Vec<String>,
+}
+
+/// Why an index file is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexFileError {
+    /// Nobody trusted vouches for it.
+    #[error("the index is not trusted")]
+    Signature(#[source] SignatureError),
+    /// It is an index of apk-tools 3.
+    #[error(
+        "this is an index of format v3 (ADB, made by apk-tools 3); mailimg reads format v2, which Alpine publishes"
+    )]
+    FormatV3,
+    /// The compressed data is damaged.
+    #[error("the index is no gzip file, or damaged")]
+    Gzip,
+    /// It expands to more than any real index has.
+    #[error("the index expands to more than {LIMIT} bytes")]
+    TooLarge,
+    /// The archive is malformed.
+    #[error("the index is refused")]
+    Tar(#[from] TarError),
+    /// `APKINDEX` is not in it.
+    #[error("there is no APKINDEX in the index file")]
+    NoIndex,
+    /// The text is malformed.
+    #[error("the index can't be read")]
+    Text(#[from] IndexError),
+    /// Signing failed.
+    #[error("the index can't be signed")]
+    Key(#[from] KeyError),
+}
+
+impl Index {
+    /// An index of packages, in the order in which `apk index` lists them: by name, then version, whatever the order given.
+    #[must_use]
+    pub fn new(description: impl Into<String>, mut packages: Vec<Package>) -> Self {
+        packages.sort_by(|a, b| {
+            let versions = || a.version.cmp(&b.version).then_with(|| a.version.as_str().cmp(b.version.as_str()));
+            a.name.cmp(&b.name).then_with(versions).then_with(|| a.checksum.cmp(&b.checksum))
+        });
+        Self { description: description.into(), packages }
+    }
+
+    /// Reads an index file and checks that a trusted key has signed it.
+    pub fn read(bytes: &[u8], keyring: &Keyring) -> Result<SignedIndex, IndexFileError> {
+        let (signatures, signed) = split(bytes)?;
+        let keys = keyring.verify(&signatures, signed).map_err(IndexFileError::Signature)?;
+        Ok(SignedIndex { index: Self::read_member(signed)?, keys })
+    }
+
+    /// Reads an index file whose content something else vouches for, signed or not.
+    pub fn read_unverified(bytes: &[u8]) -> Result<Self, IndexFileError> {
+        Self::read_member(split(bytes)?.1)
+    }
+
+    fn read_member(member: &[u8]) -> Result<Self, IndexFileError> {
+        let archive = expand(member)?;
+        let mut entries = Entries::new(&archive[..]);
+        let mut description = String::new();
+        let mut packages = None;
+        while let Some(entry) = entries.next()? {
+            let range = entries.position().content.clone();
+            let range = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
+            let content = range.and_then(|(start, end)| archive.get(start..end));
+            let content = content.ok_or(TarError::Truncated { offset: archive.len() as u64 })?;
+            match &entry.path[..] {
+                b"DESCRIPTION" => String::from_utf8_lossy(content).trim_end().clone_into(&mut description),
+                b"APKINDEX" => packages = Some(parse(content)?),
+                _ => {}
+            }
+        }
+        Ok(Self { description, packages: packages.ok_or(IndexFileError::NoIndex)? })
+    }
+
+    /// The index file: the same packages give the same bytes. Signed if there is a key.
+    pub fn write(&self, key: Option<&SigningKey>) -> Result<Vec<u8>, IndexFileError> {
+        let text = text(&self.packages);
+        let mut archive = Vec::new();
+        for (name, content) in [("DESCRIPTION", &self.description), ("APKINDEX", &text)] {
+            let mut entry = Entry::new(name, EntryKind::File, 0o644);
+            entry.size = content.len() as u64;
+            tar::append(&mut archive, &entry, &mut content.as_bytes()).map_err(TarError::Read)?;
+        }
+        tar::end(&mut archive);
+        let member = gzip::compress(&archive);
+        sign(&member, key)
+    }
+}
+
+/// Signs an index file as it is, in place of the signatures that it has.
+pub fn sign_file(bytes: &[u8], key: &SigningKey) -> Result<Vec<u8>, IndexFileError> {
+    let (_, member) = split(bytes)?;
+    sign(member, Some(key))
+}
+
+fn sign(member: &[u8], key: Option<&SigningKey>) -> Result<Vec<u8>, IndexFileError> {
+    let signature = key.map(|key| key.sign(member)).transpose()?.unwrap_or_default();
+    Ok([&signature, member].concat())
+}
+
+fn split(bytes: &[u8]) -> Result<(Vec<Signature>, &[u8]), IndexFileError> {
+    if bytes.starts_with(b"ADB") {
+        return Err(IndexFileError::FormatV3);
+    }
+    signature::split(bytes).map_err(IndexFileError::Signature)
+}
+
+/// Expands one gzip member, at once: three times as fast as by stream.
+fn expand(member: &[u8]) -> Result<Vec<u8>, IndexFileError> {
+    // The trailer says how much it is, and may lie.
+    let claim = member.last_chunk::<4>().map(|size| u32::from_le_bytes(*size)).ok_or(IndexFileError::Gzip)?;
+    let mut size = usize::try_from(claim).map_err(|_| IndexFileError::TooLarge)?.clamp(1 << 16, LIMIT);
+    let mut decompressor = Decompressor::new();
+    loop {
+        let mut out = vec![0; size];
+        match decompressor.gzip_decompress(member, &mut out) {
+            Ok(size) => {
+                out.truncate(size);
+                return Ok(out);
+            }
+            Err(DecompressionError::InsufficientSpace) if size < LIMIT => size = size.saturating_mul(4).min(LIMIT),
+            Err(DecompressionError::InsufficientSpace) => return Err(IndexFileError::TooLarge),
+            Err(DecompressionError::BadData) => return Err(IndexFileError::Gzip),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

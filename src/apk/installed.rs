@@ -1,0 +1,252 @@
+//! The installed database, `/lib/apk/db/installed`: which packages are installed, and which path is whose, with mode,
+//! owner and checksum. Read and written byte for byte as apk 2.14 does.
+//!
+//! A block a package: the fields of an index, then `F:` a directory, with `M:uid:gid:mode` if it is not root's with mode
+//! 0755, then each file in it as `R:`, with `a:uid:gid:mode` if it is not root's with mode 0644, and `Z:` its checksum.
+
+use std::fmt::Write as _;
+
+use indexmap::IndexMap;
+
+use super::index::{self, IndexError};
+use super::{Checksum, Package};
+
+/// An installed package and its paths.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installed {
+    /// The package, with file size and checksum.
+    pub package: Package,
+    /// Its paths, in the order in which the package holds them; what apk leaves out (names that begin with a dot at the
+    /// top) is not among them.
+    pub paths: Vec<InstalledPath>,
+}
+
+/// A path of an installed package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstalledPath {
+    /// Relative, without a slash at either end.
+    pub path: Vec<u8>,
+    /// Whether it is a directory.
+    pub is_directory: bool,
+    /// Permission bits; those of a symbolic link are 0777.
+    pub mode: u32,
+    /// Owner, after names have been resolved.
+    pub uid: u32,
+    /// Group, after names have been resolved.
+    pub gid: u32,
+    /// SHA-1 of the content, of the link's target, or for a hard link of the content that it names.
+    pub checksum: Option<Checksum>,
+}
+
+/// What is wrong with an installed database.
+#[derive(Debug, thiserror::Error)]
+pub enum InstalledError {
+    /// The fields of a package can't be read. Lines are counted from the package's first.
+    #[error("a package in the installed database can't be read")]
+    Package(#[from] IndexError),
+    /// A line about a path is malformed or out of place.
+    #[error("line {line} of the installed database can't be read: {found:?}")]
+    Line {
+        /// Which line, from 1.
+        line: usize,
+        /// The line, cut to a sensible length.
+        found: String,
+    },
+}
+
+/// A directory of one package, as the database groups paths.
+#[derive(Default)]
+struct Directory<'a> {
+    itself: Option<&'a InstalledPath>,
+    files: Vec<&'a InstalledPath>,
+}
+
+/// The database. Packages are sorted by name, as apk does; directories come in the order in which each package first
+/// mentions them.
+#[must_use]
+pub fn write(packages: &[Installed]) -> Vec<u8> {
+    let mut sorted: Vec<_> = packages.iter().collect();
+    sorted.sort_by(|a, b| a.package.name.cmp(&b.package.name));
+    let mut out = Vec::new();
+    for installed in sorted {
+        let mut fields = String::new();
+        index::block(&mut fields, &installed.package);
+        index::installed_fields(&mut fields, &installed.package);
+        out.extend(fields.into_bytes());
+        for (path, directory) in directories(&installed.paths) {
+            write_directory(&mut out, path, &directory);
+        }
+        out.push(b'\n');
+    }
+    out
+}
+
+fn directories(paths: &[InstalledPath]) -> IndexMap<&[u8], Directory<'_>> {
+    let mut directories: IndexMap<&[u8], Directory<'_>> = IndexMap::new();
+    for path in paths {
+        if path.is_directory {
+            directories.entry(&path.path).or_default().itself = Some(path);
+        } else {
+            directories.entry(split(&path.path).0).or_default().files.push(path);
+        }
+    }
+    directories
+}
+
+fn write_directory(out: &mut Vec<u8>, path: &[u8], directory: &Directory<'_>) {
+    line(out, b'F', path);
+    if let Some(itself) = directory.itself {
+        owner(out, 'M', itself, 0o755);
+    }
+    for file in &directory.files {
+        line(out, b'R', split(&file.path).1);
+        owner(out, 'a', file, 0o644);
+        if let Some(checksum) = &file.checksum {
+            line(out, b'Z', checksum.to_string().as_bytes());
+        }
+    }
+}
+
+fn owner(out: &mut Vec<u8>, letter: char, path: &InstalledPath, usual: u32) {
+    if (path.uid, path.gid, path.mode) != (0, 0, usual) {
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{letter}:{}:{}:{:o}", path.uid, path.gid, path.mode);
+        out.extend(text.into_bytes());
+    }
+}
+
+fn line(out: &mut Vec<u8>, letter: u8, value: &[u8]) {
+    out.extend([letter, b':']);
+    out.extend_from_slice(value);
+    out.push(b'\n');
+}
+
+/// Directory and name.
+fn split(path: &[u8]) -> (&[u8], &[u8]) {
+    match path.iter().rposition(|&b| b == b'/').and_then(|at| path.split_at_checked(at)) {
+        Some((directory, name)) => (directory, name.strip_prefix(b"/").unwrap_or(name)),
+        None => (b"", path),
+    }
+}
+
+/// Reads a database. Files come after the directory that they are in.
+pub fn read(text: &[u8]) -> Result<Vec<Installed>, InstalledError> {
+    let mut packages = Vec::new();
+    let mut block = Block::default();
+    for (number, line) in text.split(|b| *b == b'\n').enumerate() {
+        if line.is_empty() {
+            packages.extend(std::mem::take(&mut block).finish()?);
+        } else if block.read(line).is_none() {
+            let found = String::from_utf8_lossy(line).chars().take(80).collect();
+            return Err(InstalledError::Line { line: number + 1, found });
+        }
+    }
+    packages.extend(block.finish()?);
+    Ok(packages)
+}
+
+#[derive(Default)]
+struct Block {
+    fields: Vec<u8>,
+    directory: Option<Vec<u8>>,
+    paths: Vec<InstalledPath>,
+}
+
+impl Block {
+    /// Takes in a line, or returns none if it can't be one.
+    fn read(&mut self, line: &[u8]) -> Option<()> {
+        let [letter, b':', value @ ..] = line else { return None };
+        match (letter, &self.directory) {
+            (b'F', _) => {
+                // The top directory is one only for the files in it.
+                if !value.is_empty() {
+                    self.paths.push(new_path(value.to_vec(), true));
+                }
+                self.directory = Some(value.to_vec());
+            }
+            (b'R', Some(directory)) => {
+                let path = if directory.is_empty() { value.to_vec() } else { [directory, value].join(&b'/') };
+                self.paths.push(new_path(path, false));
+            }
+            (b'M' | b'a', Some(_)) => {
+                let path = self.paths.last_mut().filter(|path| path.is_directory == (*letter == b'M'))?;
+                let mut numbers = std::str::from_utf8(value).ok()?.split(':');
+                path.uid = numbers.next()?.parse().ok()?;
+                path.gid = numbers.next()?.parse().ok()?;
+                path.mode = u32::from_str_radix(numbers.next()?, 8).ok()?;
+            }
+            (b'Z', Some(_)) => {
+                let path = self.paths.last_mut().filter(|path| !path.is_directory)?;
+                path.checksum = Some(std::str::from_utf8(value).ok()?.parse().ok()?);
+            }
+            (_, Some(_)) => return None,
+            (_, None) => {
+                self.fields.extend_from_slice(line);
+                self.fields.push(b'\n');
+            }
+        }
+        Some(())
+    }
+
+    fn finish(self) -> Result<Option<Installed>, IndexError> {
+        let package = index::parse(&self.fields)?.into_iter().next();
+        Ok(package.map(|package| Installed { package, paths: self.paths }))
+    }
+}
+
+fn new_path(path: Vec<u8>, is_directory: bool) -> InstalledPath {
+    let mode = if is_directory { 0o755 } else { 0o644 };
+    InstalledPath { path, is_directory, mode, uid: 0, gid: 0, checksum: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TEXT: &str = "C:Q1qZk+NkcGgWq6PiVxeFDCbJzQ2J0=\nP:a\nV:1\nA:x86_64\nS:10\nI:20\nT:t\nU:u\nL:MIT\nD:b\nr:c\nq:7\n\
+        F:usr\nF:usr/z\nM:5:6:2750\nR:b\nZ:Q1qZk+NkcGgWq6PiVxeFDCbJzQ2J0=\nR:link\na:0:0:777\n\
+        Z:Q1qZk+NkcGgWq6PiVxeFDCbJzQ2J0=\nF:usr/a\nF:\nR:top\na:1:0:644\n\n\
+        C:Q1qZk+NkcGgWq6PiVxeFDCbJzQ2J0=\nP:b\nV:2\nA:x86_64\nS:1\nI:2\nT:t\nU:u\nL:MIT\n\n";
+
+    #[test]
+    fn writes_what_it_read() {
+        let packages = read(TEXT.as_bytes()).unwrap();
+        assert_eq!(packages[0].paths[1].mode, 0o2750);
+        assert_eq!(packages[0].paths[2].path, b"usr/z/b");
+        assert_eq!(packages[0].package.replaces_priority, Some(7));
+        assert_eq!(String::from_utf8(write(&packages)).unwrap(), TEXT);
+    }
+
+    #[test]
+    fn packages_are_sorted_and_paths_are_not() {
+        let mut packages = read(TEXT.as_bytes()).unwrap();
+        packages.reverse();
+        assert_eq!(String::from_utf8(write(&packages)).unwrap(), TEXT);
+    }
+
+    #[test]
+    fn says_which_line_is_wrong() {
+        for (text, line) in [
+            ("P:a\nV:1\nF:usr\nM:0:0\n", 4),
+            ("P:a\nV:1\nF:usr\na:0:0:755\n", 4),
+            ("P:a\nV:1\nF:usr\nR:x\nZ:Q1\n", 5),
+            ("P:a\nV:1\nF:usr\nP:b\n", 4),
+            ("what\n", 1),
+        ] {
+            let error = read(text.as_bytes()).unwrap_err();
+            assert!(matches!(error, InstalledError::Line { line: found, .. } if found == line), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn reads_any_lines(text in "([PVFMRaZ]:[a-z0-9:]{0,6}\n){0,12}") {
+            if let Ok(packages) = read(text.as_bytes()) {
+                let _ = write(&packages);
+            }
+        }
+    }
+}
