@@ -105,6 +105,11 @@ impl<T> Hashing<T> {
         self.count
     }
 
+    /// What bytes pass through to or from. What is read or written there directly is not counted.
+    pub fn get_mut(&mut self) -> &mut T {
+        &mut self.inner
+    }
+
     /// Digest and count of all bytes that have passed, and what they passed through to.
     pub fn finish(self) -> (Sha256, u64, T) {
         (Sha256(self.hasher.finalize().into()), self.count, self.inner)

@@ -16,12 +16,4 @@ pub mod registry;
 
 pub mod fetch;
 
-pub mod solve;
-
-pub mod lock;
-
-pub mod oci;
-
-pub mod compose;
-
-pub mod cli;
+pub mod rootfs;

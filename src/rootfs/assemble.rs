@@ -1,0 +1,216 @@
+//! Packages and a recipe → the tree of an image.
+
+use super::accounts::{AccountFiles, Accounts};
+use super::input::PackageFiles;
+use super::merge::{Merged, make_directories, merge};
+use super::tree::{Content, Node, NodeKind, Tree};
+use super::{PathError, RootfsError, TreePath, database, scripts};
+use crate::apk::Dependency;
+use crate::config::{BakedFile, Contents, Directory, FileRule, Group, Link, User};
+
+/// What an image has beside its packages' files.
+#[derive(Debug, Clone, Default)]
+pub struct Additions<'a> {
+    /// Groups with pinned numbers.
+    pub groups: &'a [Group],
+    /// Accounts with pinned numbers.
+    pub users: &'a [User],
+    /// Directories to make or to set right.
+    pub directories: Vec<&'a Directory>,
+    /// Links to make.
+    pub links: Vec<&'a Link>,
+    /// Files to bake, over packages' files of the same name.
+    pub baked: &'a [BakedFile],
+    /// Modes and owners of files.
+    pub rules: Vec<&'a FileRule>,
+    /// What apk is to know in the image.
+    pub apk: ApkState<'a>,
+    /// When all of that was made, in seconds since 1970.
+    pub time: u64,
+}
+
+/// What apk is to know in the image, beside the installed packages.
+#[derive(Debug, Clone, Default)]
+pub struct ApkState<'a> {
+    /// Requested dependencies.
+    pub world: &'a [Dependency],
+    /// Lines of `etc/apk/repositories`.
+    pub repositories: Vec<String>,
+    /// Architecture in apk's words.
+    pub arch: &'a str,
+}
+
+/// The tree of an image made of `packages`, given in install order.
+pub fn assemble(packages: &[PackageFiles], additions: &Additions<'_>) -> Result<Tree, RootfsError> {
+    let mut accounts = Accounts::default();
+    for entry in packages.iter().flat_map(|package| &package.entries) {
+        accounts.read(&entry.header.path, entry.content.as_deref().unwrap_or_default());
+    }
+    accounts.declare(additions.users, additions.groups)?;
+    let Merged { tree, .. } = merge(packages, &accounts)?;
+    let mut assembly = Assembly { tree, packages, accounts, time: additions.time };
+    assembly.stand_in_for_scripts()?;
+    assembly.write_accounts(additions)?;
+    for directory in &additions.directories {
+        assembly.directory(directory)?;
+    }
+    for link in &additions.links {
+        let target = Node::symlink(link.target.as_bytes(), additions.time);
+        assembly.put("link", link.path.as_str(), target)?;
+    }
+    for file in additions.baked {
+        assembly.bake(file)?;
+    }
+    for rule in &additions.rules {
+        assembly.rule(rule)?;
+    }
+    database::write(&mut assembly.tree, packages, &additions.apk, additions.time)?;
+    Ok(assembly.tree)
+}
+
+/// The tree that apk itself would leave of `packages` with `--no-scripts`.
+pub fn as_installed(packages: &[PackageFiles], apk: &ApkState<'_>, time: u64) -> Result<Tree, RootfsError> {
+    let Merged { mut tree, .. } = merge(packages, &Accounts::default())?;
+    database::write(&mut tree, packages, apk, time)?;
+    Ok(tree)
+}
+
+struct Assembly<'a> {
+    tree: Tree,
+    packages: &'a [PackageFiles],
+    accounts: Accounts,
+    time: u64,
+}
+
+impl Assembly<'_> {
+    fn stand_in_for_scripts(&mut self) -> Result<(), RootfsError> {
+        let packages = self.packages;
+        let content = |node: &Node| kept_content(packages, node);
+        scripts::link_busybox(&mut self.tree, &content, self.time)?;
+        scripts::bundle_certificates(&mut self.tree, &content, self.time)
+    }
+
+    /// Adds the recipe's accounts to the account files.
+    fn write_accounts(&mut self, additions: &Additions<'_>) -> Result<(), RootfsError> {
+        if additions.users.is_empty() && additions.groups.is_empty() {
+            return Ok(());
+        }
+        let text = |name: &str| self.read_text(name);
+        let before = AccountFiles { passwd: text("etc/passwd"), group: text("etc/group"), shadow: text("etc/shadow") };
+        let mut after = before.clone();
+        after.add(additions.users, additions.groups, &self.accounts)?;
+        let shadow_group = self.accounts.gid("shadow");
+        let shadow = (if shadow_group.is_some() { 0o640 } else { 0o600 }, shadow_group.unwrap_or(0));
+        for (name, before, after, (mode, gid)) in [
+            ("etc/passwd", before.passwd, after.passwd, (0o644, 0)),
+            ("etc/group", before.group, after.group, (0o644, 0)),
+            ("etc/shadow", before.shadow, after.shadow, shadow),
+        ] {
+            if before != after {
+                self.replace_content(name, after.into_bytes(), mode, gid)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_text(&self, name: &str) -> String {
+        let node = TreePath::new(name).ok().and_then(|path| self.tree.get(&path));
+        let content = node.and_then(|node| kept_content(self.packages, node)).unwrap_or_default();
+        String::from_utf8_lossy(&content).into_owned()
+    }
+
+    /// Gives a file new content. Mode and group are for one that is not there yet.
+    fn replace_content(&mut self, name: &str, content: Vec<u8>, mode: u32, gid: u32) -> Result<(), RootfsError> {
+        let path = self.place("file", &format!("/{name}"))?;
+        let mut node = Node::file(content, mode, self.time);
+        (node.gid, node.mode) = match self.tree.get(&path) {
+            Some(there) => (there.gid, there.mode),
+            None => (gid, mode),
+        };
+        self.tree.insert(path, node);
+        Ok(())
+    }
+
+    fn directory(&mut self, directory: &Directory) -> Result<(), RootfsError> {
+        let owner = self.owner(directory.path.as_str(), &directory.owner, &directory.group)?;
+        let path = recipe_path("directory", directory.path.as_str())?;
+        let path = make_directories(&mut self.tree, &path, 0o755, self.time)?;
+        if let Some(node) = self.tree.get_mut(&path) {
+            node.mode = directory.mode.bits();
+            (node.uid, node.gid) = owner;
+        }
+        Ok(())
+    }
+
+    fn bake(&mut self, file: &BakedFile) -> Result<(), RootfsError> {
+        let (what, node) = match &file.contents {
+            Contents::File { mode, bytes } => ("baked file", Node::file(bytes.as_slice(), *mode, self.time)),
+            Contents::Link { target } => ("baked link", Node::symlink(target.as_bytes(), self.time)),
+        };
+        self.put(what, file.path.as_str(), node)
+    }
+
+    /// Puts a file or link at a path, in place of any other file or link.
+    fn put(&mut self, what: &'static str, path: &str, node: Node) -> Result<(), RootfsError> {
+        let path = self.place(what, path)?;
+        if self.tree.get(&path).is_some_and(Node::is_directory) {
+            return Err(RootfsError::RecipeClash { what, path, found: "a directory".to_owned() });
+        }
+        self.tree.insert(path, node);
+        Ok(())
+    }
+
+    /// Where `path` is once links above it are followed; makes the directories above it.
+    fn place(&mut self, what: &'static str, path: &str) -> Result<TreePath, RootfsError> {
+        let path = recipe_path(what, path)?;
+        let Some(parent) = path.parent() else { return Ok(path) };
+        let parent = make_directories(&mut self.tree, &parent, 0o755, self.time)?;
+        Ok(TreePath::join(Some(&parent), path.name()))
+    }
+
+    /// Sets mode and owner of a file, by all its names.
+    fn rule(&mut self, rule: &FileRule) -> Result<(), RootfsError> {
+        let (uid, gid) = self.owner(rule.path.as_str(), &rule.owner, &rule.group)?;
+        let missing = || RootfsError::RuleWithoutFile { path: rule.path.to_string() };
+        let path = self.tree.resolve(&recipe_path("file", rule.path.as_str())?).ok_or_else(missing)?;
+        let node = self.tree.get(&path).ok_or_else(missing)?;
+        if !matches!(node.kind, NodeKind::File { .. }) {
+            return Err(RootfsError::RecipeClash { what: "file", path, found: "something else".to_owned() });
+        }
+        let source = node.source();
+        for (other, node) in self.tree.nodes_mut() {
+            if *other == path || (source.is_some() && node.source() == source) {
+                (node.mode, node.uid, node.gid) = (rule.mode.bits(), uid, gid);
+            }
+        }
+        Ok(())
+    }
+
+    fn owner(&self, path: &str, user: &str, group: &str) -> Result<(u32, u32), RootfsError> {
+        let unknown =
+            |what, name: &str| RootfsError::UnknownOwner { path: path.to_owned(), what, name: name.to_owned() };
+        // Even an image without account files has root.
+        let root = |name: &str| (name == "root").then_some(0);
+        let uid = self.accounts.uid(user).or_else(|| root(user)).ok_or_else(|| unknown("user", user))?;
+        let gid = self.accounts.gid(group).or_else(|| root(group)).ok_or_else(|| unknown("group", group))?;
+        Ok((uid, gid))
+    }
+}
+
+fn recipe_path(what: &'static str, path: &str) -> Result<TreePath, RootfsError> {
+    TreePath::absolute(path).map_err(|why: PathError| RootfsError::RecipePath { what, path: path.to_owned(), why })
+}
+
+/// Content of a file whose content is at hand; see [`super::is_read`].
+fn kept_content(packages: &[PackageFiles], node: &Node) -> Option<Vec<u8>> {
+    match &node.kind {
+        NodeKind::File { content: Content::Inline(bytes), .. } => Some(bytes.to_vec()),
+        NodeKind::File { content: Content::Package(source), .. } => {
+            packages.get(source.package)?.entries.get(source.entry)?.content.clone()
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+use std::io::{self, Read};
+
+use crate::apk::Package;
+use crate::apk::package::{Control, Measured, PackageError, PackageReader};
+use crate::apk::tar::{Entry, EntryKind};
+use crate::digest::{Hashing, Sha256};
+
+/// A package as the tree needs it: what it says of itself, and the entries of its data archive in their order.
+#[derive(Debug, Clone)]
+pub struct PackageFiles {
+    /// What it says of itself, with its scripts, which are kept and never run.
+    pub control: Control,
+    /// Its data archive's entries.
+    pub entries: Vec<PackageEntry>,
+}
+
+/// One entry of a package's data archive.
+#[derive(Debug, Clone)]
+pub struct PackageEntry {
+    /// Its header.
+    pub header: Entry,
+    /// SHA-256 of the content; of no bytes for all but files.
+    pub sha256: Sha256,
+    /// The content itself, for the few files that the tree is made with; see [`is_read`].
+    pub content: Option<Vec<u8>>,
+}
+
+/// Most bytes of one file that the tree is made with.
+pub const READ_LIMIT: u64 = 4 << 20;
+
+/// Whether making the tree needs the content of the file at `path`: account files, lists of busybox's links, and
+/// certificates.
+#[must_use]
+pub fn is_read(path: &[u8]) -> bool {
+    matches!(path, b"etc/passwd" | b"etc/group" | b"etc/shadow" | b"etc/ca-certificates.conf" | b"etc/shells")
+        || path.starts_with(b"etc/busybox-paths.d/")
+        || path.starts_with(b"usr/share/ca-certificates/")
+}
+
+impl PackageFiles {
+    /// Reads a package file from front to back.
+    pub fn read(source: impl Read) -> Result<(Self, Measured), PackageError> {
+        let mut reader = PackageReader::new(source)?;
+        let mut entries = Vec::new();
+        while let Some(header) = reader.next_entry()? {
+            let wanted = header.kind == EntryKind::File && is_read(&header.path) && header.size <= READ_LIMIT;
+            let mut content = wanted.then(Vec::new);
+            let mut hashing = Hashing::new(reader.content());
+            match &mut content {
+                Some(content) => hashing.read_to_end(content).map(|n| n as u64),
+                None => io::copy(&mut hashing, &mut io::sink()),
+            }
+            .map_err(PackageError::Read)?;
+            let (sha256, ..) = hashing.finish();
+            entries.push(PackageEntry { header, sha256, content });
+        }
+        let control = reader.control().clone();
+        Ok((Self { control, entries }, reader.finish()?))
+    }
+
+    /// What it says of itself.
+    #[must_use]
+    pub fn package(&self) -> &Package {
+        &self.control.package
+    }
+
+    /// `name-version`, as messages call a package.
+    #[must_use]
+    pub fn title(&self) -> String {
+        format!("{}-{}", self.control.package.name, self.control.package.version)
+    }
+}

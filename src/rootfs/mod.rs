@@ -1,0 +1,22 @@
+//! The merged file tree of an image, as data: nothing is ever unpacked on the host.
+//!
+//! [`merge`] puts packages together by apk's rules, [`assemble`] adds what the recipe declares and what stands in for
+//! packages' scripts.
+
+mod accounts;
+mod assemble;
+mod database;
+mod error;
+mod input;
+mod merge;
+mod path;
+mod scripts;
+mod tree;
+
+pub use accounts::Accounts;
+pub use assemble::{Additions, ApkState, as_installed, assemble};
+pub use error::RootfsError;
+pub use input::{PackageEntry, PackageFiles, READ_LIMIT, is_read};
+pub use merge::{Merged, Owned, OwnedPath, merge};
+pub use path::{PathError, TreePath};
+pub use tree::{Bearer, Content, Node, NodeKind, Source, Tree};

@@ -1,0 +1,262 @@
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::TreePath;
+use crate::digest::Sha256;
+
+/// The merged file system of an image: every path once, sorted by bytes, so that parents come before what is in them.
+#[derive(Debug, Clone, Default)]
+pub struct Tree {
+    nodes: BTreeMap<TreePath, Node>,
+}
+
+/// What is at one path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// What it is, with its content or target.
+    pub kind: NodeKind,
+    /// Permission bits with setuid, setgid and sticky.
+    pub mode: u32,
+    /// Number of the owner.
+    pub uid: u32,
+    /// Number of the group.
+    pub gid: u32,
+    /// Seconds since 1970.
+    pub mtime: u64,
+    /// Extended attributes by full name (`security.capability`).
+    pub xattrs: BTreeMap<String, Vec<u8>>,
+    /// Who brings it.
+    pub bearer: Bearer,
+}
+
+/// What a node is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NodeKind {
+    /// A directory.
+    Directory,
+    /// A regular file. Files with one [`Content::Package`] in common are hard links to each other.
+    File {
+        /// Bytes.
+        size: u64,
+        /// SHA-256 of the content.
+        sha256: Sha256,
+        /// Where the content is.
+        content: Content,
+    },
+    /// A symbolic link, with its target as written.
+    Symlink(Vec<u8>),
+    /// A named pipe.
+    Fifo,
+}
+
+/// Where a file's content is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// In a package's data archive.
+    Package(Source),
+    /// Here.
+    Inline(Arc<[u8]>),
+}
+
+/// A file of a package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Source {
+    /// Position of the package in install order.
+    pub package: usize,
+    /// Position of the entry in its data archive.
+    pub entry: usize,
+}
+
+/// Who brings a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bearer {
+    /// The package at this position in install order; for a directory, the first that has it.
+    Package(usize),
+    /// The recipe, or what stands in for packages' scripts, or apk's own files.
+    Image,
+}
+
+impl Node {
+    /// A file of root's that no package brings.
+    #[must_use]
+    pub fn file(content: impl Into<Arc<[u8]>>, mode: u32, mtime: u64) -> Self {
+        let content = content.into();
+        let kind = NodeKind::File {
+            size: content.len() as u64,
+            sha256: Sha256::of(&content),
+            content: Content::Inline(content),
+        };
+        Self::of_image(kind, mode, mtime)
+    }
+
+    /// A directory of root's that no package brings.
+    #[must_use]
+    pub fn directory(mode: u32, mtime: u64) -> Self {
+        Self::of_image(NodeKind::Directory, mode, mtime)
+    }
+
+    /// A symbolic link that no package brings.
+    #[must_use]
+    pub fn symlink(target: impl Into<Vec<u8>>, mtime: u64) -> Self {
+        Self::of_image(NodeKind::Symlink(target.into()), 0o777, mtime)
+    }
+
+    fn of_image(kind: NodeKind, mode: u32, mtime: u64) -> Self {
+        Self { kind, mode, uid: 0, gid: 0, mtime, xattrs: BTreeMap::new(), bearer: Bearer::Image }
+    }
+
+    /// Whether it is a directory.
+    #[must_use]
+    pub fn is_directory(&self) -> bool {
+        self.kind == NodeKind::Directory
+    }
+
+    /// Where its content is in a package, if it is there.
+    #[must_use]
+    pub fn source(&self) -> Option<Source> {
+        match &self.kind {
+            NodeKind::File { content: Content::Package(source), .. } => Some(*source),
+            _ => None,
+        }
+    }
+
+    /// Its content, if it is a file that is not in a package.
+    #[must_use]
+    pub fn inline(&self) -> Option<&Arc<[u8]>> {
+        match &self.kind {
+            NodeKind::File { content: Content::Inline(content), .. } => Some(content),
+            _ => None,
+        }
+    }
+}
+
+/// Most symbolic links that are followed for one path, as in Linux.
+const MAX_LINKS: usize = 40;
+
+impl Tree {
+    /// What is at `path` itself: links are not followed.
+    #[must_use]
+    pub fn get(&self, path: &TreePath) -> Option<&Node> {
+        self.nodes.get(path)
+    }
+
+    pub(super) fn get_mut(&mut self, path: &TreePath) -> Option<&mut Node> {
+        self.nodes.get_mut(path)
+    }
+
+    pub(super) fn insert(&mut self, path: TreePath, node: Node) {
+        self.nodes.insert(path, node);
+    }
+
+    pub(super) fn nodes_mut(&mut self) -> impl Iterator<Item = (&TreePath, &mut Node)> {
+        self.nodes.iter_mut()
+    }
+
+    /// All paths with what is there, parents first.
+    pub fn iter(&self) -> impl Iterator<Item = (&TreePath, &Node)> {
+        self.nodes.iter()
+    }
+
+    /// How many paths there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether there is nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// How many names each file of a package has, where it has more than one.
+    #[must_use]
+    pub fn link_counts(&self) -> HashMap<Source, u64> {
+        let mut counts = HashMap::new();
+        for source in self.nodes.values().filter_map(Node::source) {
+            *counts.entry(source).or_insert(0) += 1;
+        }
+        counts.retain(|_, count| *count > 1);
+        counts
+    }
+
+    /// Where `path` really is once the links on the way, and at its end, are followed inside the tree.
+    ///
+    /// None if they lead in circles or above the root. What is not there yet is taken as it is named.
+    #[must_use]
+    pub fn resolve(&self, path: &TreePath) -> Option<TreePath> {
+        self.follow(path, true)
+    }
+
+    /// The same, but a link at the path's end stays.
+    #[must_use]
+    pub fn resolve_parent(&self, path: &TreePath) -> Option<TreePath> {
+        self.follow(path, false)
+    }
+
+    fn follow(&self, path: &TreePath, last: bool) -> Option<TreePath> {
+        let mut todo: Vec<Vec<u8>> = path.components().rev().map(<[u8]>::to_vec).collect();
+        let mut at: Option<TreePath> = None;
+        let mut links = 0;
+        while let Some(component) = todo.pop() {
+            match component.as_slice() {
+                b"" | b"." => continue,
+                b".." => {
+                    at = at.and_then(|path| path.parent());
+                    continue;
+                }
+                _ => {}
+            }
+            let next = TreePath::join(at.as_ref(), &component);
+            match self.nodes.get(&next).map(|node| &node.kind) {
+                Some(NodeKind::Symlink(target)) if last || !todo.is_empty() => {
+                    links += 1;
+                    if links > MAX_LINKS {
+                        return None;
+                    }
+                    if target.first() == Some(&b'/') {
+                        at = None;
+                    }
+                    todo.extend(target.split(|&b| b == b'/').rev().map(<[u8]>::to_vec));
+                }
+                _ => at = Some(next),
+            }
+        }
+        at
+    }
+}
+
+impl FromIterator<(TreePath, Node)> for Tree {
+    fn from_iter<I: IntoIterator<Item = (TreePath, Node)>>(nodes: I) -> Self {
+        Self { nodes: nodes.into_iter().collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(name: &str) -> TreePath {
+        TreePath::new(name).unwrap()
+    }
+
+    #[test]
+    fn links_are_followed_inside_the_tree() {
+        let tree: Tree = [
+            (path("run"), Node::directory(0o755, 0)),
+            (path("var"), Node::directory(0o755, 0)),
+            (path("var/run"), Node::symlink("/run", 0)),
+            (path("var/up"), Node::symlink("../../../run/x", 0)),
+            (path("loop"), Node::symlink("loop", 0)),
+            (path("var/dangling"), Node::symlink("nowhere", 0)),
+        ]
+        .into_iter()
+        .collect();
+        let resolve = |name: &str| tree.resolve(&path(name)).map(|path| path.to_string());
+        assert_eq!(resolve("var/run/postfix"), Some("run/postfix".to_owned()));
+        assert_eq!(resolve("var/up/y"), Some("run/x/y".to_owned()), "a link can't lead above the root");
+        assert_eq!(resolve("loop/x"), None);
+        assert_eq!(resolve("var/dangling"), Some("var/nowhere".to_owned()));
+        assert_eq!(tree.resolve_parent(&path("var/run")), Some(path("var/run")));
+    }
+}
