@@ -16,4 +16,16 @@ pub mod registry;
 
 pub mod fetch;
 
+pub mod solve;
+
+pub mod lock;
+
 pub mod rootfs;
+
+pub mod layer;
+
+pub mod oci;
+
+pub mod compose;
+
+pub mod cli;
