@@ -53,6 +53,12 @@ impl Project {
         path
     }
 
+    /// Copies what is in a directory into the project, modes too.
+    pub fn copy(&self, from: &Path) {
+        let copied = std::process::Command::new("cp").arg("-R").arg(from.join(".")).arg(self.path()).status().unwrap();
+        assert!(copied.success());
+    }
+
     pub fn read(&self, path: impl AsRef<Path>) -> String {
         fs_err::read_to_string(self.path().join(path)).unwrap()
     }

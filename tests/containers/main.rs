@@ -7,6 +7,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stderr,
     unreachable_pub,
     missing_docs
 )]
@@ -15,6 +16,7 @@
 mod common;
 
 mod alone;
+mod alpine;
 mod compose;
 mod contents;
 mod dkim;
