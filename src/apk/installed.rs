@@ -63,15 +63,22 @@ struct Directory<'a> {
 
 /// The database. Packages are sorted by name, as apk does; directories come in the order in which each package first
 /// mentions them.
+///
+/// apk 2.14 puts `r:` and `q:` of a package without directories not into its own block but into that of the next package
+/// that has some, or nowhere. So does this, for the sake of the same bytes.
 #[must_use]
 pub fn write(packages: &[Installed]) -> Vec<u8> {
     let mut sorted: Vec<_> = packages.iter().collect();
     sorted.sort_by(|a, b| a.package.name.cmp(&b.package.name));
     let mut out = Vec::new();
+    let mut late_fields = String::new();
     for installed in sorted {
         let mut fields = String::new();
         index::block(&mut fields, &installed.package);
-        index::installed_fields(&mut fields, &installed.package);
+        index::installed_fields(&mut late_fields, &installed.package);
+        if !installed.paths.is_empty() {
+            fields.push_str(&std::mem::take(&mut late_fields));
+        }
         out.extend(fields.into_bytes());
         for (path, directory) in directories(&installed.paths) {
             write_directory(&mut out, path, &directory);
@@ -225,6 +232,15 @@ mod tests {
         let mut packages = read(TEXT.as_bytes()).unwrap();
         packages.reverse();
         assert_eq!(String::from_utf8(write(&packages)).unwrap(), TEXT);
+    }
+
+    #[test]
+    fn fields_of_a_package_without_directories_move_on_as_in_apk() {
+        let text = |name: &str, rest: &str| format!("P:{name}\nV:1\nA:x\nS:1\nI:2\nT:\nU:\nL:\n{rest}\n");
+        let packages = [text("a", "r:x\nq:1\n"), text("b", "r:y\nF:usr\n"), text("c", "r:z\n")].concat();
+        let expected = [text("a", ""), text("b", "r:x\nq:1\nr:y\nF:usr\n"), text("c", "")].concat();
+        let written = write(&read(packages.as_bytes()).unwrap());
+        assert_eq!(String::from_utf8(written).unwrap(), expected);
     }
 
     #[test]

@@ -13,6 +13,7 @@
     missing_docs
 )]
 
+pub mod alpine;
 pub mod dns;
 pub mod engine;
 pub mod http;
