@@ -24,8 +24,8 @@ pub fn keyring() -> Keyring {
     let mut keyring = Keyring::new();
     for file in fs_err::read_dir(keys()).unwrap() {
         let file = file.unwrap();
-        let name = file.file_name().into_string().unwrap();
-        if name.ends_with(".pub") {
+        if file.path().extension().is_some_and(|it| it == "pub") {
+            let name = file.file_name().into_string().unwrap();
             keyring.trust_pinned(&name, &fs_err::read(file.path()).unwrap(), &Pins::alpine()).unwrap();
         }
     }
