@@ -28,4 +28,6 @@ pub mod oci;
 
 pub mod compose;
 
+pub mod mail;
+
 pub mod cli;

@@ -1,6 +1,7 @@
 //! The one place that turns errors into message, hint and exit code.
 
 mod config;
+mod mail;
 
 use std::error::Error;
 
@@ -28,6 +29,11 @@ impl Failure {
             cause = error.source();
         }
         Self { exit, messages, hint: None }
+    }
+
+    /// A failure that is nothing but its message.
+    pub(super) fn told(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, messages: vec![message.into()], hint: None }
     }
 
     /// Adds what to do about it.

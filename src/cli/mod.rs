@@ -1,10 +1,17 @@
 //! Arguments, progress and errors. One file a command; no logic of its own.
 
+mod accounts;
+mod alias;
 mod completions;
+mod config;
 mod context;
+mod dkim;
 mod exit;
 mod failure;
+mod init;
+mod secrets;
 mod ui;
+mod user;
 
 use std::process::ExitCode;
 
@@ -25,6 +32,22 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make a new project for a mail domain
+    Init(init::Args),
+    /// Passwords, keys and certificates
+    #[command(subcommand)]
+    Secrets(secrets::Command),
+    /// Users of the running mail server
+    #[command(subcommand)]
+    User(user::Command),
+    /// Aliases of the running mail server
+    #[command(subcommand)]
+    Alias(alias::Command),
+    /// Make DKIM keys that are not there yet, and print the DNS records that publish them
+    Dkim(dkim::Args),
+    /// What is written in mailimg.toml, recipes and templates
+    #[command(subcommand)]
+    Config(config::Command),
     /// Print a shell's completion script
     Completions(completions::Args),
 }
@@ -45,6 +68,12 @@ pub fn run() -> ExitCode {
 
 fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
     match command {
+        Command::Init(args) => init::run(&args, context),
+        Command::Secrets(command) => secrets::run(&command, context),
+        Command::User(command) => user::run(&command, context),
+        Command::Alias(command) => alias::run(&command, context),
+        Command::Dkim(args) => dkim::run(&args, context),
+        Command::Config(command) => config::run(&command, context),
         Command::Completions(args) => completions::run(&args, context),
     }
 }

@@ -31,6 +31,12 @@ impl Ui {
         self.write(format!("{}\n", line.as_ref()).as_bytes())
     }
 
+    /// Writes a result to standard output as indented JSON.
+    pub(super) fn json(&self, value: &impl serde::Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(value).map_err(io::Error::other)?;
+        self.line(text)
+    }
+
     /// Says on standard error what has been done.
     pub(super) fn status(&self, message: impl AsRef<str>) {
         if !self.quiet {

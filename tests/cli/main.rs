@@ -6,3 +6,7 @@
 mod common;
 
 mod basics;
+mod config;
+mod init;
+mod secrets;
+mod users;

@@ -1,0 +1,9 @@
+use crate::mail::accounts::Accounts;
+use crate::mail::stack::Stack;
+
+use super::{Context, Failure};
+
+/// The users and aliases of the project's running stack.
+pub(super) fn open(context: &Context) -> Result<Accounts, Failure> {
+    Ok(Accounts::new(Stack::open(context.project())?))
+}

@@ -1,0 +1,23 @@
+mod add;
+mod del;
+mod list;
+
+use super::{Context, Failure, accounts};
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Send on what comes to an address
+    Add(add::Args),
+    /// List the aliases
+    List(list::Args),
+    /// Delete an alias
+    Del(del::Args),
+}
+
+pub(super) fn run(command: &Command, context: &Context) -> Result<(), Failure> {
+    match command {
+        Command::Add(args) => add::run(args, context),
+        Command::List(args) => list::run(args, context),
+        Command::Del(args) => del::run(args, context),
+    }
+}

@@ -1,0 +1,19 @@
+use super::{Context, Failure, accounts};
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Args {
+    /// Print a JSON array of objects with source and destination
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let aliases = accounts::open(context)?.aliases()?;
+    if args.json {
+        return context.ui().json(&aliases);
+    }
+    for alias in aliases {
+        context.ui().line(format!("{}\t{}", alias.source, alias.destination))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,94 @@
+use super::{Exit, Failure};
+use crate::config::ValueError;
+use crate::mail::accounts::AccountsError;
+use crate::mail::dkim::DkimError;
+use crate::mail::init::InitError;
+use crate::mail::password::PasswordError;
+use crate::mail::secrets::SecretsError;
+use crate::mail::stack::StackError;
+
+impl From<ValueError> for Failure {
+    fn from(error: ValueError) -> Self {
+        Self::new(Exit::Usage, &error)
+    }
+}
+
+impl From<InitError> for Failure {
+    fn from(error: InitError) -> Self {
+        match &error {
+            InitError::Exists { .. } => {
+                Self::new(Exit::Usage, &error).hint("nothing was changed; choose another directory with --project")
+            }
+            InitError::Write { .. } | InitError::Template { .. } => Self::new(Exit::System, &error),
+        }
+    }
+}
+
+impl From<SecretsError> for Failure {
+    fn from(error: SecretsError) -> Self {
+        match error {
+            SecretsError::Write(error) => error.into(),
+            SecretsError::Unknown { ref recipe, .. } => Self::new(Exit::Usage, &error).hint(format!(
+                "known are names that end in \"password\", \"internal-ca.pem\", and \"<image>.pem\" for a certificate \
+                 of its own: change service.secrets in recipes/{recipe}.toml"
+            )),
+            SecretsError::Io { .. } | SecretsError::Generate { .. } => Self::new(Exit::System, &error),
+        }
+    }
+}
+
+impl From<DkimError> for Failure {
+    fn from(error: DkimError) -> Self {
+        match &error {
+            DkimError::ForeignDomain { .. } => {
+                Self::new(Exit::Usage, &error).hint("add it to `domains` in mailimg.toml first")
+            }
+            DkimError::Read { .. } => Self::new(Exit::System, &error),
+            DkimError::Key { .. } => Self::new(Exit::Usage, &error)
+                .hint("put the right key there, or remove the file and run `mailimg dkim` for a new one"),
+        }
+    }
+}
+
+impl From<PasswordError> for Failure {
+    fn from(error: PasswordError) -> Self {
+        let exit = if matches!(error, PasswordError::Hash { .. }) { Exit::System } else { Exit::Usage };
+        Self::new(exit, &error)
+    }
+}
+
+impl From<StackError> for Failure {
+    fn from(error: StackError) -> Self {
+        match &error {
+            StackError::NoComposeFile { .. } => Self::new(Exit::Missing, &error)
+                .hint("write it with `mailimg compose`, and start it with `docker compose up -d`"),
+            StackError::NoCompose => Self::new(Exit::Missing, &error)
+                .hint("install Docker with its compose plugin, or docker-compose 1.29 or newer"),
+            StackError::NotRunning { .. } => Self::new(Exit::Missing, &error)
+                .hint("start it with `docker compose up -d`, and wait until it is healthy"),
+            StackError::Failed { .. } => Self::new(Exit::Missing, &error)
+                .hint("see `docker compose ps` and `docker compose logs` for what is wrong with it"),
+            StackError::Run { .. } => Self::new(Exit::System, &error),
+        }
+    }
+}
+
+impl From<AccountsError> for Failure {
+    fn from(error: AccountsError) -> Self {
+        match error {
+            AccountsError::Stack(error) => error.into(),
+            AccountsError::ForeignDomain { .. } => Self::new(Exit::Usage, &error).hint(
+                "add it to `domains` in mailimg.toml, then build, load and compose anew, and start with `docker compose \
+                 up -d`",
+            ),
+            AccountsError::UserExists { .. } => {
+                Self::new(Exit::Usage, &error).hint("`mailimg user passwd` gives it another password")
+            }
+            AccountsError::NoUser { .. } => Self::new(Exit::Usage, &error).hint("`mailimg user list` shows who there is"),
+            AccountsError::NoAlias { .. } => {
+                Self::new(Exit::Usage, &error).hint("`mailimg alias list` shows what there is")
+            }
+            AccountsError::Answer { .. } => Self::new(Exit::Refused, &error),
+        }
+    }
+}

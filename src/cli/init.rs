@@ -1,0 +1,33 @@
+use crate::config::{Address, DomainName};
+use crate::mail::init::{Options, init};
+
+use super::{Context, Failure};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The mail domain, such as example.org
+    domain: DomainName,
+    /// The server's own name, as other servers see it [default: mail.DOMAIN]
+    #[arg(long, value_name = "NAME")]
+    hostname: Option<DomainName>,
+    /// Who gets mail to postmaster@ and abuse@ [default: admin@DOMAIN]
+    #[arg(long, value_name = "ADDRESS")]
+    postmaster: Option<Address>,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let domain = &args.domain;
+    // A prefix makes a long name too long.
+    let hostname = args.hostname.clone().map_or_else(|| format!("mail.{domain}").parse(), Ok)?;
+    let postmaster = args.postmaster.clone().map_or_else(|| format!("admin@{domain}").parse(), Ok)?;
+    let options = Options { domain: domain.clone(), hostname, postmaster };
+    init(context.project(), &options)?;
+    context.ui().status(format!(
+        "{}/mailimg.toml is for {} at {domain}: look it through, then run\n  mailimg secrets init\n  mailimg build\n  \
+         mailimg load\n  mailimg compose\n  docker compose up -d\n  mailimg user add {}",
+        context.project(),
+        options.hostname,
+        options.postmaster
+    ));
+    Ok(())
+}

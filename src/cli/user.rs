@@ -1,0 +1,28 @@
+mod add;
+mod del;
+mod list;
+mod passwd;
+mod prompt;
+
+use super::{Context, Failure, accounts};
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Add a user: a mailbox and its login
+    Add(add::Args),
+    /// List the users
+    List(list::Args),
+    /// Give a user another password
+    Passwd(passwd::Args),
+    /// Delete a user
+    Del(del::Args),
+}
+
+pub(super) fn run(command: &Command, context: &Context) -> Result<(), Failure> {
+    match command {
+        Command::Add(args) => add::run(args, context),
+        Command::List(args) => list::run(args, context),
+        Command::Passwd(args) => passwd::run(args, context),
+        Command::Del(args) => del::run(args, context),
+    }
+}

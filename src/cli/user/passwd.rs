@@ -1,0 +1,21 @@
+use crate::config::Address;
+use crate::mail::password;
+
+use super::{Context, Failure, accounts, prompt};
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Args {
+    /// The user's address
+    address: Address,
+    /// Read the password from the first line of standard input
+    #[arg(long)]
+    password_stdin: bool,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let accounts = accounts::open(context)?;
+    let hash = password::hash(&prompt::password(args.password_stdin)?)?;
+    accounts.set_password(&args.address, &hash)?;
+    context.ui().status(format!("{} has a new password", args.address));
+    Ok(())
+}

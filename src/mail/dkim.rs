@@ -1,0 +1,123 @@
+//! DKIM keys (RFC 6376): one a domain, and the DNS record that publishes it.
+
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use aws_lc_rs::signature::KeyPair as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use camino::Utf8PathBuf;
+
+use crate::config::{DomainName, Project};
+
+/// Why there is no record to show.
+#[derive(Debug, thiserror::Error)]
+pub enum DkimError {
+    /// The site has no such domain.
+    #[error("{domain} is not one of the domains in mailimg.toml")]
+    ForeignDomain {
+        /// The domain asked for.
+        domain: DomainName,
+    },
+    /// The key file can't be read.
+    #[error("cannot read the DKIM key {path}")]
+    Read {
+        /// The file.
+        path: Utf8PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The file is not a key.
+    #[error("{path} is not an RSA key in PKCS#8 as PEM")]
+    Key {
+        /// The file.
+        path: Utf8PathBuf,
+    },
+}
+
+/// A TXT record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Full name, without a dot at the end.
+    pub name: String,
+    /// What it says, as one text.
+    pub value: String,
+}
+
+impl Record {
+    /// The record as a line of a zone file. A string in a TXT record has at most 255 bytes (RFC 1035, section 3.3), so a
+    /// long one is cut, and resolvers put it together again.
+    #[must_use]
+    pub fn zone_line(&self) -> String {
+        let strings: Vec<String> =
+            self.value.as_bytes().chunks(255).map(|part| format!("\"{}\"", String::from_utf8_lossy(part))).collect();
+        format!("{}. IN TXT ( {} )", self.name, strings.join(" "))
+    }
+}
+
+/// File of a domain's key, below the secrets directory.
+#[must_use]
+pub fn key_path(selector: &str, domain: &DomainName) -> Utf8PathBuf {
+    Utf8PathBuf::from("dkim").join(format!("{selector}.{domain}.pem"))
+}
+
+/// The record of one of the site's domains, from its key.
+pub fn record(project: &Project, domain: &DomainName) -> Result<Record, DkimError> {
+    let site = project.site();
+    if !site.domains.contains(domain) {
+        return Err(DkimError::ForeignDomain { domain: domain.clone() });
+    }
+    let path = project.secrets_dir().join(key_path(&site.dkim.selector, domain));
+    let pem = fs_err::read_to_string(&path).map_err(|source| DkimError::Read { path: path.clone(), source })?;
+    let public = public_key(&pem).ok_or(DkimError::Key { path })?;
+    Ok(Record {
+        name: format!("{}._domainkey.{domain}", site.dkim.selector),
+        value: format!("v=DKIM1; h=sha256; k=rsa; p={}", STANDARD.encode(public)),
+    })
+}
+
+/// A new RSA key of 2048 bits, PKCS#8 as PEM. (RFC 8301: at least 1024, better 2048; bigger ones some can't verify.)
+pub(super) fn generate() -> Result<String, aws_lc_rs::error::Unspecified> {
+    let key = KeyPair::generate(KeySize::Rsa2048)?;
+    let der: Pkcs8V1Der<'_> = key.as_der()?;
+    Ok(pem("PRIVATE KEY", der.as_ref()))
+}
+
+/// SubjectPublicKeyInfo in DER: what `p=` holds.
+fn public_key(pem: &str) -> Option<Vec<u8>> {
+    let body: String = pem.lines().filter(|line| !line.starts_with("-----")).map(str::trim).collect();
+    let key = KeyPair::from_pkcs8(&STANDARD.decode(body).ok()?).ok()?;
+    let der: PublicKeyX509Der<'_> = key.public_key().as_der().ok()?;
+    Some(der.as_ref().to_vec())
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let encoded = STANDARD.encode(der);
+    let lines: Vec<_> = encoded.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_gives_its_public_half() {
+        let pem = generate().unwrap();
+        assert!(pem.starts_with("-----BEGIN PRIVATE KEY-----\n"));
+        assert!(pem.lines().all(|line| line.len() <= 64));
+        let public = public_key(&pem).unwrap();
+        // 2048 bits of modulus and what surrounds them.
+        assert_eq!(public.len(), 294);
+        assert_eq!(public_key("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), None);
+    }
+
+    #[test]
+    fn long_records_are_cut_into_strings() {
+        let record = Record { name: "mail._domainkey.example.org".to_owned(), value: "x".repeat(400) };
+        let line = record.zone_line();
+        assert_eq!(
+            line,
+            format!("mail._domainkey.example.org. IN TXT ( \"{}\" \"{}\" )", "x".repeat(255), "x".repeat(145))
+        );
+    }
+}

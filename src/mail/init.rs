@@ -1,0 +1,145 @@
+//! A new project: `mailimg.toml` for a domain, with the recipes, images and channels that this program was built with.
+
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use handlebars::Handlebars;
+use serde_json::json;
+
+use crate::config::{Address, DomainName};
+
+/// A file of the new project.
+struct Embedded {
+    path: &'static str,
+    source: Source,
+}
+
+enum Source {
+    File {
+        executable: bool,
+        bytes: &'static [u8],
+    },
+    #[allow(dead_code, reason = "the program may have been built from a tree without links")]
+    Link(&'static str),
+}
+
+static EMBEDDED: &[Embedded] = include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
+
+const SITE: &str = include_str!("init/mailimg.toml.hbs");
+const IGNORED: &str = "# Passwords and keys.\n/secrets/\n";
+
+/// Why no project was made.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// Something of that name is there.
+    #[error("{path} exists already")]
+    Exists {
+        /// The file or directory.
+        path: Utf8PathBuf,
+    },
+    /// A file could not be written.
+    #[error("cannot write {path}")]
+    Write {
+        /// The file or directory.
+        path: Utf8PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The template of mailimg.toml is broken.
+    #[error("mailimg.toml can't be written")]
+    Template {
+        /// The template engine's reason.
+        source: Box<handlebars::RenderError>,
+    },
+}
+
+/// What a new project is for.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The mail domain.
+    pub domain: DomainName,
+    /// The server's own name.
+    pub hostname: DomainName,
+    /// Who gets mail to `postmaster@` and `abuse@`.
+    pub postmaster: Address,
+}
+
+/// Makes a project in `directory`, which is made if it is not there. Whatever is there already stays, and is an error
+/// if the project has a file of that name. All is written beside its final place first, `mailimg.toml` is moved last.
+pub fn init(directory: &Utf8Path, options: &Options) -> Result<(), InitError> {
+    let site = site(options)?;
+    let mut names: Vec<&str> = EMBEDDED.iter().filter_map(|file| file.path.split('/').next()).collect();
+    names.dedup();
+    names.push("mailimg.toml");
+    for name in &names {
+        let path = directory.join(name);
+        if path.symlink_metadata().is_ok() {
+            return Err(InitError::Exists { path });
+        }
+    }
+    let failed = |path: &Utf8Path| {
+        let path = path.to_owned();
+        move |source| InitError::Write { path, source }
+    };
+    fs_err::create_dir_all(directory).map_err(failed(directory))?;
+    let draft = tempfile::Builder::new().prefix(".mailimg-init-").tempdir_in(directory).map_err(failed(directory))?;
+    let draft = Utf8Path::from_path(draft.path()).map(Utf8Path::to_owned).zip(Some(draft));
+    let Some((draft, _guard)) = draft else { return Err(failed(directory)(io::ErrorKind::InvalidFilename.into())) };
+    for file in EMBEDDED {
+        let path = draft.join(file.path);
+        write(&path, &file.source).map_err(failed(&path))?;
+    }
+    let path = draft.join("mailimg.toml");
+    fs_err::write(&path, site).map_err(failed(&path))?;
+    for name in names {
+        let path = directory.join(name);
+        fs_err::rename(draft.join(name), &path).map_err(failed(&path))?;
+    }
+    let ignored = directory.join(".gitignore");
+    if ignored.symlink_metadata().is_err() {
+        fs_err::write(&ignored, IGNORED).map_err(failed(&ignored))?;
+    }
+    Ok(())
+}
+
+fn site(options: &Options) -> Result<String, InitError> {
+    let mut handlebars = Handlebars::new();
+    handlebars.set_strict_mode(true);
+    handlebars.register_escape_fn(handlebars::no_escape);
+    let values = json!({
+        "domain": options.domain,
+        "hostname": options.hostname,
+        "postmaster": options.postmaster,
+    });
+    handlebars.render_template(SITE, &values).map_err(|error| InitError::Template { source: Box::new(error) })
+}
+
+fn write(path: &Utf8Path, source: &Source) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    match source {
+        Source::Link(target) => symlink(target, path),
+        Source::File { executable, bytes } => {
+            std::fs::write(path, bytes)?;
+            std::fs::set_permissions(path, Permissions::from_mode(if *executable { 0o755 } else { 0o644 }))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_projects_own_site_is_what_init_writes() {
+        let options = Options {
+            domain: "example.test".parse().unwrap(),
+            hostname: "mail.example.test".parse().unwrap(),
+            postmaster: "admin@example.test".parse().unwrap(),
+        };
+        assert_eq!(site(&options).unwrap(), include_str!("../../mailimg.toml"));
+    }
+}

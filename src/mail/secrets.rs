@@ -1,0 +1,271 @@
+//! What must never be in an image: passwords and keys, as files below the project's `secrets` directory.
+//!
+//! The engine mounts these files as they are, and daemons without the right to override permissions have to read them.
+//! So the directory is for its owner alone, and the files in it are for all to read.
+
+use std::collections::BTreeSet;
+use std::fs::{File, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::certificate::{self, Pair};
+use super::dkim;
+use crate::config::{Mount, Project, Recipe};
+use crate::store::{WriteError, write_atomic};
+
+const AUTHORITY: &str = "internal-ca.pem";
+const AUTHORITY_KEY: &str = "internal-ca.key";
+/// 238 bits.
+const PASSWORD_LENGTH: usize = 40;
+
+/// Why secrets could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretsError {
+    /// A file could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// A directory could not be made or looked at.
+    #[error("cannot use {path}")]
+    Io {
+        /// The file or directory.
+        path: Utf8PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A recipe wants a secret that nobody knows how to make.
+    #[error("recipe {recipe} wants the secret {secret:?}, which can't be made")]
+    Unknown {
+        /// Name of the recipe.
+        recipe: String,
+        /// Name of the secret.
+        secret: String,
+    },
+    /// A key or certificate could not be made.
+    #[error("cannot make {path}: {reason}")]
+    Generate {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What the cryptographic library says.
+        reason: String,
+    },
+}
+
+/// One file below the secrets directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secret {
+    /// Path below the secrets directory.
+    pub path: Utf8PathBuf,
+    /// Whether it was made now; otherwise it was there.
+    pub made: bool,
+}
+
+/// Makes what the site's recipes ask for and is not there yet. What is there stays as it is.
+pub fn init(project: &Project) -> Result<Vec<Secret>, SecretsError> {
+    let mut maker = Maker::open(project)?;
+    let recipes: Vec<&Recipe> = project.recipes().collect();
+    maker.secrets_of(&recipes)?;
+    let mounts: BTreeSet<Mount> = recipes.iter().flat_map(|recipe| recipe.service.mounts.keys().copied()).collect();
+    for mount in mounts {
+        match mount {
+            Mount::Tls if project.site().tls.directory.is_some() => {}
+            Mount::Tls => maker.certificate(project.site().hostname.as_str())?,
+            Mount::Dkim => maker.dkim_keys(project)?,
+        }
+    }
+    Ok(maker.secrets)
+}
+
+/// Makes the DKIM keys that are not there yet, and nothing else.
+pub fn init_dkim(project: &Project) -> Result<Vec<Secret>, SecretsError> {
+    let mut maker = Maker::open(project)?;
+    maker.dkim_keys(project)?;
+    Ok(maker.secrets)
+}
+
+struct Maker {
+    directory: Utf8PathBuf,
+    secrets: Vec<Secret>,
+    /// Held against another run at the same time.
+    _lock: File,
+}
+
+impl Maker {
+    fn open(project: &Project) -> Result<Self, SecretsError> {
+        let directory = project.secrets_dir();
+        make_directory(&directory, 0o700)?;
+        let lock = directory.join(".lock");
+        let file = File::create(&lock)
+            .and_then(|file| file.lock().map(|()| file))
+            .map_err(|source| SecretsError::Io { path: lock, source })?;
+        Ok(Self { directory, secrets: Vec::new(), _lock: file })
+    }
+
+    fn secrets_of(&mut self, recipes: &[&Recipe]) -> Result<(), SecretsError> {
+        let service_of = |secret: &str| {
+            let service = secret.strip_suffix(".pem")?;
+            recipes.iter().find(|recipe| recipe.name == service).map(|recipe| recipe.name.as_str())
+        };
+        let secrets = || recipes.iter().flat_map(|recipe| &recipe.service.secrets);
+        if ![AUTHORITY, AUTHORITY_KEY].iter().all(|name| self.directory.join(name).exists()) {
+            // What another authority signed is of no use under a new one.
+            for secret in secrets().filter(|secret| service_of(secret).is_some()) {
+                self.remove(secret)?;
+            }
+        }
+        let mut done = BTreeSet::new();
+        for recipe in recipes {
+            for secret in recipe.service.secrets.iter().filter(|secret| done.insert(secret.as_str())) {
+                if secret.as_str() == AUTHORITY {
+                    self.authority()?;
+                } else if let Some(service) = service_of(secret) {
+                    self.authority()?;
+                    self.service_pair(service, secret)?;
+                } else if secret.ends_with("password") {
+                    self.make(Utf8Path::new(secret.as_str()), 0o444, random_password)?;
+                } else {
+                    return Err(SecretsError::Unknown { recipe: recipe.name.clone(), secret: secret.to_string() });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> Result<(), SecretsError> {
+        let path = self.directory.join(name);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(SecretsError::Io { path, source: error }),
+            _ => Ok(()),
+        }
+    }
+
+    fn authority(&mut self) -> Result<(), SecretsError> {
+        let (certificate, key) = (Utf8Path::new(AUTHORITY), Utf8Path::new(AUTHORITY_KEY));
+        if self.secrets.iter().any(|secret| secret.path == certificate) {
+            return Ok(());
+        }
+        self.pair((certificate, 0o444), (key, 0o400), certificate::authority)
+    }
+
+    /// Key and certificate of a service in one file.
+    fn service_pair(&mut self, service: &str, name: &str) -> Result<(), SecretsError> {
+        let path = Utf8Path::new(name);
+        let key_path = self.directory.join(AUTHORITY_KEY);
+        let make = || {
+            let key = fs_err::read_to_string(&key_path).map_err(|error| error.to_string())?;
+            let Pair { certificate, key } = certificate::signed(service, &key).map_err(|error| error.to_string())?;
+            Ok(format!("{key}{certificate}"))
+        };
+        self.make(path, 0o444, make)
+    }
+
+    fn certificate(&mut self, hostname: &str) -> Result<(), SecretsError> {
+        make_directory(&self.directory.join("tls"), 0o755)?;
+        let (certificate, key) = (Utf8Path::new("tls/fullchain.pem"), Utf8Path::new("tls/privkey.pem"));
+        self.pair((certificate, 0o444), (key, 0o444), || certificate::self_signed(hostname))
+    }
+
+    fn dkim_keys(&mut self, project: &Project) -> Result<(), SecretsError> {
+        make_directory(&self.directory.join("dkim"), 0o755)?;
+        let site = project.site();
+        for domain in &site.domains {
+            let make = || dkim::generate().map_err(|error| error.to_string());
+            self.make(&dkim::key_path(&site.dkim.selector, domain), 0o444, make)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a certificate and its key unless both are there: one without the other is of no use.
+    fn pair(
+        &mut self,
+        (certificate, certificate_mode): (&Utf8Path, u32),
+        (key, key_mode): (&Utf8Path, u32),
+        make: impl FnOnce() -> Result<Pair, rcgen::Error>,
+    ) -> Result<(), SecretsError> {
+        if [certificate, key].iter().all(|path| self.directory.join(path).exists()) {
+            self.secrets.extend([certificate, key].map(|path| Secret { path: path.to_owned(), made: false }));
+            return Ok(());
+        }
+        let pair = make().map_err(|error| SecretsError::Generate {
+            path: self.directory.join(certificate),
+            reason: error.to_string(),
+        })?;
+        // If this is interrupted between the two, the next run finds one missing and makes both anew.
+        self.write(key, key_mode, || Ok(pair.key))?;
+        self.write(certificate, certificate_mode, || Ok(pair.certificate))
+    }
+
+    fn make(
+        &mut self,
+        path: &Utf8Path,
+        mode: u32,
+        make: impl FnOnce() -> Result<String, String>,
+    ) -> Result<(), SecretsError> {
+        if self.directory.join(path).exists() {
+            self.secrets.push(Secret { path: path.to_owned(), made: false });
+            return Ok(());
+        }
+        self.write(path, mode, make)
+    }
+
+    fn write(
+        &mut self,
+        path: &Utf8Path,
+        mode: u32,
+        make: impl FnOnce() -> Result<String, String>,
+    ) -> Result<(), SecretsError> {
+        let full = self.directory.join(path);
+        let content = make().map_err(|reason| SecretsError::Generate { path: full.clone(), reason })?;
+        write_atomic(&full, content, mode)?;
+        self.secrets.push(Secret { path: path.to_owned(), made: true });
+        Ok(())
+    }
+}
+
+/// Makes the directory, or gives the one that is there this mode.
+fn make_directory(path: &Utf8Path, mode: u32) -> Result<(), SecretsError> {
+    let make = || {
+        match std::fs::create_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            other => other?,
+        }
+        std::fs::set_permissions(path, Permissions::from_mode(mode))
+    };
+    make().map_err(|source| SecretsError::Io { path: path.to_owned(), source })
+}
+
+/// Letters and digits alone: the texts are used in files with quoting rules of their own.
+fn random_password() -> Result<String, String> {
+    const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let mut password = String::with_capacity(PASSWORD_LENGTH);
+    let mut bytes = [0; 64];
+    while password.len() < PASSWORD_LENGTH {
+        getrandom::fill(&mut bytes).map_err(|error| error.to_string())?;
+        // Numbers that would make some letters likelier than others are thrown away.
+        let letters =
+            bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(byte >> 2))).map(|byte| char::from(*byte));
+        password.extend(letters.take(PASSWORD_LENGTH - password.len()));
+    }
+    Ok(password)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_letters_and_digits_from_the_systems_source() {
+        let one = random_password().unwrap();
+        assert_eq!(one.len(), PASSWORD_LENGTH);
+        assert!(one.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        assert_ne!(one, random_password().unwrap());
+    }
+
+    #[test]
+    fn every_letter_is_used() {
+        let many: BTreeSet<char> =
+            (0..200).flat_map(|_| random_password().unwrap().chars().collect::<Vec<_>>()).collect();
+        assert_eq!(many.len(), 62);
+    }
+}

@@ -1,0 +1,77 @@
+//! What is wrong in a project's own files is told with file, line and key, and exit code 2.
+
+use crate::common::project::Project;
+
+fn project() -> Project {
+    let project = Project::new();
+    project.run(["init", "example.org"]);
+    project
+}
+
+/// What `mailimg config check` says.
+fn complaint(project: &Project) -> String {
+    let output = project.mailimg(["config", "check"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(output.stdout.is_empty());
+    said
+}
+
+#[test]
+fn a_new_project_is_in_order() {
+    let project = project();
+    let output = project.mailimg(["config", "check"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    for image in ["mysql", "clamav", "dovecot", "postfix"] {
+        assert!(said.contains(&format!("{image}: ")), "{said}");
+    }
+}
+
+#[test]
+fn an_unknown_key_is_pointed_at() {
+    let project = project();
+    project.replace("mailimg.toml", "auth-on-25", "auth-on-24");
+    let said = complaint(&project);
+    assert!(said.contains("./mailimg.toml:25:1: smtp.auth-on-24: unknown key \"auth-on-24\""), "{said}");
+    assert!(said.contains("25 | auth-on-24 = false"), "{said}");
+    assert!(said.contains("hint: did you mean auth-on-25?"), "{said}");
+}
+
+#[test]
+fn an_ill_typed_value_is_pointed_at() {
+    let project = project();
+    project.replace("mailimg.toml", "message-size = 26_214_400", "message-size = \"25M\"");
+    let said = complaint(&project);
+    assert!(
+        said.contains("./mailimg.toml:37:16: limits.message-size: invalid type: string \"25M\", expected u64"),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_unknown_key_of_a_recipe_is_pointed_at() {
+    let project = project();
+    project.replace("recipes/postfix.toml", "stop-grace-period", "stop-grace-time");
+    let said = complaint(&project);
+    assert!(said.contains("./recipes/postfix.toml:"), "{said}");
+    assert!(said.contains("service.stop-grace-time: unknown key"), "{said}");
+}
+
+#[test]
+fn a_missing_template_value_is_pointed_at() {
+    let project = project();
+    project.write("images/postfix/rootfs/etc/more.hbs", "a = b\nc = {{site.limits.messagesize}}\n");
+    let said = complaint(&project);
+    assert!(
+        said.contains("./images/postfix/rootfs/etc/more.hbs:2:5: site.limits.messagesize: there is no such value"),
+        "{said}"
+    );
+    assert!(said.contains("hint: did you mean message-size?"), "{said}");
+}
+
+#[test]
+fn a_directory_without_a_project_says_how_to_make_one() {
+    let said = complaint(&Project::new());
+    assert!(said.contains("mailimg init DOMAIN"), "{said}");
+}

@@ -1,0 +1,161 @@
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use crate::common::project::Project;
+
+fn project() -> Project {
+    let project = Project::new();
+    project.run(["init", "example.org"]);
+    project
+}
+
+/// All files below the secrets directory: path to mode and content.
+fn secrets(project: &Project) -> BTreeMap<String, (u32, Vec<u8>)> {
+    fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, (u32, Vec<u8>)>) {
+        for entry in fs_err::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let mode = path.metadata().unwrap().permissions().mode() & 0o7777;
+            if path.is_dir() {
+                collect(root, &path, files);
+            } else {
+                let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+                files.insert(name, (mode, fs_err::read(&path).unwrap()));
+            }
+        }
+    }
+    let root = project.path().join("secrets");
+    let mut files = BTreeMap::new();
+    collect(&root, &root, &mut files);
+    files.remove(".lock");
+    files
+}
+
+fn openssl(project: &Project, arguments: &[&str]) -> String {
+    let output = Command::new("openssl").args(arguments).current_dir(project.path().join("secrets")).output().unwrap();
+    assert!(output.status.success(), "openssl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn secrets_are_made_once_and_never_shown() {
+    let project = project();
+    let output = project.mailimg(["secrets", "init"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let made = secrets(&project);
+    let names: Vec<&str> = made.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "database-password",
+            "dkim/mail.example.org.pem",
+            "dovecot.pem",
+            "internal-ca.key",
+            "internal-ca.pem",
+            "mysql.pem",
+            "postfix.pem",
+            "tls/fullchain.pem",
+            "tls/privkey.pem",
+        ]
+    );
+    let directory = project.path().join("secrets").metadata().unwrap().permissions().mode();
+    assert_eq!(directory & 0o7777, 0o700);
+    for (name, (mode, _)) in &made {
+        assert_eq!(*mode, if name == "internal-ca.key" { 0o400 } else { 0o444 }, "{name}");
+    }
+    let password = String::from_utf8(made["database-password"].1.clone()).unwrap();
+    assert!(password.len() >= 32 && password.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{password:?}");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8(said).unwrap();
+    assert!(said.contains("database-password") && !said.contains(&password) && !said.contains("BEGIN"), "{said}");
+
+    let again = project.mailimg(["secrets", "init"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&again.stderr).contains("all secrets are there"));
+    assert_eq!(secrets(&project), made);
+}
+
+#[test]
+fn modes_do_not_depend_on_the_umask() {
+    let project = project();
+    let script = format!("umask 077; exec '{}' secrets init", env!("CARGO_BIN_EXE_mailimg"));
+    let status = Command::new("sh").args(["-c", &script]).current_dir(project.path()).status().unwrap();
+    assert!(status.success());
+    assert_eq!(secrets(&project)["mysql.pem"].0, 0o444);
+    let dkim = project.path().join("secrets/dkim").metadata().unwrap().permissions().mode();
+    assert_eq!(dkim & 0o777, 0o755);
+}
+
+#[test]
+fn certificates_are_what_openssl_accepts() {
+    let project = project();
+    project.run(["secrets", "init"]);
+    for service in ["mysql", "dovecot", "postfix"] {
+        let file = format!("{service}.pem");
+        openssl(
+            &project,
+            &["verify", "-CAfile", "internal-ca.pem", "-verify_hostname", service, "-purpose", "sslserver", &file],
+        );
+        // Key and certificate of the one file belong together.
+        let key = openssl(&project, &["pkey", "-in", &file, "-pubout"]);
+        let certificate = openssl(&project, &["x509", "-in", &file, "-pubkey", "-noout"]);
+        assert_eq!(key, certificate, "{service}");
+    }
+    openssl(
+        &project,
+        &["verify", "-CAfile", "tls/fullchain.pem", "-verify_hostname", "mail.example.org", "tls/fullchain.pem"],
+    );
+    assert_eq!(
+        openssl(&project, &["pkey", "-in", "tls/privkey.pem", "-pubout"]),
+        openssl(&project, &["x509", "-in", "tls/fullchain.pem", "-pubkey", "-noout"])
+    );
+}
+
+#[test]
+fn a_lost_authority_is_replaced_with_all_that_it_signed() {
+    let project = project();
+    project.run(["secrets", "init"]);
+    let before = secrets(&project);
+    fs_err::remove_file(project.path().join("secrets/internal-ca.key")).unwrap();
+    project.run(["secrets", "init"]);
+    let after = secrets(&project);
+    openssl(&project, &["verify", "-CAfile", "internal-ca.pem", "mysql.pem"]);
+    let changed: Vec<&str> = before.keys().filter(|name| before[*name] != after[*name]).map(String::as_str).collect();
+    assert_eq!(changed, ["dovecot.pem", "internal-ca.key", "internal-ca.pem", "mysql.pem", "postfix.pem"]);
+}
+
+#[test]
+fn no_certificate_is_made_where_there_is_one() {
+    let project = project();
+    project.replace("mailimg.toml", "# directory = ", "directory = ");
+    project.run(["secrets", "init"]);
+    assert!(!secrets(&project).keys().any(|name| name.starts_with("tls/")));
+}
+
+#[test]
+fn dkim_prints_the_record_of_the_key() {
+    let project = project();
+    let record = project.run(["dkim"]);
+    assert!(record.starts_with("mail._domainkey.example.org. IN TXT ( \"v=DKIM1; h=sha256; k=rsa; p="), "{record}");
+    let strings: Vec<&str> = record.split('"').skip(1).step_by(2).collect();
+    assert!(strings.len() == 2 && strings.iter().all(|string| string.len() <= 255), "{strings:?}");
+    let published = strings.concat().split_once("p=").unwrap().1.to_owned();
+    let public = openssl(&project, &["pkey", "-in", "dkim/mail.example.org.pem", "-pubout"]);
+    let public: String = public.lines().filter(|line| !line.starts_with("-----")).collect();
+    assert_eq!(published, public);
+    assert_eq!(project.run(["dkim", "example.org"]), record, "the key stays");
+
+    let output = project.mailimg(["dkim", "example.com"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("example.com is not one of the domains in mailimg.toml"));
+}
+
+#[test]
+fn a_secret_that_cannot_be_made_is_named() {
+    let project = project();
+    project.replace("recipes/postfix.toml", "\"postfix.pem\"", "\"magic\"");
+    let output = project.mailimg(["secrets", "init"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("recipe postfix wants the secret \"magic\""), "{said}");
+}
