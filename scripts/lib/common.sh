@@ -66,6 +66,15 @@ apt_install() {
         || fail "apt-get could not install ${missing[*]}" "its last lines are above"
 }
 
+# Those of the packages that this Debian release has.
+apt_has() {
+    local package
+    apt_update
+    for package in "$@"; do
+        [ -z "$(apt-cache madison "$package" 2>/dev/null)" ] || printf '%s\n' "$package"
+    done
+}
+
 apt_updated=
 apt_update() {
     [ -z "$apt_updated" ] || return 0
