@@ -1,6 +1,7 @@
 //! The one place that turns errors into message, hint and exit code.
 
 mod config;
+mod lock;
 mod mail;
 
 use std::error::Error;
@@ -128,7 +129,7 @@ impl From<FetchError> for Failure {
             FetchError::Offline { .. } => failure.hint("run once without --offline"),
             FetchError::Network { .. } | FetchError::Status { .. } => failure.hint(
                 "check the network and proxy settings (HTTPS_PROXY, NO_PROXY), or name a mirror with \
-                              `--repository NAME=URL_OR_DIR`",
+                 `--repository NAME=URL_OR_DIR`",
             ),
             FetchError::Store { source: StoreError::Io { source, .. }, .. } => match system_hint(source) {
                 Some(hint) => failure.hint(hint),

@@ -9,6 +9,8 @@ mod dkim;
 mod exit;
 mod failure;
 mod init;
+mod progress;
+mod repositories;
 mod secrets;
 mod ui;
 mod user;

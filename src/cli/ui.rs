@@ -17,6 +17,11 @@ impl Ui {
         Self { quiet }
     }
 
+    /// Whether only results and errors are wanted.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Writes a result to standard output, as it is. A reader that has gone away (`| head`) is no failure.
     pub(super) fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut out = io::stdout().lock();

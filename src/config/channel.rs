@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::scripts::ScriptRule;
 use crate::digest::Sha256;
 
 /// `apk-locks/<channel>/channel.toml`: the repositories that recipes are locked against, and what vouches for them.
@@ -28,6 +29,13 @@ pub struct Channel {
     /// Trusted signing keys: file name to the SHA-256 of the key file.
     #[serde(default)]
     pub keys: BTreeMap<String, Sha256>,
+    /// Where key files are fetched from by name, when no keys directory has them: `https://alpinelinux.org/keys`. What
+    /// comes must have the fingerprint above.
+    #[serde(default)]
+    pub keys_url: Option<String>,
+    /// What becomes of packages' scripts: `scripts.toml` beside `channel.toml`.
+    #[serde(skip)]
+    pub scripts: Vec<ScriptRule>,
 }
 
 /// What makes a channel's repository.

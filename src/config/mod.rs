@@ -8,6 +8,7 @@ mod document;
 mod error;
 mod project;
 mod recipe;
+mod scripts;
 mod site;
 mod template;
 mod values;
@@ -23,5 +24,6 @@ pub use recipe::{
     Directory, Feature, FileRule, Group, Healthcheck, ImageConfig, Link, Mount, Network, Recipe, RecipeChannel,
     Service, User,
 };
+pub use scripts::{SCRIPT_NAMES, ScriptRule};
 pub use site::{Antivirus, Dkim, Dmarc, Limits, Registry, Site, Smtp, Tls};
 pub use values::{AbsolutePath, Address, DomainName, Mode, Name, ValueError, Word};

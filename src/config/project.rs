@@ -4,7 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::document::{Document, Step};
 use super::error::{ConfigError, Wrong, similar};
-use super::{Channel, DomainName, Recipe, RecipeChannel, Site};
+use super::{Channel, DomainName, Recipe, RecipeChannel, Site, scripts};
 
 /// A directory with `mailimg.toml`, `recipes/`, `images/` and `apk-locks/`, read and checked.
 #[derive(Debug, Clone)]
@@ -122,6 +122,10 @@ fn read_channel(root: &Utf8Path, name: &str) -> Result<Channel, ConfigError> {
     }
     let mut channel: Channel = Document::read(&path)?.parse()?;
     name.clone_into(&mut channel.name);
+    let scripts = path.with_file_name("scripts.toml");
+    if scripts.exists() {
+        channel.scripts = scripts::rules(&Document::read(&scripts)?)?;
+    }
     Ok(channel)
 }
 

@@ -275,3 +275,22 @@ fn a_file_beside_its_own_template_is_an_error() {
     let error = bake(&project, project.recipe("postfix").unwrap()).unwrap_err();
     assert!(error.to_string().contains("twice"), "{error}");
 }
+
+#[test]
+fn scripts_are_replaced_or_ignored_and_one_says_which() {
+    let fixture = Fixture::new();
+    let path = "apk-locks/debian-13/scripts.toml";
+    let rule = |rest: &str| fixture.write(path, &format!("[[script]]\npackage = \"busybox\"\n{rest}\n"));
+    rule("scripts = [\"post-install\", \"trigger\"]\nreplaced-by = \"applet links\"");
+    let project = Project::open(fixture.root()).unwrap();
+    let [rule_read] = project.channel().scripts.as_slice() else { panic!("one rule") };
+    assert!(rule_read.covers("busybox", "trigger"));
+    assert!(!rule_read.covers("busybox", "pre-install") && !rule_read.covers("musl", "trigger"));
+
+    let error = || Project::open(fixture.root()).unwrap_err().to_string();
+    rule("scripts = [\"post-instal\"]\nreplaced-by = \"applet links\"");
+    assert!(error().contains("there is no script \"post-instal\""), "{}", error());
+    rule("scripts = [\"post-install\"]");
+    assert!(error().contains("say either what replaces the scripts"), "{}", error());
+    assert!(error().contains("scripts.toml:2"), "{}", error());
+}

@@ -66,12 +66,20 @@ impl Source {
     /// The file called `name` for packages of `arch`.
     #[must_use]
     pub fn file(&self, arch: &str, name: &str) -> Location {
+        self.below(&[arch, name])
+    }
+
+    /// What is at this path, given by its components.
+    #[must_use]
+    pub fn below(&self, path: &[&str]) -> Location {
         match self {
-            Self::Directory(directory) => Location::File(directory.join(arch).join(name)),
+            Self::Directory(directory) => {
+                Location::File(path.iter().fold(directory.clone(), |path, part| path.join(part)))
+            }
             Self::Http(url) => {
                 let mut url = url.clone();
                 if let Ok(mut segments) = url.path_segments_mut() {
-                    segments.pop_if_empty().extend([arch, name]);
+                    segments.pop_if_empty().extend(path);
                 }
                 Location::Url(url)
             }

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use crate::apk::package::Member;
 use crate::apk::{Checksum, Dependency, Version};
 use crate::config::{Group, Import, User};
 use crate::digest::Sha256;
@@ -47,7 +48,7 @@ pub enum Place {
         tag: Option<String>,
         /// SHA-256 of `APKINDEX.tar.gz`.
         index: Sha256,
-        /// When the index was made, by its own account.
+        /// When the newest package in it was built.
         date: Timestamp,
     },
     /// Made on each machine: neither its place nor its index nor its key is the same twice, but its packages are.
@@ -61,7 +62,8 @@ pub struct LockedPackage {
     pub name: String,
     /// Version.
     pub version: Version,
-    /// Architecture; `noarch` fits all.
+    /// Architecture as the index has it, which is what apk writes into the installed database. Packages that fit all
+    /// (`noarch`) have the machine's in Alpine's indexes.
     pub arch: String,
     /// Source package; the name if it names none.
     pub origin: String,
@@ -73,8 +75,8 @@ pub struct LockedPackage {
     pub size: u64,
     /// SHA-256 of the file.
     pub sha256: Sha256,
-    /// The member with its signatures. Imported packages have none.
-    pub signature: Option<Member>,
+    /// The members with its signatures: one as a rule, none in imported packages.
+    pub signatures: Vec<Member>,
     /// The member with metadata and scripts, which the signature signs.
     pub control: Member,
     /// The member with the files. Its SHA-256 is the `datahash` that the control member names.
@@ -93,17 +95,6 @@ pub struct LockedPackage {
     pub debs: Vec<Deb>,
     /// Its scripts, sorted by name. They are never run; see `scripts.toml` of the channel.
     pub scripts: Vec<Script>,
-}
-
-/// A gzip member of a package file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Member {
-    /// Where it starts, bytes from the file's start.
-    pub offset: u64,
-    /// Its length, compressed.
-    pub size: u64,
-    /// SHA-256 of its compressed bytes.
-    pub sha256: Sha256,
 }
 
 /// A Debian package of which an imported package was made.

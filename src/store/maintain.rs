@@ -42,7 +42,7 @@ pub fn verify(store: &Store) -> Result<Vec<Problem>, StoreError> {
     Ok(problems)
 }
 
-/// Removes from the store under `cache` what is not in `keep`, and everything that was noted.
+/// Removes from the store under `cache` what is not in `keep`, and everything that was remembered.
 ///
 /// Fails with [`StoreError::Busy`] while any process has the store open.
 pub fn gc(cache: &Utf8Path, keep: &BTreeSet<Sha256>) -> Result<Removed, StoreError> {

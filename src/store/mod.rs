@@ -5,7 +5,7 @@
 //!   lock                  shared by every process that uses the store, exclusive while it is cleaned
 //!   tmp/                  what is coming in
 //!   sha256/ab/<digest>    what is there: complete, verified, never changed
-//!   facts/<digest>        empty files that remember what has been found out about content (see [`Store::note`])
+//!   facts/<digest>        what has been found out about content (see [`Store::remember`])
 //! ```
 //!
 //! A file comes in under a temporary name in the same file system, is hashed on the way, synced to disk and only then
@@ -131,18 +131,24 @@ impl Store {
         }
     }
 
-    /// Remembers something that was found out about content, named by a digest of both content and question.
+    /// Remembers the answer to a question about content, both as digests: of the question's text, and of other content
+    /// or, where the answer is yes, of the question again.
     ///
-    /// For what is costly to check and can't change, such as "this package's members are what its lock says".
-    pub fn note(&self, fact: &Sha256) -> Result<(), StoreError> {
-        let path = self.bucket.join("facts").join(fact.to_string());
-        File::create(&path).map(drop).map_err(StoreError::io("write", &path))
+    /// For what is costly to find out and can't change, such as "this package's members are what its lock says".
+    pub fn remember(&self, question: &Sha256, answer: &Sha256) -> Result<(), StoreError> {
+        let path = self.fact(question);
+        write_atomic(&path, answer.to_string(), 0o444)
+            .map_err(|WriteError { path, source }| StoreError::io("write", &path)(source))
     }
 
-    /// Whether this has been [noted](Store::note).
+    /// What has been [remembered](Store::remember).
     #[must_use]
-    pub fn noted(&self, fact: &Sha256) -> bool {
-        self.bucket.join("facts").join(fact.to_string()).is_file()
+    pub fn recall(&self, question: &Sha256) -> Option<Sha256> {
+        std::fs::read_to_string(self.fact(question)).ok()?.parse().ok()
+    }
+
+    fn fact(&self, question: &Sha256) -> Utf8PathBuf {
+        self.bucket.join("facts").join(question.to_string())
     }
 }
 

@@ -101,8 +101,9 @@ fn collects_what_is_not_kept_unless_in_use() {
     let kept = store.insert(&b"kept"[..], None, 100).unwrap();
     store.insert(&b"not kept"[..], None, 100).unwrap();
     let fact = Sha256::of("fact");
-    store.note(&fact).unwrap();
-    assert!(store.noted(&fact));
+    assert_eq!(store.recall(&fact), None);
+    store.remember(&fact, &kept.digest).unwrap();
+    assert_eq!(store.recall(&fact), Some(kept.digest));
     let keep = BTreeSet::from([kept.digest]);
     assert!(matches!(gc(&cache.path, &keep), Err(StoreError::Busy { .. })));
     drop(store);
@@ -110,7 +111,7 @@ fn collects_what_is_not_kept_unless_in_use() {
     let store = Store::open(&cache.path).unwrap();
     assert!(store.find(&kept.digest).is_some());
     assert!(store.find(&Sha256::of("not kept")).is_none());
-    assert!(!store.noted(&fact));
+    assert_eq!(store.recall(&fact), None);
 }
 
 #[test]

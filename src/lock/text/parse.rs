@@ -3,6 +3,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use super::VERSION;
+use crate::apk::Version;
 use crate::config::{Group, Import, User};
 use crate::lock::{Deb, Lock, LockedPackage, LockedRepository, Member, Place, Script};
 
@@ -393,14 +394,14 @@ fn package(block: &Block<'_>) -> Result<LockedPackage, ParseError> {
     };
     let package = LockedPackage {
         name: block.head.name()?,
-        version: block.one("version")?.parse()?,
+        version: Version::any(&block.one("version")?.name()?),
         arch: block.one("arch")?.name()?,
         origin: block.one("origin")?.name()?,
         repository: block.one("repository")?.name()?,
         file: block.one("file")?.name()?,
         size: block.one("size")?.parse()?,
         sha256: block.one("sha256")?.parse()?,
-        signature: block.optional("signature")?.map(|field| member(&field)).transpose()?,
+        signatures: block.all("signature").map(|field| member(&field)).collect::<Result<_, _>>()?,
         control: member(&block.one("control")?)?,
         data: member(&block.one("data")?)?,
         diff_id: block.one("diff-id")?.parse()?,
@@ -423,14 +424,16 @@ fn member(field: &Field<'_>) -> Result<Member, ParseError> {
 /// Members follow each other from the file's start to its end.
 fn check_members(block: &Block<'_>, package: &LockedPackage) -> Result<(), ParseError> {
     let mut end = Some(0_u64);
-    for (keyword, member) in
-        [("signature", package.signature), ("control", Some(package.control)), ("data", Some(package.data))]
-    {
-        let Some(member) = member else { continue };
+    let rest = [("control", package.control), ("data", package.data)];
+    for (keyword, member) in package.signatures.iter().map(|member| ("signature", *member)).chain(rest) {
         if end != Some(member.offset) {
-            return Err(block.one(keyword)?.invalid("does not start where the member before it ends"));
+            return Err(block.head.invalid(format!("its {keyword} does not start where the member before it ends")));
         }
         end = member.offset.checked_add(member.size);
     }
-    if end == Some(package.size) { Ok(()) } else { Err(block.one("data")?.invalid("does not end where the file ends")) }
+    if end == Some(package.size) {
+        Ok(())
+    } else {
+        Err(block.head.invalid("its data does not end where the file ends"))
+    }
 }

@@ -22,7 +22,7 @@ fn package(name: &str, version: &str) -> LockedPackage {
         repository: "main".to_owned(),
         size: 400,
         sha256: digest(&file),
-        signature: Some(Member { offset: 0, size: 100, sha256: digest("signature") }),
+        signatures: vec![Member { offset: 0, size: 100, sha256: digest("signature") }],
         control: Member { offset: 100, size: 100, sha256: digest("control") },
         data: Member { offset: 200, size: 200, sha256: digest("data") },
         diff_id: digest("diff-id"),
@@ -137,7 +137,7 @@ fn an_imported_channel_pins_neither_index_nor_key() {
     for package in &mut lock.packages {
         package.repository = "debian".to_owned();
         package.debs = vec![Deb { name: "musl".to_owned(), version: "1:1.2~b+c".to_owned(), sha256: digest("deb") }];
-        package.signature = None;
+        package.signatures.clear();
         package.control.offset = 0;
         package.data.offset = 100;
         package.size = 300;
@@ -166,8 +166,8 @@ fn errors_name_the_line() {
         ("file busybox-1.37.0-r12.apk", "file ../x.apk", "line 30: file: \"../x.apk\" is not a name"),
         ("  size 400\n", "  size 400\n  size 400\n", "line 32: a second \"size\" in package \"busybox\""),
         ("size 400", "size 4e2", "line 31: size: invalid digit found in string"),
-        ("size 400", "size 401", "line 35: data: does not end where the file ends"),
-        ("control 100", "control 99", "line 34: control: does not start where the member before it ends"),
+        ("size 400", "size 401", "line 25: package: its data does not end where the file ends"),
+        ("control 100", "control 99", "line 25: package: its control does not start where the member before it ends"),
         ("package musl", "package busybox", "line 43: a second \"busybox\" in `package`"),
         (
             "install\n  musl\n",
@@ -251,7 +251,7 @@ prop_compose! {
             arch, origin, repository, file,
             size: start + control + data_size,
             sha256,
-            signature: signature.map(|size| Member { offset: 0, size, sha256: sig }),
+            signatures: signature.map(|size| Member { offset: 0, size, sha256: sig }).into_iter().collect(),
             control: Member { offset: start, size: control, sha256: ctl },
             data: Member { offset: start + control, size: data_size, sha256: data },
             diff_id,

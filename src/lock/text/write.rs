@@ -59,10 +59,8 @@ impl Display for LockedRepository {
     }
 }
 
-impl Display for Member {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.offset, self.size, self.sha256)
-    }
+fn member(member: &Member) -> String {
+    format!("{} {} {}", member.offset, member.size, member.sha256)
 }
 
 impl Display for LockedPackage {
@@ -76,11 +74,11 @@ impl Display for LockedPackage {
         writeln!(f, "  file {}", self.file)?;
         writeln!(f, "  size {}", self.size)?;
         writeln!(f, "  sha256 {}", self.sha256)?;
-        if let Some(signature) = &self.signature {
-            writeln!(f, "  signature {signature}")?;
+        for signature in &self.signatures {
+            writeln!(f, "  signature {}", member(signature))?;
         }
-        writeln!(f, "  control {}", self.control)?;
-        writeln!(f, "  data {}", self.data)?;
+        writeln!(f, "  control {}", member(&self.control))?;
+        writeln!(f, "  data {}", member(&self.data))?;
         writeln!(f, "  diff-id {}", self.diff_id)?;
         writeln!(f, "  unpacked {}", self.unpacked)?;
         writeln!(f, "  checksum {}", self.checksum)?;

@@ -1,0 +1,59 @@
+use serde::Deserialize;
+
+use super::document::{Document, Step};
+use super::error::ConfigError;
+
+/// The scripts that an apk v2 package may carry, by the names that `scripts.toml` and locks use.
+pub const SCRIPT_NAMES: &[&str] =
+    &["pre-install", "post-install", "pre-upgrade", "post-upgrade", "pre-deinstall", "post-deinstall", "trigger"];
+
+/// `apk-locks/<channel>/scripts.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ScriptsFile {
+    #[serde(default)]
+    script: Vec<ScriptRule>,
+}
+
+/// What becomes of scripts, which are never run: something replaces them, or they don't matter for an image.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ScriptRule {
+    /// Name of the package; `*` for all.
+    pub package: String,
+    /// Which of its scripts, of [`SCRIPT_NAMES`].
+    pub scripts: Vec<String>,
+    /// What does the same in an image.
+    #[serde(default)]
+    pub replaced_by: Option<String>,
+    /// Why an image can do without.
+    #[serde(default)]
+    pub ignored_because: Option<String>,
+}
+
+impl ScriptRule {
+    /// Whether it is about this script of this package.
+    #[must_use]
+    pub fn covers(&self, package: &str, script: &str) -> bool {
+        (self.package == "*" || self.package == package) && self.scripts.iter().any(|name| name == script)
+    }
+}
+
+/// Reads and checks the rules.
+pub(super) fn rules(document: &Document) -> Result<Vec<ScriptRule>, ConfigError> {
+    let file: ScriptsFile = document.parse()?;
+    for (index, rule) in file.script.iter().enumerate() {
+        let at = |key| [Step::Key("script"), Step::Index(index), Step::Key(key)];
+        if rule.replaced_by.is_some() == rule.ignored_because.is_some() {
+            let message = "say either what replaces the scripts (`replaced-by`) or why an image can do without them \
+                           (`ignored-because`)";
+            return Err(document.wrong(&at("package"), message).into());
+        }
+        if let Some(name) = rule.scripts.iter().find(|name| !SCRIPT_NAMES.contains(&name.as_str())) {
+            let message = format!("there is no script {name:?}");
+            let advice = format!("packages have {}", SCRIPT_NAMES.join(", "));
+            return Err(document.wrong(&at("scripts"), message).advice(Some(advice)).into());
+        }
+    }
+    Ok(file.script)
+}

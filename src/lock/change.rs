@@ -1,0 +1,129 @@
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::{Lock, LockedPackage};
+use crate::apk::Version;
+
+/// One difference between two locks of the same image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A package is new.
+    Added {
+        /// Its name.
+        name: String,
+        /// Its version.
+        version: Version,
+    },
+    /// A package is no longer needed.
+    Removed {
+        /// Its name.
+        name: String,
+        /// Its version until now.
+        version: Version,
+    },
+    /// A package has another version.
+    Moved {
+        /// Its name.
+        name: String,
+        /// Its version until now.
+        from: Version,
+        /// Its version from now on.
+        to: Version,
+    },
+    /// A package has the same version and other bytes.
+    Rebuilt {
+        /// Its name.
+        name: String,
+        /// Its version.
+        version: Version,
+    },
+    /// A package's script is new, changed or gone.
+    Script {
+        /// The package.
+        package: String,
+        /// The script.
+        script: String,
+    },
+    /// Something that is not about one package: repositories, keys, accounts, world, order.
+    Other(&'static str),
+}
+
+impl Change {
+    /// Whether a package gets an older version.
+    #[must_use]
+    pub fn is_downgrade(&self) -> bool {
+        matches!(self, Self::Moved { from, to, .. } if to < from)
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Added { name, version } => write!(f, "+ {name} {version}"),
+            Self::Removed { name, version } => write!(f, "- {name} {version}"),
+            Self::Moved { name, from, to } if to < from => write!(f, "v {name} {from} -> {to} (older)"),
+            Self::Moved { name, from, to } => write!(f, "^ {name} {from} -> {to}"),
+            Self::Rebuilt { name, version } => write!(f, "~ {name} {version} (same version, other bytes)"),
+            Self::Script { package, script } => write!(f, "! {package} {script} (script changed: read it)"),
+            Self::Other(what) => write!(f, "~ {what}"),
+        }
+    }
+}
+
+/// What changes from `old` to `new`; nothing if and only if they are equal.
+#[must_use]
+pub fn changes(old: &Lock, new: &Lock) -> Vec<Change> {
+    let (old_by_name, new_by_name) = (by_name(old), by_name(new));
+    let mut changes = Vec::new();
+    for (name, was) in &old_by_name {
+        let (name, version) = ((*name).to_owned(), was.version.clone());
+        if !new_by_name.contains_key(name.as_str()) {
+            changes.push(Change::Removed { name, version });
+        }
+    }
+    for (name, is) in &new_by_name {
+        let (name, version) = ((*name).to_owned(), is.version.clone());
+        match old_by_name.get(name.as_str()) {
+            None => changes.push(Change::Added { name, version }),
+            Some(was) if was.version.as_str() != version.as_str() => {
+                changes.push(Change::Moved { name, from: was.version.clone(), to: version });
+                changes.extend(scripts(was, is));
+            }
+            Some(was) if was != is => {
+                changes.push(Change::Rebuilt { name, version });
+                changes.extend(scripts(was, is));
+            }
+            Some(_) => {}
+        }
+    }
+    changes.extend(others(old, new, changes.is_empty()));
+    changes
+}
+
+fn others(old: &Lock, new: &Lock, same_packages: bool) -> Vec<Change> {
+    let order = |lock: &Lock| lock.packages.iter().map(|package| package.name.clone()).collect::<Vec<_>>();
+    let differs = [
+        ("channel", old.channel != new.channel || old.arch != new.arch),
+        ("world", old.world != new.world),
+        ("repositories", old.repositories != new.repositories),
+        ("keys", old.keys != new.keys),
+        ("accounts", old.groups != new.groups || old.users != new.users),
+        ("order of installation", same_packages && order(old) != order(new)),
+    ];
+    differs.into_iter().filter(|(_, differs)| *differs).map(|(what, _)| Change::Other(what)).collect()
+}
+
+fn by_name(lock: &Lock) -> BTreeMap<&str, &LockedPackage> {
+    lock.packages.iter().map(|package| (package.name.as_str(), package)).collect()
+}
+
+fn scripts(was: &LockedPackage, is: &LockedPackage) -> Vec<Change> {
+    let other = |a: &LockedPackage, b: &LockedPackage| {
+        a.scripts.iter().filter(|script| !b.scripts.contains(script)).map(|script| script.name.clone()).collect()
+    };
+    let mut names: Vec<String> = other(was, is);
+    names.extend::<Vec<_>>(other(is, was));
+    names.sort();
+    names.dedup();
+    names.into_iter().map(|script| Change::Script { package: is.name.clone(), script }).collect()
+}

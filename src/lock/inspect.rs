@@ -1,0 +1,105 @@
+use std::fs::File;
+
+use camino::Utf8Path;
+
+use super::{Deb, LockError, LockedPackage, Script};
+use crate::apk::package::{Control, Measured, PackageReader};
+use crate::apk::{Keyring, Package};
+use crate::digest::Sha256;
+use crate::timestamp::Timestamp;
+
+/// A package file, read from one end to the other.
+#[derive(Debug, Clone)]
+pub(super) struct Inspected {
+    pub(super) control: Control,
+    pub(super) measured: Measured,
+    /// Names of the trusted keys that signed it; none if it is not signed.
+    pub(super) signers: Vec<String>,
+}
+
+/// Whether a package must be signed itself, beside being named by a signed index.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Trust<'a> {
+    /// By one of these keys.
+    Signed(&'a Keyring),
+    /// It may be unsigned: the index vouches for it. What signature there is must be good.
+    ByIndex(&'a Keyring),
+    /// Its SHA-256 vouches for it.
+    Locked,
+}
+
+/// The architecture of packages that fit all. Alpine's indexes name the machine's own instead, and so does the installed
+/// database.
+pub(super) const NOARCH: &str = "noarch";
+
+/// Name of a package's file in its repository.
+pub(super) fn file_name(package: &Package) -> String {
+    format!("{}-{}.apk", package.name, package.version)
+}
+
+/// Reads a package file and checks it in itself: signature, and data against control.
+pub(super) fn inspect(path: &Utf8Path, name: &str, trust: Trust<'_>) -> Result<Inspected, LockError> {
+    let file = File::open(path).map_err(|source| LockError::Stored { package: name.to_owned(), source })?;
+    let refused = |source| LockError::Package { package: name.to_owned(), source };
+    let reader = PackageReader::new(file).map_err(refused)?;
+    let signers = match trust {
+        Trust::Locked => Ok(Vec::new()),
+        Trust::ByIndex(_) if reader.signatures().is_empty() => Ok(Vec::new()),
+        Trust::ByIndex(keyring) | Trust::Signed(keyring) => reader.verify(keyring),
+    };
+    let signers = signers.map_err(|source| LockError::Signature { package: name.to_owned(), source })?;
+    let control = reader.control().clone();
+    let measured = reader.finish().map_err(refused)?;
+    Ok(Inspected { control, measured, signers })
+}
+
+impl Inspected {
+    /// What a lock says of it. `arch` is what the index says in place of `noarch`.
+    pub(super) fn locked(&self, file: &str, repository: &str, arch: &str) -> LockedPackage {
+        let Self { control, measured, .. } = self;
+        let package = &control.package;
+        let mut scripts: Vec<_> = control
+            .scripts
+            .iter()
+            .map(|script| Script { name: script.kind.to_string(), sha256: Sha256::of(&script.text) })
+            .collect();
+        scripts.sort_by(|a, b| a.name.cmp(&b.name));
+        LockedPackage {
+            name: package.name.clone(),
+            version: package.version.clone(),
+            arch: if package.arch == NOARCH { arch } else { &package.arch }.to_owned(),
+            origin: package.origin.clone().unwrap_or_else(|| package.name.clone()),
+            repository: repository.to_owned(),
+            file: file.to_owned(),
+            size: measured.size,
+            sha256: measured.sha256,
+            signatures: measured.signatures.clone(),
+            control: measured.control,
+            data: measured.data,
+            diff_id: measured.diff_id,
+            unpacked: measured.diff_size,
+            checksum: measured.checksum,
+            built: Timestamp::from_unix(package.build_time.unwrap_or_default()),
+            license: one_line(&package.license),
+            debs: debs(&control.pkginfo),
+            scripts,
+        }
+    }
+}
+
+/// Free text as a lock can hold it.
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ").trim().to_owned()
+}
+
+/// What an imported package says it was made of, in `.PKGINFO`: `# deb = NAME VERSION SHA256`.
+fn debs(pkginfo: &[u8]) -> Vec<Deb> {
+    let text = String::from_utf8_lossy(pkginfo);
+    let lines = text.lines().filter_map(|line| line.strip_prefix("# deb = "));
+    let parse = |line: &str| {
+        let mut words = line.split(' ');
+        let (name, version, sha256) = (words.next()?, words.next()?, words.next()?);
+        Some(Deb { name: name.to_owned(), version: version.to_owned(), sha256: sha256.parse().ok()? })
+    };
+    lines.filter_map(parse).collect()
+}

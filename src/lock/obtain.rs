@@ -1,0 +1,72 @@
+use camino::Utf8PathBuf;
+use rayon::prelude::*;
+
+use super::inspect::{Trust, inspect};
+use super::{Lock, LockError, LockedPackage, Sources};
+use crate::digest::Sha256;
+use crate::fetch::{Client, Progress, Request, Size};
+use crate::store::Store;
+
+/// A locked package in the store, checked.
+#[derive(Debug, Clone)]
+pub struct Obtained<'a> {
+    /// What the lock says of it.
+    pub package: &'a LockedPackage,
+    /// The file.
+    pub path: Utf8PathBuf,
+}
+
+/// Brings all packages of a lock into the store, as far as they are not there, and checks each against everything that
+/// the lock says of it: the file, its members, and what they hold. In the order of installation.
+///
+/// What has been checked once is not read again: neither content in the store nor a lock's text changes under its name.
+pub async fn obtain<'a>(
+    lock: &'a Lock,
+    sources: &Sources,
+    client: &Client,
+    progress: &dyn Progress,
+) -> Result<Vec<Obtained<'a>>, LockError> {
+    let request = |package: &LockedPackage| {
+        Ok(Request {
+            name: package.file.clone(),
+            location: sources.get(&package.repository)?.file(&lock.arch, &package.file),
+            size: Size::Exactly(package.size),
+            digest: Some(package.sha256),
+        })
+    };
+    let requests = lock.packages.iter().map(request).collect::<Result<Vec<_>, LockError>>()?;
+    let entries = client.fetch_all(&requests, progress).await?;
+    let obtained: Vec<_> =
+        lock.packages.iter().zip(entries).map(|(package, entry)| Obtained { package, path: entry.path }).collect();
+    obtained.par_iter().try_for_each(|obtained| check(obtained, client.store()))?;
+    Ok(obtained)
+}
+
+fn check(obtained: &Obtained<'_>, store: &Store) -> Result<(), LockError> {
+    let Obtained { package, path } = obtained;
+    let expected = package.to_string();
+    let question = Sha256::of(format!("is a package file as this block of a lock says? v1\n{expected}"));
+    if store.recall(&question) == Some(package.sha256) {
+        return Ok(());
+    }
+    let found = inspect(path, &package.file, Trust::Locked)?.locked(&package.file, &package.repository, &package.arch);
+    if let Some((expected, found)) = first_difference(&expected, &found.to_string()) {
+        return Err(LockError::NotAsLocked { package: package.file.clone(), expected, found });
+    }
+    Ok(store.remember(&question, &package.sha256)?)
+}
+
+/// The first line in which two blocks differ.
+fn first_difference(expected: &str, found: &str) -> Option<(String, String)> {
+    let (mut expected, mut found) = (expected.lines(), found.lines());
+    loop {
+        match (expected.next(), found.next()) {
+            (None, None) => return None,
+            (one, other) if one == other => {}
+            (one, other) => {
+                let line = |line: Option<&str>| line.unwrap_or_default().trim().to_owned();
+                return Some((line(one), line(other)));
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{Lock, LockError, Place};
+use crate::config::{Channel, Import};
+use crate::fetch::Source;
+
+/// Where each repository of a channel is read from on this machine, in the channel's order.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    by_name: Vec<(String, Source)>,
+}
+
+/// What decides where repositories are read from.
+#[derive(Debug, Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// What relative directories are relative to: the project.
+    pub base: &'a Utf8Path,
+    /// The cache directory, below which imported repositories are by default.
+    pub cache: &'a Utf8Path,
+    /// Other places, by the repository's name: a mirror, a directory.
+    pub overrides: &'a BTreeMap<String, String>,
+}
+
+/// Name of the one repository of an imported channel.
+fn imported_name(import: Import) -> &'static str {
+    match import {
+        Import::Debian => "debian",
+    }
+}
+
+/// Where `mailimg repo import-debian` keeps the repository of a channel unless told otherwise.
+#[must_use]
+pub fn imported_repository(cache: &Utf8Path, channel: &str) -> Utf8PathBuf {
+    cache.join(channel)
+}
+
+impl Sources {
+    /// Of a channel, to lock against it.
+    pub fn of_channel(channel: &Channel, surroundings: Surroundings<'_>) -> Result<Self, LockError> {
+        let imported = channel.import.iter().map(|import| (imported_name(*import), None));
+        let listed = channel.repositories.iter().map(|repository| (repository.name.as_str(), Some(&*repository.url)));
+        Self::new(&channel.name, imported.chain(listed), surroundings)
+    }
+
+    /// Of a lock, to fetch what it pins.
+    pub fn of_lock(lock: &Lock, surroundings: Surroundings<'_>) -> Result<Self, LockError> {
+        let places = lock.repositories.iter().map(|repository| match &repository.place {
+            Place::Shared { url, .. } => (repository.name.as_str(), Some(url.as_str())),
+            Place::Imported(_) => (repository.name.as_str(), None),
+        });
+        Self::new(&lock.channel, places, surroundings)
+    }
+
+    fn new<'a>(
+        channel: &str,
+        places: impl Iterator<Item = (&'a str, Option<&'a str>)>,
+        surroundings: Surroundings<'_>,
+    ) -> Result<Self, LockError> {
+        let Surroundings { base, cache, overrides } = surroundings;
+        let mut by_name = Vec::new();
+        for (name, url) in places {
+            let source = match (overrides.get(name), url) {
+                (Some(place), _) => Source::parse(place, Utf8Path::new(""))?,
+                (None, Some(url)) => Source::parse(url, base)?,
+                (None, None) => Source::Directory(imported_repository(cache, channel)),
+            };
+            by_name.push((name.to_owned(), source));
+        }
+        let names: Vec<_> = by_name.iter().map(|(name, _)| name.clone()).collect();
+        match overrides.keys().find(|name| !names.contains(name)) {
+            Some(name) => Err(LockError::UnknownRepository { name: name.clone(), known: names }),
+            None => Ok(Self { by_name }),
+        }
+    }
+
+    /// Where the repository of this name is.
+    pub fn get(&self, name: &str) -> Result<&Source, LockError> {
+        let found = self.by_name.iter().find(|(known, _)| known == name).map(|(_, source)| source);
+        found.ok_or_else(|| LockError::UnknownRepository {
+            name: name.to_owned(),
+            known: self.by_name.iter().map(|(name, _)| name.clone()).collect(),
+        })
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Source)> {
+        self.by_name.iter().map(|(name, source)| (name.as_str(), source))
+    }
+}

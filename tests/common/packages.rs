@@ -1,0 +1,154 @@
+//! Made-up packages and repositories, made with mailimg's own writer.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use mailimg::apk::index::Index;
+use mailimg::apk::package::{Info, PackageWriter, Script, ScriptKind};
+use mailimg::apk::tar::{Entry, EntryKind};
+use mailimg::apk::{Dependency, Package, Provide, SigningKey, Version};
+use mailimg::digest::Sha256;
+
+/// When made-up packages were built: 2026-06-01.
+pub const BUILT: u64 = 1_780_272_000;
+
+/// The key that test channels trust.
+pub fn key() -> &'static SigningKey {
+    static KEY: OnceLock<SigningKey> = OnceLock::new();
+    KEY.get_or_init(|| SigningKey::generate("test@mailimg-1.rsa.pub").unwrap())
+}
+
+/// A key that they don't.
+pub fn other_key() -> &'static SigningKey {
+    static KEY: OnceLock<SigningKey> = OnceLock::new();
+    KEY.get_or_init(|| SigningKey::generate("other@mailimg-2.rsa.pub").unwrap())
+}
+
+/// A made-up package.
+#[derive(Debug, Clone)]
+pub struct Made {
+    info: Info,
+    files: Vec<(String, Vec<u8>)>,
+    scripts: Vec<Script>,
+}
+
+impl Made {
+    /// One with a file `usr/share/<name>` that holds the version.
+    pub fn new(name: &str, version: &str) -> Self {
+        let mut package = Package::new(name, Version::any(version), "x86_64");
+        package.description = format!("{name} for tests");
+        "MIT".clone_into(&mut package.license);
+        package.build_time = Some(BUILT);
+        let files = vec![(format!("usr/share/{name}"), version.as_bytes().to_vec())];
+        Self { info: Info { package, data_hash: None, triggers: Vec::new() }, files, scripts: Vec::new() }
+    }
+
+    pub fn depends(mut self, dependencies: &str) -> Self {
+        self.info.package.depends = Dependency::parse_list(dependencies).unwrap();
+        self
+    }
+
+    pub fn provides(mut self, provides: &str) -> Self {
+        self.info.package.provides = Provide::parse_list(provides).unwrap();
+        self
+    }
+
+    pub fn built(mut self, time: u64) -> Self {
+        self.info.package.build_time = Some(time);
+        self
+    }
+
+    pub fn file(mut self, path: &str, content: impl Into<Vec<u8>>) -> Self {
+        self.files.push((path.to_owned(), content.into()));
+        self
+    }
+
+    pub fn script(mut self, kind: ScriptKind, text: &str) -> Self {
+        self.scripts.push(Script { kind, text: text.as_bytes().to_vec() });
+        self
+    }
+
+    /// Changes what the package says of itself.
+    pub fn with(mut self, change: impl FnOnce(&mut Package)) -> Self {
+        change(&mut self.info.package);
+        self
+    }
+
+    pub fn file_name(&self) -> String {
+        format!("{}-{}.apk", self.info.package.name, self.info.package.version)
+    }
+
+    /// Writes the file into `directory`, and returns its entry for the index.
+    fn write(&self, directory: &Path, key: Option<&SigningKey>) -> Package {
+        let mut writer = PackageWriter::new(BUILT);
+        for (path, content) in &self.files {
+            let mut entry = Entry::new(path.as_str(), EntryKind::File, 0o644);
+            entry.size = content.len() as u64;
+            entry.mtime = BUILT;
+            writer.add(&entry, &mut content.as_slice()).unwrap();
+        }
+        let mut file = fs_err::File::create(directory.join(self.file_name())).unwrap();
+        writer.finish(&self.info, &self.scripts, key, &mut file).unwrap().package
+    }
+}
+
+/// A repository of x86_64 in a directory.
+pub struct MadeRepository {
+    path: PathBuf,
+}
+
+impl MadeRepository {
+    /// Packages and index, both signed by [`key`].
+    pub fn new(path: impl Into<PathBuf>, packages: &[Made]) -> Self {
+        let repository = Self { path: path.into() };
+        repository.publish(packages, Some(key()), Some(key()));
+        repository
+    }
+
+    /// Replaces all packages.
+    pub fn publish(&self, packages: &[Made], package_key: Option<&SigningKey>, index_key: Option<&SigningKey>) {
+        let directory = self.path.join("x86_64");
+        if directory.exists() {
+            fs_err::remove_dir_all(&directory).unwrap();
+        }
+        fs_err::create_dir_all(&directory).unwrap();
+        let packages: Vec<_> = packages.iter().map(|package| package.write(&directory, package_key)).collect();
+        fs_err::write(self.index(), Index::new("made up", packages).write(index_key).unwrap()).unwrap();
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn index(&self) -> PathBuf {
+        self.file("APKINDEX.tar.gz")
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join("x86_64").join(name)
+    }
+
+    /// Changes one byte of a file, `from_end` bytes before its end.
+    pub fn tamper(&self, name: &str, from_end: usize) {
+        let path = self.file(name);
+        let mut bytes = fs_err::read(&path).unwrap();
+        let at = bytes.len() - from_end;
+        bytes[at] ^= 1;
+        fs_err::write(path, bytes).unwrap();
+    }
+}
+
+/// `channel.toml` of a channel with one repository, `main`, that trusts [`key`].
+pub fn channel(url: &str) -> String {
+    let (name, fingerprint) = (key().name(), Sha256::of(key().public_pem().unwrap()));
+    format!(
+        "description = \"made up\"\narchitectures = [\"x86_64\"]\n\n[[repository]]\nname = \"main\"\nurl = {url:?}\n\n\
+         [keys]\n{name:?} = \"{fingerprint}\"\n"
+    )
+}
+
+/// Writes the public half of a key into `directory`.
+pub fn write_key(directory: &Path, key: &SigningKey) {
+    fs_err::create_dir_all(directory).unwrap();
+    fs_err::write(directory.join(key.name()), key.public_pem().unwrap()).unwrap();
+}
