@@ -3,6 +3,7 @@
 mod accounts;
 mod alias;
 mod completions;
+mod compose;
 mod config;
 mod context;
 mod dkim;
@@ -39,6 +40,8 @@ enum Command {
     /// Passwords, keys and certificates
     #[command(subcommand)]
     Secrets(secrets::Command),
+    /// Write the compose file that runs the built images
+    Compose(compose::Args),
     /// Users of the running mail server
     #[command(subcommand)]
     User(user::Command),
@@ -72,6 +75,7 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
     match command {
         Command::Init(args) => init::run(&args, context),
         Command::Secrets(command) => secrets::run(&command, context),
+        Command::Compose(args) => compose::run(&args, context),
         Command::User(command) => user::run(&command, context),
         Command::Alias(command) => alias::run(&command, context),
         Command::Dkim(args) => dkim::run(&args, context),

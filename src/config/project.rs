@@ -72,6 +72,12 @@ impl Project {
         self.root.join("secrets")
     }
 
+    /// `oci`: the layout that the images are built into. It may not exist yet.
+    #[must_use]
+    pub fn layout_dir(&self) -> Utf8PathBuf {
+        self.root.join("oci")
+    }
+
     /// The images that the site wants, in its order, without those whose feature is off.
     pub fn recipes(&self) -> impl Iterator<Item = &Recipe> {
         self.site

@@ -294,3 +294,12 @@ fn scripts_are_replaced_or_ignored_and_one_says_which() {
     assert!(error().contains("say either what replaces the scripts"), "{}", error());
     assert!(error().contains("scripts.toml:2"), "{}", error());
 }
+
+#[test]
+fn the_projects_own_templates_can_be_rendered() {
+    let project = Project::open(env!("CARGO_MANIFEST_DIR").into()).unwrap();
+    assert_eq!(project.recipes().count(), 4);
+    for recipe in project.recipes() {
+        bake(&project, recipe).unwrap_or_else(|error| panic!("{error}"));
+    }
+}

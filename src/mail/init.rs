@@ -28,7 +28,7 @@ enum Source {
 static EMBEDDED: &[Embedded] = include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
 const SITE: &str = include_str!("init/mailimg.toml.hbs");
-const IGNORED: &str = "# Passwords and keys.\n/secrets/\n";
+const IGNORED: &str = "# Passwords and keys.\n/secrets/\n# Built images.\n/oci/\n";
 
 /// Why no project was made.
 #[derive(Debug, thiserror::Error)]

@@ -6,6 +6,7 @@
 mod common;
 
 mod basics;
+mod compose;
 mod config;
 mod init;
 mod secrets;

@@ -1,0 +1,64 @@
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::compose::{Options, compose};
+use crate::config::Project;
+use crate::oci;
+use crate::store::write_atomic;
+
+use super::{Context, Failure};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The file to write; - is standard output [default: compose.yaml of the project]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<Utf8PathBuf>,
+    /// The OCI layout that the images were built into [default: oci of the project]
+    #[arg(long, value_name = "DIR")]
+    layout: Option<Utf8PathBuf>,
+    /// Address of this host to publish ports on; can be given several times. An IPv6 address is only of use if the
+    /// engine routes IPv6 to containers: otherwise every client seems to come from the engine itself, which defeats
+    /// SPF and bans
+    #[arg(long = "bind", value_name = "ADDRESS", default_value = "0.0.0.0")]
+    bind: Vec<IpAddr>,
+    /// Publish a port on another one of this host, as in 25=2525; can be given several times
+    #[arg(long = "port", value_name = "PORT=HOST_PORT", value_parser = mapping)]
+    ports: Vec<(u16, u16)>,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let project = Project::open(context.project())?;
+    let layout = args.layout.clone().unwrap_or_else(|| project.layout_dir());
+    let output = args.output.clone().unwrap_or_else(|| project.root().join("compose.yaml"));
+    let options = Options {
+        images: oci::images(&layout)?,
+        bind: args.bind.clone(),
+        ports: args.ports.iter().copied().collect::<BTreeMap<_, _>>(),
+        secrets: secrets(&project, &output)?,
+    };
+    let file = compose(&project, &options)?;
+    if output == "-" {
+        return context.ui().write(file.as_bytes());
+    }
+    write_atomic(&output, file, 0o644)?;
+    context.ui().status(format!("wrote {output}"));
+    Ok(())
+}
+
+/// The secrets directory as the compose file names it: the short way if it lies beside, so that both can be moved.
+fn secrets(project: &Project, output: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
+    let root = project.root().canonicalize_utf8()?;
+    let beside = output.parent().map(|parent| if parent.as_str().is_empty() { Utf8Path::new(".") } else { parent });
+    let beside = beside.and_then(|parent| parent.canonicalize_utf8().ok());
+    let relative = output != "-" && beside.is_some_and(|parent| parent == root);
+    Ok(if relative { "./secrets".into() } else { root.join("secrets") })
+}
+
+fn mapping(text: &str) -> Result<(u16, u16), String> {
+    let port = |text: &str| text.parse().ok().filter(|port| *port != 0);
+    text.split_once('=')
+        .and_then(|(inside, outside)| Some((port(inside)?, port(outside)?)))
+        .ok_or_else(|| "expected two ports, as in 25=2525".to_owned())
+}

@@ -1,0 +1,29 @@
+use super::{Exit, Failure};
+use crate::compose::ComposeError;
+use crate::oci::ImagesError;
+
+const BUILD: &str = "build the images with `mailimg build`";
+
+impl From<ImagesError> for Failure {
+    fn from(error: ImagesError) -> Self {
+        match &error {
+            ImagesError::Nothing { .. } => {
+                Self::new(Exit::Missing, &error).hint(format!("{BUILD}, or say with --layout where they are"))
+            }
+            ImagesError::Read { .. } => Self::new(Exit::System, &error),
+            ImagesError::Malformed { .. } => Self::new(Exit::Refused, &error),
+        }
+    }
+}
+
+impl From<ComposeError> for Failure {
+    fn from(error: ComposeError) -> Self {
+        match &error {
+            ComposeError::NotBuilt { .. } => Self::new(Exit::Missing, &error).hint(BUILD),
+            ComposeError::UnknownPort { .. } | ComposeError::PortTwice { .. } => {
+                Self::new(Exit::Usage, &error).hint("see --port in `mailimg compose --help`")
+            }
+            ComposeError::Yaml { .. } => Self::new(Exit::System, &error),
+        }
+    }
+}
