@@ -289,6 +289,7 @@ impl<'u> Selection<'u> {
     fn need(&mut self, name: NameId) {
         self.names[name].requirers += 1;
         if self.names[name].requirers == 1 {
+            self.names[name].check.depends = true;
             self.wait(name);
             self.check_triggers(name);
             self.look_later(name);
@@ -560,7 +561,6 @@ impl<'u> Selection<'u> {
         self.universe.version(provider).is_some()
             || package.provider_priority.is_some_and(|priority| priority > 0)
             || self.names[self.universe.name_of(provider.package)].requirers > 0
-            || self.universe.providers(name).len() == 1
             || self.universe.name(name).starts_with("so:")
     }
 
