@@ -2,6 +2,7 @@
 
 mod accounts;
 mod alias;
+mod apk;
 mod completions;
 mod compose;
 mod config;
@@ -35,6 +36,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Ask what apk would do
+    #[command(subcommand)]
+    Apk(apk::Command),
     /// Make a new project for a mail domain
     Init(init::Args),
     /// Passwords, keys and certificates
@@ -73,6 +77,7 @@ pub fn run() -> ExitCode {
 
 fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
     match command {
+        Command::Apk(command) => apk::run(&command, context),
         Command::Init(args) => init::run(&args, context),
         Command::Secrets(command) => secrets::run(&command, context),
         Command::Compose(args) => compose::run(&args, context),

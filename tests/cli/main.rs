@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod apk;
 mod basics;
 mod compose;
 mod config;

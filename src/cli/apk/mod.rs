@@ -1,0 +1,24 @@
+//! `mailimg apk …`: what apk itself answers.
+
+mod repositories;
+mod solve;
+mod version;
+
+use clap::Subcommand;
+
+use super::{Context, Failure};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Print what apk would install for some packages, in its order
+    Solve(solve::Args),
+    /// Compare versions as apk does, or check that they are versions
+    Version(version::Args),
+}
+
+pub(super) fn run(command: &Command, context: &Context) -> Result<(), Failure> {
+    match command {
+        Command::Solve(args) => solve::run(args, context),
+        Command::Version(args) => version::run(args, context),
+    }
+}

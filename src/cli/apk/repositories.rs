@@ -1,0 +1,110 @@
+//! Repositories given on the command line: read, verified, solved against.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rayon::prelude::*;
+
+use crate::apk::index::Index;
+use crate::apk::{Dependency, Keyring};
+use crate::cli::exit::Exit;
+use crate::cli::{Context, Failure};
+use crate::fetch::{Client, Location, Request, Settings, Silent, Size, Source};
+use crate::solve::{Repository, Universe};
+
+/// Longest index file.
+const INDEX_LIMIT: u64 = 256 << 20;
+/// Longest key file.
+const KEY_LIMIT: u64 = 64 << 10;
+
+/// Which packages there are and who vouches for them.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct RepositoryArgs {
+    /// A repository, the preferred one first: URL or directory that holds ARCH/APKINDEX.tar.gz; "@TAG URL" for a tagged one
+    #[arg(long = "repository", value_name = "URL_OR_DIR", required = true)]
+    repositories: Vec<String>,
+    /// Directory with the keys to trust, NAME.rsa.pub each
+    #[arg(long, value_name = "DIR")]
+    keys_dir: Utf8PathBuf,
+    /// Architecture in apk's words
+    #[arg(long, default_value = "x86_64")]
+    arch: String,
+    /// What to install, in apk's notation: NAME, NAME>=VERSION, NAME@TAG, !NAME
+    #[arg(value_name = "PKG", required = true)]
+    world: Vec<String>,
+}
+
+/// Verified indexes and what is asked of them.
+pub(super) struct Offer {
+    pub(super) universe: Universe,
+    pub(super) world: Vec<Dependency>,
+    pub(super) arch: String,
+}
+
+impl RepositoryArgs {
+    /// Reads and verifies the indexes.
+    pub(super) fn read(&self, context: &Context) -> Result<Offer, Failure> {
+        let world = Dependency::parse_list(&self.world.join(" "))?;
+        let keyring = read_keys(&self.keys_dir)?;
+        let repositories = self
+            .repositories
+            .par_iter()
+            .map(|text| self.repository(text, &keyring, context))
+            .collect::<Result<_, _>>()?;
+        Ok(Offer { universe: Universe::new(repositories), world, arch: self.arch.clone() })
+    }
+
+    fn repository(&self, text: &str, keyring: &Keyring, context: &Context) -> Result<Repository, Failure> {
+        let (tag, place) = split_tag(text);
+        let location = Source::parse(place, Utf8Path::new(""))?.file(&self.arch, "APKINDEX.tar.gz");
+        let path = obtain(&location, "APKINDEX.tar.gz", Size::AtMost(INDEX_LIMIT), context)?;
+        let signed = Index::read(&read_limited(&path, INDEX_LIMIT)?, keyring).map_err(|error| {
+            let hint = format!("this is about {location}, and the keys in {}", self.keys_dir);
+            Failure::new(Exit::Refused, &error).hint(hint)
+        })?;
+        Ok(Repository { tag: tag.map(str::to_owned), packages: signed.index.packages })
+    }
+}
+
+/// A file of this machine as it is; one of a server from the store, where it is put.
+fn obtain(location: &Location, name: &str, size: Size, context: &Context) -> Result<Utf8PathBuf, Failure> {
+    if let Location::File(path) = location {
+        return Ok(path.clone());
+    }
+    let client = Client::new(context.store()?, Settings::default())?;
+    let request = Request { name: name.to_owned(), location: location.clone(), size, digest: None };
+    Ok(context.block_on(client.fetch(&request, &Silent))??.path)
+}
+
+fn split_tag(text: &str) -> (Option<&str>, &str) {
+    match text.strip_prefix('@').and_then(|rest| rest.split_once(char::is_whitespace)) {
+        Some((tag, place)) => (Some(tag), place.trim_start()),
+        None => (None, text),
+    }
+}
+
+fn read_keys(directory: &Utf8Path) -> Result<Keyring, Failure> {
+    let unreadable =
+        |error: std::io::Error| Failure::new(Exit::Missing, &error).hint(format!("keys are read from {directory}"));
+    let mut keyring = Keyring::new();
+    for entry in directory.read_dir_utf8().map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.into_path();
+        if let Some(name) = path.file_name().filter(|name| name.ends_with(".rsa.pub")) {
+            let pem = read_limited(&path, KEY_LIMIT)?;
+            keyring.trust(name, &pem).map_err(|error| Failure::new(Exit::Refused, &error))?;
+        }
+    }
+    Ok(keyring)
+}
+
+fn read_limited(path: &Utf8Path, limit: u64) -> Result<Vec<u8>, Failure> {
+    use std::io::Read as _;
+    let mut bytes = Vec::new();
+    fs_err::File::open(path)
+        .map_err(|error| Failure::new(Exit::Missing, &error))?
+        .take(limit + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        let error = std::io::Error::other(format!("{path} is larger than {limit} bytes"));
+        return Err(Failure::new(Exit::Refused, &error));
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,20 @@
+use super::repositories::RepositoryArgs;
+use crate::cli::{Context, Failure};
+use crate::solve::solve;
+
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Prints a line for each package, NAME-VERSION, in the order in which apk installs them into an empty root. Exits with 5 \
+if apk finds no solution, and says what is in the way.")]
+pub(in crate::cli) struct Args {
+    #[command(flatten)]
+    repositories: RepositoryArgs,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let offer = args.repositories.read(context)?;
+    let plan = solve(&offer.universe, &offer.world, &offer.arch)?;
+    let lines: Vec<String> =
+        plan.steps.iter().map(|it| format!("{}-{}\n", it.package.name, it.package.version)).collect();
+    context.ui().write(lines.concat().as_bytes())
+}

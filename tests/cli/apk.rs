@@ -1,0 +1,69 @@
+use mailimg::apk::SigningKey;
+use mailimg::apk::index::{Index, parse};
+
+use crate::common::project::Project;
+
+const MAIN: &str = "P:app\nV:2-r0\nA:x86_64\nD:lib>=1 so:crypto\n\nP:lib\nV:1-r0\nA:noarch\n\n\
+    P:tls\nV:3-r1\nA:x86_64\np:so:crypto=3\n\n";
+const EDGE: &str = "P:lib\nV:2-r0\nA:x86_64\n\nP:extra\nV:1-r0\nA:x86_64\nD:lib>=2\n\n";
+
+/// Writes signed repositories `main` and `edge` and, in `keys`, the key that signed them.
+fn repositories() -> Project {
+    let project = Project::new();
+    let key = SigningKey::generate("test.rsa.pub").unwrap();
+    project.write("keys/test.rsa.pub", key.public_pem().unwrap());
+    for (name, text) in [("main", MAIN), ("edge", EDGE)] {
+        let index = Index::new("test", parse(text.as_bytes()).unwrap());
+        project.write(format!("{name}/x86_64/APKINDEX.tar.gz"), index.write(Some(&key)).unwrap());
+    }
+    project
+}
+
+#[test]
+fn solve_prints_packages_in_order_of_installation() {
+    let arguments = "apk solve --repository main --keys-dir keys --arch x86_64 -- app";
+    assert_eq!(repositories().run(arguments.split(' ')), "lib-1-r0\ntls-3-r1\napp-2-r0\n");
+}
+
+#[test]
+fn solve_takes_a_tagged_repository_in_apks_notation() {
+    let project = repositories();
+    let arguments = ["apk", "solve", "--keys-dir", "keys", "--repository", "main", "--repository", "@edge edge", "--"];
+    let solve = |world: &[&str]| project.mailimg(arguments.iter().chain(world)).output().unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&solve(&["app", "extra@edge"]).stdout),
+        "lib-2-r0\ntls-3-r1\napp-2-r0\nextra-1-r0\n"
+    );
+    assert_eq!(solve(&["extra"]).status.code(), Some(5));
+}
+
+#[test]
+fn solve_refuses_an_index_that_no_given_key_has_signed() {
+    let project = repositories();
+    let other = SigningKey::generate("other.rsa.pub").unwrap();
+    project.write("others/other.rsa.pub", other.public_pem().unwrap());
+    let output = project.mailimg("apk solve --repository main --keys-dir others app".split(' ')).output().unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(3), 0));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("main/x86_64/APKINDEX.tar.gz"));
+}
+
+#[test]
+fn version_compares() {
+    for (a, b, relation) in
+        [("1.2-r1", "1.10-r0", "<\n"), ("1.0_rc1", "1.0", "<\n"), ("1.0-r01", "1.0-r1", "=\n"), ("2", "1_p1", ">\n")]
+    {
+        assert_eq!(Project::new().run(["apk", "version", "-t", a, b]), relation, "{a} {b}");
+    }
+}
+
+#[test]
+fn version_checks() {
+    let check = |versions: &[&str]| {
+        let output = Project::new().mailimg(["apk", "version", "--check"].iter().chain(versions)).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(check(&["1.0", "1.2.3_git20240101~af12-r3"]), (Some(0), String::new(), String::new()));
+    let (code, out, err) = check(&["1.0", "1.0+dfsg", "v2"]);
+    assert_eq!((code, &*out), (Some(1), "1.0+dfsg\nv2\n"));
+    assert!(err.contains(r#"nothing that can follow "1.0" in a version starts with "+dfsg""#), "{err}");
+}
