@@ -11,6 +11,7 @@ mod dkim;
 mod exit;
 mod failure;
 mod init;
+mod lock;
 mod progress;
 mod repositories;
 mod secrets;
@@ -57,6 +58,8 @@ enum Command {
     /// What is written in mailimg.toml, recipes and templates
     #[command(subcommand)]
     Config(config::Command),
+    /// Pin the packages of images: write or update their locks
+    Lock(lock::Args),
     /// Print a shell's completion script
     Completions(completions::Args),
 }
@@ -85,6 +88,7 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Alias(command) => alias::run(&command, context),
         Command::Dkim(args) => dkim::run(&args, context),
         Command::Config(command) => config::run(&command, context),
+        Command::Lock(args) => lock::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),
     }
 }

@@ -11,6 +11,7 @@ use crate::apk::package::PackageError;
 use crate::apk::signature::{KeyError, SignatureError};
 use crate::config::ConfigError;
 use crate::fetch::{FetchError, Location, SourceError};
+use crate::solve::Unsolvable;
 use crate::store::StoreError;
 use crate::timestamp::Timestamp;
 
@@ -120,6 +121,14 @@ pub enum LockError {
     NotLocked {
         /// The name.
         name: String,
+    },
+    /// The world can't be installed.
+    #[error("{image}: the requested packages can't be installed together")]
+    Unsolvable {
+        /// The image.
+        image: String,
+        /// What clashes.
+        source: Unsolvable,
     },
     /// An index says too little about a package to lock it.
     #[error("the index says no {field} for {package}")]

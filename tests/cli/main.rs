@@ -10,5 +10,6 @@ mod basics;
 mod compose;
 mod config;
 mod init;
+mod lock;
 mod secrets;
 mod users;

@@ -28,6 +28,7 @@ fn exit(error: &LockError) -> Exit {
         | LockError::World { .. }
         | LockError::NotLocked { .. } => Exit::Usage,
         LockError::Missing { .. } | LockError::NotImported { .. } | LockError::NoKeys { .. } => Exit::Missing,
+        LockError::Unsolvable { .. } => Exit::Unsolvable,
         LockError::Read { .. } | LockError::Stored { .. } => Exit::System,
         _ => Exit::Refused,
     }

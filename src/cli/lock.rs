@@ -1,0 +1,151 @@
+use std::collections::BTreeSet;
+
+use camino::Utf8PathBuf;
+
+use super::exit::Exit;
+use super::progress::Downloads;
+use super::repositories::RepositoryArgs;
+use super::{Context, Failure};
+use crate::config::{Project, Recipe};
+use crate::fetch::{Client, Settings};
+use crate::lock::{Change, Lock, LockError, Offer, Order, Sources, Surroundings, Wanted, architecture, changes, path};
+use crate::store::write_atomic;
+
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Solves each image's world against the channel's repositories as they are now, fetches the packages, verifies their \
+signatures, and writes apk-locks/CHANNEL/IMAGE.ARCH.lock for review. Package scripts are never run; a script that the \
+channel's scripts.toml doesn't classify stops the command.")]
+pub(super) struct Args {
+    /// Images to lock [default: all of mailimg.toml]
+    images: Vec<String>,
+    /// Write nothing; exit with 1 and say what would change if a lock is out of date
+    #[arg(long)]
+    check: bool,
+    /// Move only these packages, and what they require, to newer versions; all others stay where they are
+    #[arg(long, value_name = "PKG", num_args = 1..)]
+    update: Vec<String>,
+    /// Architecture in apk's words, x86_64 or aarch64 [default: the channel's first]
+    #[arg(long)]
+    arch: Option<String>,
+    /// Lock against another channel than mailimg.toml names
+    #[arg(long)]
+    channel: Option<String>,
+    #[command(flatten)]
+    repositories: RepositoryArgs,
+    /// Take key files from this directory; only those whose fingerprints the channel names are trusted
+    #[arg(long, value_name = "DIR")]
+    keys_dir: Option<Utf8PathBuf>,
+    /// Accept an older index or older packages than are locked
+    #[arg(long)]
+    allow_downgrade: bool,
+}
+
+/// A lock as it is and as it would be.
+struct Outcome {
+    image: String,
+    path: Utf8PathBuf,
+    old: Option<Lock>,
+    new: Lock,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let project = Project::open_with(context.project(), args.channel.as_deref())?;
+    let outcomes = resolve(args, &project, context)?;
+    if !args.allow_downgrade {
+        for Outcome { image, old, new, .. } in &outcomes {
+            old.as_ref().map_or(Ok(()), |old| new.refuse_going_back(old, image))?;
+        }
+    }
+    let mut outdated = 0;
+    for outcome in &outcomes {
+        let Outcome { image, path, old, new } = outcome;
+        outdated += usize::from(old.as_ref() != Some(new));
+        show(outcome, context)?;
+        if !args.check && old.as_ref() != Some(new) {
+            write_atomic(path, new.to_string(), 0o644)?;
+            context.ui().status(format!("{image}: wrote {path}"));
+        }
+    }
+    if args.check && outdated > 0 { Err(out_of_date(outdated)) } else { Ok(()) }
+}
+
+fn resolve(args: &Args, project: &Project, context: &Context) -> Result<Vec<Outcome>, Failure> {
+    let arch = architecture(project.channel(), args.arch.as_deref())?;
+    let recipes = recipes(args, project)?;
+    let wanted = recipes.iter().map(|recipe| Wanted::of(project, recipe)).collect::<Result<Vec<_>, _>>()?;
+    let paths: Vec<_> = recipes.iter().map(|recipe| path(&project.channel_dir(), &recipe.name, &arch)).collect();
+    let old = paths.iter().map(|path| old_lock(path, context)).collect::<Result<Vec<_>, Failure>>()?;
+    let update = updates(args, &old)?;
+
+    let (overrides, cache) = (args.repositories.overrides(), context.cache_dir()?);
+    let surroundings = Surroundings { base: project.root(), cache: &cache, overrides: &overrides };
+    let sources = Sources::of_channel(project.channel(), surroundings)?;
+    let client = Client::new(context.store()?, Settings::default())?;
+    let downloads = Downloads::new(context.ui());
+    let orders: Vec<_> = wanted
+        .into_iter()
+        .zip(&old)
+        .map(|(wanted, old)| Order { wanted, old: old.as_ref(), update: update.as_ref() })
+        .collect();
+    let new = context.block_on(async {
+        let keys = args.keys_dir.as_deref();
+        let offer = Offer::open(project.channel(), &arch, &sources, keys, &client, &downloads).await?;
+        crate::lock::make(&offer, &orders, &client, &downloads).await
+    })??;
+    drop(orders);
+    let names = recipes.iter().map(|recipe| recipe.name.clone());
+    let outcome = |(((image, path), old), new)| Outcome { image, path, old, new };
+    Ok(names.zip(paths).zip(old).zip(new).map(outcome).collect())
+}
+
+fn recipes<'a>(args: &Args, project: &'a Project) -> Result<Vec<&'a Recipe>, Failure> {
+    if args.images.is_empty() {
+        return Ok(project.recipes().collect());
+    }
+    Ok(args.images.iter().map(|name| project.recipe(name)).collect::<Result<_, _>>()?)
+}
+
+/// The lock until now. One that can't be read is replaced, unless its packages should stay where they are.
+fn old_lock(path: &camino::Utf8Path, context: &Context) -> Result<Option<Lock>, Failure> {
+    match Lock::read(path) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(LockError::Missing { .. }) => Ok(None),
+        Err(error @ LockError::Parse { .. }) => {
+            context.ui().warning(format!("{error}; it will be made anew"));
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn updates(args: &Args, old: &[Option<Lock>]) -> Result<Option<BTreeSet<String>>, Failure> {
+    let unknown = |name: &&String| !old.iter().flatten().any(|lock| lock.package(name).is_some());
+    match args.update.iter().find(unknown) {
+        Some(name) => Err(LockError::NotLocked { name: name.clone() }.into()),
+        None if args.update.is_empty() => Ok(None),
+        None => Ok(Some(args.update.iter().cloned().collect())),
+    }
+}
+
+fn show(outcome: &Outcome, context: &Context) -> Result<(), Failure> {
+    let Outcome { image, old, new, .. } = outcome;
+    let count = new.packages.len();
+    let Some(old) = old else {
+        return context.ui().line(format!("{image}: {count} packages, locked for the first time"));
+    };
+    let changes = changes(old, new);
+    if changes.is_empty() {
+        return context.ui().line(format!("{image}: {count} packages, nothing has changed"));
+    }
+    context.ui().line(format!("{image}: {count} packages, {} changes", changes.len()))?;
+    changes.iter().try_for_each(|change: &Change| context.ui().line(format!("  {change}")))
+}
+
+fn out_of_date(count: usize) -> Failure {
+    let error = std::io::Error::other(match count {
+        1 => "1 lock is out of date".to_owned(),
+        _ => format!("{count} locks are out of date"),
+    });
+    Failure::new(Exit::No, &error).hint("`mailimg lock` brings them up to date")
+}

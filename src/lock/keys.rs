@@ -1,0 +1,107 @@
+use std::collections::BTreeMap;
+
+use camino::Utf8Path;
+
+use super::LockError;
+use crate::apk::Keyring;
+use crate::apk::signature::Pins;
+use crate::config::Channel;
+use crate::digest::Sha256;
+use crate::fetch::{Client, FetchError, Progress, Request, Size, Source};
+
+/// Longest key file.
+const KEY_LIMIT: u64 = 64 * 1024;
+
+/// The keys that a channel trusts, as far as their files can be had.
+pub(super) struct Trusted {
+    pub(super) keyring: Keyring,
+    pub(super) fingerprints: BTreeMap<String, Sha256>,
+}
+
+impl Trusted {
+    fn new() -> Self {
+        Self { keyring: Keyring::new(), fingerprints: BTreeMap::new() }
+    }
+
+    fn add(&mut self, channel: &Channel, name: &str, path: &str, pem: &[u8]) -> Result<(), LockError> {
+        let mut pins = Pins::default();
+        for (name, fingerprint) in &channel.keys {
+            pins.add(name, *fingerprint);
+        }
+        let result = match channel.import {
+            Some(_) => self.keyring.trust(name, pem),
+            None => self.keyring.trust_pinned(name, pem, &pins),
+        };
+        result.map_err(|source| LockError::Key { path: path.to_owned(), source })?;
+        self.fingerprints.insert(name.to_owned(), Sha256::of(pem));
+        Ok(())
+    }
+}
+
+/// Takes the channel's keys from `directory` if there is one, else from where the channel says that they are.
+///
+/// Only keys whose fingerprint the channel names are trusted; other files in the directory don't matter. An imported
+/// channel's key was made on this machine, and whatever is in its directory is trusted.
+pub(super) async fn trusted(
+    channel: &Channel,
+    directory: Option<&Utf8Path>,
+    client: &Client,
+    progress: &dyn Progress,
+) -> Result<Trusted, LockError> {
+    let trusted = match (directory, &channel.keys_url) {
+        (Some(directory), _) => from_directory(channel, directory)?,
+        (None, Some(url)) => from_server(channel, url, client, progress).await?,
+        (None, None) => Trusted::new(),
+    };
+    if trusted.keyring.is_empty() {
+        let (channel, directory) = (channel.name.clone(), directory.map(Utf8Path::to_owned));
+        return Err(LockError::NoKeys { channel, directory });
+    }
+    Ok(trusted)
+}
+
+fn from_directory(channel: &Channel, directory: &Utf8Path) -> Result<Trusted, LockError> {
+    let failed = |source| LockError::Read { path: directory.to_owned(), source };
+    let mut trusted = Trusted::new();
+    let mut entries = directory.read_dir_utf8().map_err(failed)?.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    entries.sort_by(|a, b| a.file_name().cmp(b.file_name()));
+    for entry in entries {
+        let (name, path) = (entry.file_name(), entry.path());
+        if !name.ends_with(".rsa.pub") || (channel.import.is_none() && !channel.keys.contains_key(name)) {
+            continue;
+        }
+        let pem = std::fs::read(path).map_err(|source| LockError::Read { path: path.to_owned(), source })?;
+        trusted.add(channel, name, path.as_str(), &pem)?;
+    }
+    Ok(trusted)
+}
+
+async fn from_server(
+    channel: &Channel,
+    url: &str,
+    client: &Client,
+    progress: &dyn Progress,
+) -> Result<Trusted, LockError> {
+    let source = Source::parse(url, Utf8Path::new(""))?;
+    let mut trusted = Trusted::new();
+    for (name, fingerprint) in &channel.keys {
+        let request = Request {
+            name: name.clone(),
+            location: source.below(&[name]),
+            size: Size::AtMost(KEY_LIMIT),
+            digest: Some(*fingerprint),
+        };
+        let entry = match client.fetch(&request, progress).await {
+            Ok(entry) => entry,
+            // Retired keys are not everywhere. If it is needed, verification says so.
+            Err(FetchError::NotFound { .. }) => {
+                tracing::info!("the key {} does not exist", request.location);
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let pem = std::fs::read(&entry.path).map_err(|source| LockError::Read { path: entry.path.clone(), source })?;
+        trusted.add(channel, name, entry.path.as_str(), &pem)?;
+    }
+    Ok(trusted)
+}

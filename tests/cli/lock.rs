@@ -1,0 +1,399 @@
+//! `mailimg lock`: what it writes, and each way in which it refuses.
+
+mod alpine;
+mod fetched;
+mod interrupted;
+
+use std::path::PathBuf;
+
+use camino::Utf8PathBuf;
+use mailimg::apk::package::ScriptKind;
+use mailimg::lock::Lock;
+
+use crate::common::http::HttpServer;
+use crate::common::packages::{BUILT, Made, MadeRepository, channel, key, other_key, write_key};
+use crate::common::project::Project;
+
+const LOCK: &str = "apk-locks/made-up/web.x86_64.lock";
+
+const RECIPE: &str = r#"description = "for tests"
+world = ["web"]
+
+[[group]]
+name = "web"
+gid = 500
+
+[image]
+entrypoint = ["/usr/bin/web"]
+
+[service]
+memory = 10
+"#;
+
+/// A project with one image, `web`, whose channel has one repository behind a local server.
+struct Site {
+    project: Project,
+    repository: MadeRepository,
+    server: HttpServer,
+}
+
+fn packages() -> Vec<Made> {
+    vec![
+        Made::new("libc", "1.2.5-r0").provides("so:libc.so.1=1.2.5"),
+        Made::new("tool", "3.0-r0").depends("so:libc.so.1"),
+        Made::new("web", "1.0-r0").depends("so:libc.so.1 tool"),
+    ]
+}
+
+fn newer_packages() -> Vec<Made> {
+    vec![
+        Made::new("libc", "1.2.6-r0").provides("so:libc.so.1=1.2.6").built(BUILT + 100),
+        Made::new("tool", "3.1-r0").depends("so:libc.so.1").built(BUILT + 100),
+        Made::new("web", "1.1-r0").depends("so:libc.so.1 tool").built(BUILT + 100),
+    ]
+}
+
+/// Both, as a repository has them that keeps old versions.
+fn all_packages() -> Vec<Made> {
+    [packages(), newer_packages()].concat()
+}
+
+impl Site {
+    fn new() -> Self {
+        Self::with(&packages())
+    }
+
+    fn with(packages: &[Made]) -> Self {
+        let project = Project::new();
+        let repository = MadeRepository::new(project.root().join("repository"), packages);
+        let server = HttpServer::directory(repository.path());
+        project.write("apk-locks/made-up/channel.toml", channel(&server.url()));
+        project.write(
+            "mailimg.toml",
+            "hostname = \"mail.example.org\"\ndomains = [\"example.org\"]\npostmaster = \"admin@example.org\"\n\
+             channel = \"made-up\"\nimages = [\"web\"]\n",
+        );
+        project.write("recipes/web.toml", RECIPE);
+        write_key(&project.root().join("keys"), key());
+        Self { project, repository, server }
+    }
+
+    fn keys(&self) -> PathBuf {
+        self.project.root().join("keys")
+    }
+
+    /// Runs `mailimg lock` with the keys and more arguments: exit code, standard output, standard error.
+    fn lock(&self, args: &[&str]) -> (i32, String, String) {
+        let mut command = self.project.mailimg(["lock", "--keys-dir"]);
+        let output = command.arg(self.keys()).args(args).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    }
+
+    /// Locks, which must succeed.
+    fn locked(&self) -> Lock {
+        let (code, _, error) = self.lock(&[]);
+        assert_eq!(code, 0, "{error}");
+        self.read()
+    }
+
+    fn read(&self) -> Lock {
+        Lock::read(&self.lock_path()).unwrap()
+    }
+
+    fn lock_path(&self) -> Utf8PathBuf {
+        self.project.path().join(LOCK).try_into().unwrap()
+    }
+
+    /// Locks, which must fail with this exit code and all of these texts, and change nothing.
+    fn refused(&self, args: &[&str], code: i32, texts: &[&str]) {
+        let before = fs_err::read(self.lock_path()).ok();
+        let (found, _, error) = self.lock(args);
+        assert_eq!(found, code, "{error}");
+        for text in texts {
+            assert!(error.contains(text), "{text:?} is not in:\n{error}");
+        }
+        assert_eq!(fs_err::read(self.lock_path()).ok(), before, "the lock was touched");
+        assert_eq!(leftovers(&self.project), Vec::<PathBuf>::new());
+    }
+}
+
+/// Files that should have gone: temporary ones in the store and beside locks.
+fn leftovers(project: &Project) -> Vec<PathBuf> {
+    let folders = [project.cache().join("files-v1/tmp"), project.path().join("apk-locks/made-up")];
+    let entries = folders.iter().filter_map(|folder| fs_err::read_dir(folder).ok()).flatten();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .filter(|path| path.parent() == Some(&folders[0]) || path.to_string_lossy().ends_with(".mailimg-tmp"))
+        .collect()
+}
+
+fn versions(lock: &Lock) -> Vec<String> {
+    lock.packages.iter().map(|package| format!("{}-{}", package.name, package.version)).collect()
+}
+
+#[test]
+fn writes_all_that_decides() {
+    let site = Site::new();
+    let (code, out, error) = site.lock(&[]);
+    assert_eq!((code, out.as_str()), (0, "web: 3 packages, locked for the first time\n"), "{error}");
+    let lock = site.read();
+    assert_eq!(versions(&lock), ["libc-1.2.5-r0", "tool-3.0-r0", "web-1.0-r0"]);
+    assert_eq!(lock.channel, "made-up");
+    assert_eq!(lock.keys.keys().collect::<Vec<_>>(), [key().name()]);
+    assert_eq!(lock.groups[0].name, "web");
+    assert_eq!(lock.newest().unix(), BUILT);
+    for package in &lock.packages {
+        let bytes = fs_err::read(site.repository.file(&package.file)).unwrap();
+        assert_eq!(package.size, bytes.len() as u64);
+        assert_eq!(package.sha256, mailimg::digest::Sha256::of(&bytes));
+        let data = &bytes[usize::try_from(package.data.offset).unwrap()..];
+        assert_eq!(package.data.sha256, mailimg::digest::Sha256::of(data));
+    }
+}
+
+#[test]
+fn is_the_same_again_and_fetches_nothing_twice() {
+    let site = Site::new();
+    site.locked();
+    let text = site.project.read(LOCK);
+    let before = site.server.requests().len();
+    let (code, out, error) = site.lock(&[]);
+    assert_eq!((code, out.as_str()), (0, "web: 3 packages, nothing has changed\n"), "{error}");
+    assert_eq!(site.project.read(LOCK), text);
+    assert_eq!(site.server.requests()[before..], ["/x86_64/APKINDEX.tar.gz"]);
+    assert_eq!(site.lock(&["--check"]).0, 0);
+}
+
+#[test]
+fn is_the_same_from_a_directory() {
+    let site = Site::new();
+    site.locked();
+    let text = site.project.read(LOCK);
+    fs_err::remove_file(site.lock_path()).unwrap();
+    fs_err::remove_dir_all(site.project.cache().join("files-v1")).unwrap();
+    let before = site.server.requests().len();
+    let (code, _, error) = site.lock(&["--repository", &format!("main={}", site.repository.path().display())]);
+    assert_eq!(code, 0, "{error}");
+    assert_eq!(site.project.read(LOCK), text);
+    assert_eq!(site.server.requests().len(), before);
+}
+
+#[test]
+fn check_says_what_would_change_and_changes_nothing() {
+    let site = Site::new();
+    site.locked();
+    site.repository.publish(&newer_packages(), Some(key()), Some(key()));
+    let text = site.project.read(LOCK);
+    let (code, out, error) = site.lock(&["--check"]);
+    assert_eq!(code, 1, "{error}");
+    for change in ["^ libc 1.2.5-r0 -> 1.2.6-r0", "^ tool 3.0-r0 -> 3.1-r0", "^ web 1.0-r0 -> 1.1-r0", "~ repositories"]
+    {
+        assert!(out.contains(change), "{change:?} is not in:\n{out}");
+    }
+    assert!(error.contains("1 lock is out of date"), "{error}");
+    assert_eq!(site.project.read(LOCK), text);
+}
+
+#[test]
+fn update_moves_only_what_is_named() {
+    let site = Site::new();
+    site.locked();
+    site.repository.publish(&all_packages(), Some(key()), Some(key()));
+    let (code, _, error) = site.lock(&["--update", "tool"]);
+    assert_eq!(code, 0, "{error}");
+    assert_eq!(versions(&site.read()), ["libc-1.2.5-r0", "tool-3.1-r0", "web-1.0-r0"]);
+    let (code, _, error) = site.lock(&[]);
+    assert_eq!(code, 0, "{error}");
+    assert_eq!(versions(&site.read()), ["libc-1.2.6-r0", "tool-3.1-r0", "web-1.1-r0"]);
+    site.refused(&["--update", "tol"], 2, &["tol is in none of the locks"]);
+}
+
+#[test]
+fn does_not_go_back_unless_told_to() {
+    let site = Site::with(&newer_packages());
+    site.locked();
+    site.repository.publish(&packages(), Some(key()), Some(key()));
+    site.refused(&[], 3, &["the newest package in main is of 2026-06-01T00:00:00Z", "--allow-downgrade"]);
+    let held_back: Vec<_> = packages().into_iter().map(|package| package.built(BUILT + 100)).collect();
+    site.repository.publish(&held_back, Some(key()), Some(key()));
+    site.refused(&[], 3, &["packages would become older", "v web 1.1-r0 -> 1.0-r0 (older)"]);
+    let (code, _, error) = site.lock(&["--allow-downgrade"]);
+    assert_eq!(code, 0, "{error}");
+    assert_eq!(versions(&site.read()), ["libc-1.2.5-r0", "tool-3.0-r0", "web-1.0-r0"]);
+}
+
+#[test]
+fn refuses_an_unsigned_index() {
+    let site = Site::new();
+    site.repository.publish(&packages(), Some(key()), None);
+    site.refused(&[], 3, &["the index http://", "APKINDEX.tar.gz is refused", "it is not signed"]);
+}
+
+#[test]
+fn refuses_a_tampered_index() {
+    let site = Site::new();
+    // In the index itself, not in the gzip trailer: nothing of it is read before the signature is checked.
+    site.repository.tamper("APKINDEX.tar.gz", 40);
+    site.refused(&[], 3, &["APKINDEX.tar.gz is refused", "it was changed after it was signed"]);
+}
+
+#[test]
+fn refuses_an_unknown_key() {
+    let site = Site::new();
+    site.repository.publish(&packages(), Some(other_key()), Some(other_key()));
+    // Even if its file lies beside the others: the channel does not name it.
+    write_key(&site.keys(), other_key());
+    site.refused(&[], 3, &["APKINDEX.tar.gz is refused", "other@mailimg-2.rsa.pub", "channel.toml"]);
+}
+
+#[test]
+fn refuses_a_key_file_that_is_another() {
+    let site = Site::new();
+    fs_err::write(site.keys().join(key().name()), other_key().public_pem().unwrap()).unwrap();
+    site.refused(&[], 3, &["can't use the key", "test@mailimg-1.rsa.pub", "expected SHA-256"]);
+}
+
+#[test]
+fn needs_a_key() {
+    let site = Site::new();
+    fs_err::remove_file(site.keys().join(key().name())).unwrap();
+    site.refused(&[], 4, &["no trusted key for channel \"made-up\" in ", "--keys-dir"]);
+}
+
+#[test]
+fn fetches_keys_from_where_the_channel_says() {
+    let site = Site::new();
+    let text = channel(&site.server.url());
+    let keys = format!("keys-url = \"{}/keys\"\n{text}", site.server.url());
+    site.project.write("apk-locks/made-up/channel.toml", keys);
+    write_key(&site.repository.path().join("keys"), key());
+    site.project.run(["lock"]);
+    assert!(
+        site.server.requests().contains(&"/keys/test@mailimg-1.rsa.pub".to_owned()),
+        "{:?}",
+        site.server.requests()
+    );
+    assert_eq!(site.read().keys.len(), 1);
+}
+
+#[test]
+fn refuses_an_unsigned_package() {
+    let site = Site::new();
+    site.repository.publish(&packages(), None, Some(key()));
+    site.refused(&[], 3, &[".apk is refused", "it is not signed"]);
+}
+
+#[test]
+fn refuses_a_tampered_package() {
+    for from_end in [12, 100, 600] {
+        let site = Site::new();
+        site.repository.tamper("web-1.0-r0.apk", from_end);
+        site.refused(&[], 3, &["web-1.0-r0.apk is refused"]);
+    }
+}
+
+#[test]
+fn refuses_a_package_that_the_index_does_not_mean() {
+    // Both are signed by the right key; the index was made for one, and the other lies in its place.
+    let site = Site::new();
+    let other = MadeRepository::new(
+        site.project.root().join("other"),
+        &[Made::new("web", "1.0-r0").depends("so:libc.so.1").file("usr/bin/web", "evil")],
+    );
+    fs_err::copy(other.file("web-1.0-r0.apk"), site.repository.file("web-1.0-r0.apk")).unwrap();
+    site.refused(&[], 3, &["web-1.0-r0.apk is ", "bytes long, expected"]);
+}
+
+#[test]
+fn says_which_package_is_not_there() {
+    let site = Site::new();
+    fs_err::remove_file(site.repository.file("tool-3.0-r0.apk")).unwrap();
+    let url = format!("{}/x86_64/tool-3.0-r0.apk does not exist (the server answers 404)", site.server.url());
+    site.refused(&[], 4, &[&url, "hint:"]);
+}
+
+#[test]
+fn says_what_can_not_be_installed() {
+    let site = Site::with(&[Made::new("web", "1.0-r0").depends("so:libc.so.2")]);
+    site.refused(&[], 5, &["web: the requested packages can't be installed together"]);
+}
+
+#[test]
+fn points_at_an_unknown_key_of_a_recipe() {
+    let site = Site::new();
+    site.project.replace("recipes/web.toml", "world = ", "wolrd = ");
+    site.refused(&[], 2, &["recipes/web.toml:2", "wolrd", "did you mean world?"]);
+}
+
+#[test]
+fn points_at_a_malformed_dependency() {
+    let site = Site::new();
+    site.project.replace("recipes/web.toml", "world = [\"web\"]", "world = [\"web=\"]");
+    site.refused(&[], 2, &["\"web=\" in the world of web is not a dependency"]);
+}
+
+#[test]
+fn names_the_repositories_and_architectures_that_there_are() {
+    let site = Site::new();
+    site.refused(&["--repository", "mian=/tmp"], 2, &["the channel has no repository \"mian\"; it has main"]);
+    site.refused(&["--arch", "riscv64"], 2, &["channel \"made-up\" is not for riscv64; it is for x86_64"]);
+    site.refused(&["--repository", "main"], 2, &["expected NAME=URL_OR_DIR"]);
+    site.refused(&["--repository", "main=ftp://x/y"], 2, &["can't read from ftp://"]);
+}
+
+#[test]
+fn stops_at_a_script_that_nobody_has_classified() {
+    let script = "#!/bin/sh\nadduser -S web\n";
+    let site = Site::with(&[Made::new("web", "1.0-r0").script(ScriptKind::PreInstall, script)]);
+    let lines = "[[script]]\npackage = \"web\"\nscripts = [\"pre-install\"]\n";
+    site.refused(&[], 3, &["web has a pre-install script", "    adduser -S web", lines, "scripts.toml"]);
+
+    site.project.write("apk-locks/made-up/scripts.toml", format!("{lines}replaced-by = \"the recipe's accounts\"\n"));
+    let scripts = site.locked().packages[0].scripts.clone();
+    assert_eq!(scripts.len(), 1);
+    assert_eq!((scripts[0].name.as_str(), scripts[0].sha256), ("pre-install", mailimg::digest::Sha256::of(script)));
+
+    let newer = Made::new("web", "1.0-r1").built(BUILT + 1).script(ScriptKind::PreInstall, "#!/bin/sh\nrm -rf /\n");
+    site.repository.publish(&[newer], Some(key()), Some(key()));
+    let (_, out, _) = site.lock(&["--check"]);
+    assert!(out.contains("! web pre-install (script changed: read it)"), "{out}");
+}
+
+#[test]
+fn an_imported_channel_trusts_its_own_key_and_pins_neither_it_nor_the_index() {
+    let site = Site::new();
+    site.project.write(
+        "apk-locks/made-up/channel.toml",
+        "description = \"imported\"\narchitectures = [\"x86_64\"]\nimport = \"debian\"\n",
+    );
+    let lock = || site.project.mailimg(["lock"]).output().unwrap();
+    let output = lock();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(4), "{error}");
+    let place = site.project.cache().join("made-up");
+    assert!(error.contains(&format!("there is no repository in {}", place.display())), "{error}");
+    assert!(error.contains("mailimg repo import-debian"), "{error}");
+
+    let imported = MadeRepository::new(&place, &[]);
+    imported.publish(&packages(), None, Some(other_key()));
+    write_key(&place.join("keys"), other_key());
+    let output = lock();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = site.project.read(LOCK);
+    assert!(text.contains("\nrepository debian\n  import debian\n\nworld web\n"), "{text}");
+    assert!(!text.contains("\nkey ") && !text.contains("  signature "), "{text}");
+}
+
+#[test]
+fn makes_a_damaged_lock_anew() {
+    let site = Site::new();
+    site.locked();
+    let text = site.project.read(LOCK);
+    site.project.replace(LOCK, "mailimg-lock 1\n", "mailimg-lock 1\n<<<<<<< HEAD\n");
+    let (code, _, error) = site.lock(&["--check"]);
+    assert_eq!(code, 1, "{error}");
+    assert!(error.contains("web.x86_64.lock, line 2: a merge conflict that nobody has resolved"), "{error}");
+    site.locked();
+    assert_eq!(site.project.read(LOCK), text);
+}
