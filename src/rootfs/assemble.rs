@@ -47,7 +47,7 @@ pub fn assemble(packages: &[PackageFiles], additions: &Additions<'_>) -> Result<
         accounts.read(&entry.header.path, entry.content.as_deref().unwrap_or_default());
     }
     accounts.declare(additions.users, additions.groups)?;
-    let Merged { tree, .. } = merge(packages, &accounts)?;
+    let Merged { tree, owned } = merge(packages, &accounts)?;
     let mut assembly = Assembly { tree, packages, accounts, time: additions.time };
     assembly.stand_in_for_scripts()?;
     assembly.write_accounts(additions)?;
@@ -64,14 +64,14 @@ pub fn assemble(packages: &[PackageFiles], additions: &Additions<'_>) -> Result<
     for rule in &additions.rules {
         assembly.rule(rule)?;
     }
-    database::write(&mut assembly.tree, packages, &additions.apk, additions.time)?;
+    database::write(&mut assembly.tree, packages, &owned, &additions.apk, additions.time)?;
     Ok(assembly.tree)
 }
 
 /// The tree that apk itself would leave of `packages` with `--no-scripts`.
 pub fn as_installed(packages: &[PackageFiles], apk: &ApkState<'_>, time: u64) -> Result<Tree, RootfsError> {
-    let Merged { mut tree, .. } = merge(packages, &Accounts::default())?;
-    database::write(&mut tree, packages, apk, time)?;
+    let Merged { mut tree, owned } = merge(packages, &Accounts::default())?;
+    database::write(&mut tree, packages, &owned, apk, time)?;
     Ok(tree)
 }
 

@@ -4,16 +4,19 @@
 
 use super::assemble::ApkState;
 use super::input::PackageFiles;
-use super::merge::make_directories;
+use super::merge::{Owned, OwnedPath, make_directories};
 use super::tree::{Node, Tree};
 use super::{RootfsError, TreePath};
+use crate::apk::Checksum;
+use crate::apk::installed::{self, Installed, InstalledPath};
 use crate::apk::package::ScriptKind;
 use crate::apk::tar::{self, Entry, EntryKind};
 
-/// Adds apk's files to the tree.
+/// Adds apk's files to the tree. `owned` is what each package has in it.
 pub(super) fn write(
     tree: &mut Tree,
     packages: &[PackageFiles],
+    owned: &[Owned],
     state: &ApkState<'_>,
     time: u64,
 ) -> Result<(), RootfsError> {
@@ -27,6 +30,7 @@ pub(super) fn write(
         ("etc/apk/arch", format!("{}\n", state.arch).into_bytes(), 0o644),
         ("etc/apk/repositories", repositories.into_bytes(), 0o644),
         ("etc/apk/world", lines(&world), 0o644),
+        ("lib/apk/db/installed", installed(packages, owned), 0o644),
         ("lib/apk/db/lock", Vec::new(), 0o600),
         ("lib/apk/db/scripts.tar", scripts(packages, time), 0o644),
         ("lib/apk/db/triggers", triggers(packages), 0o644),
@@ -82,4 +86,39 @@ fn triggers(packages: &[PackageFiles]) -> Vec<u8> {
 
 fn checksum(files: &PackageFiles) -> String {
     files.package().checksum.map(|checksum| checksum.to_string()).unwrap_or_default()
+}
+
+/// Which packages are installed, and which path is whose.
+fn installed(packages: &[PackageFiles], owned: &[Owned]) -> Vec<u8> {
+    let blocks = packages.iter().zip(owned).map(|(files, owned)| {
+        let directories = owned.directories.iter().map(|path| (path, true));
+        let mut paths: Vec<_> = directories.chain(owned.files.iter().map(|path| (path, false))).collect();
+        paths.sort_by_key(|(path, _)| path.entry);
+        let paths = paths.into_iter().map(|(path, is_directory)| installed_path(files, path, is_directory)).collect();
+        Installed { package: files.package().clone(), paths }
+    });
+    installed::write(&blocks.collect::<Vec<_>>())
+}
+
+fn installed_path(files: &PackageFiles, path: &OwnedPath, is_directory: bool) -> InstalledPath {
+    InstalledPath {
+        path: path.declared.as_bytes().to_vec(),
+        is_directory,
+        mode: path.mode,
+        uid: path.uid,
+        gid: path.gid,
+        checksum: (!is_directory).then(|| content_checksum(files, path.entry)).flatten(),
+    }
+}
+
+/// SHA-1 of a file's content or of a link's target, as the package has it; of a hard link's file if it has none itself.
+fn content_checksum(files: &PackageFiles, entry: usize) -> Option<Checksum> {
+    let header = &files.entries.get(entry)?.header;
+    match &header.kind {
+        EntryKind::Hardlink(target) if header.checksum.is_none() => {
+            files.entries.iter().find(|entry| entry.header.path == *target)?.header.checksum
+        }
+        EntryKind::Symlink(target) => header.checksum.or_else(|| Some(Checksum::of(target))),
+        _ => header.checksum,
+    }
 }

@@ -54,8 +54,18 @@ impl PackageFiles {
             let (sha256, ..) = hashing.finish();
             entries.push(PackageEntry { header, sha256, content });
         }
-        let control = reader.control().clone();
-        Ok((Self { control, entries }, reader.finish()?))
+        let mut control = reader.control().clone();
+        let measured = reader.finish()?;
+        control.package.file_size = Some(measured.size);
+        Ok((Self { control, entries }, measured))
+    }
+
+    /// The same with the architecture under which a repository's index lists it, which is what the installed database
+    /// holds: Alpine's indexes name their own even for `noarch`.
+    #[must_use]
+    pub fn listed_for(mut self, arch: &str) -> Self {
+        arch.clone_into(&mut self.control.package.arch);
+        self
     }
 
     /// What it says of itself.

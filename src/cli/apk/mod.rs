@@ -2,6 +2,7 @@
 
 mod repositories;
 mod solve;
+mod tree;
 mod version;
 
 use clap::Subcommand;
@@ -12,6 +13,8 @@ use super::{Context, Failure};
 pub(super) enum Command {
     /// Print what apk would install for some packages, in its order
     Solve(solve::Args),
+    /// Print the file tree that apk would leave of some packages, their scripts not run
+    Tree(tree::Args),
     /// Compare versions as apk does, or check that they are versions
     Version(version::Args),
 }
@@ -19,6 +22,7 @@ pub(super) enum Command {
 pub(super) fn run(command: &Command, context: &Context) -> Result<(), Failure> {
     match command {
         Command::Solve(args) => solve::run(args, context),
+        Command::Tree(args) => tree::run(args, context),
         Command::Version(args) => version::run(args, context),
     }
 }

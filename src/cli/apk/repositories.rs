@@ -4,7 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 
 use crate::apk::index::Index;
-use crate::apk::{Dependency, Keyring};
+use crate::apk::{Dependency, Keyring, Package};
 use crate::cli::exit::Exit;
 use crate::cli::{Context, Failure};
 use crate::fetch::{Client, Location, Request, Settings, Silent, Size, Source};
@@ -32,11 +32,12 @@ pub(in crate::cli) struct RepositoryArgs {
     world: Vec<String>,
 }
 
-/// Verified indexes and what is asked of them.
+/// Verified indexes, what is asked of them, and how to get what they list.
 pub(super) struct Offer {
     pub(super) universe: Universe,
     pub(super) world: Vec<Dependency>,
     pub(super) arch: String,
+    sources: Vec<Source>,
 }
 
 impl RepositoryArgs {
@@ -44,23 +45,42 @@ impl RepositoryArgs {
     pub(super) fn read(&self, context: &Context) -> Result<Offer, Failure> {
         let world = Dependency::parse_list(&self.world.join(" "))?;
         let keyring = read_keys(&self.keys_dir)?;
-        let repositories = self
+        let (repositories, sources) = self
             .repositories
             .par_iter()
             .map(|text| self.repository(text, &keyring, context))
-            .collect::<Result<_, _>>()?;
-        Ok(Offer { universe: Universe::new(repositories), world, arch: self.arch.clone() })
+            .collect::<Result<Vec<_>, _>>()?
+            .into_iter()
+            .unzip();
+        Ok(Offer { universe: Universe::new(repositories), world, arch: self.arch.clone(), sources })
     }
 
-    fn repository(&self, text: &str, keyring: &Keyring, context: &Context) -> Result<Repository, Failure> {
+    fn repository(&self, text: &str, keyring: &Keyring, context: &Context) -> Result<(Repository, Source), Failure> {
         let (tag, place) = split_tag(text);
-        let location = Source::parse(place, Utf8Path::new(""))?.file(&self.arch, "APKINDEX.tar.gz");
+        let source = Source::parse(place, Utf8Path::new(""))?;
+        let location = source.file(&self.arch, "APKINDEX.tar.gz");
         let path = obtain(&location, "APKINDEX.tar.gz", Size::AtMost(INDEX_LIMIT), context)?;
         let signed = Index::read(&read_limited(&path, INDEX_LIMIT)?, keyring).map_err(|error| {
             let hint = format!("this is about {location}, and the keys in {}", self.keys_dir);
             Failure::new(Exit::Refused, &error).hint(hint)
         })?;
-        Ok(Repository { tag: tag.map(str::to_owned), packages: signed.index.packages })
+        Ok((Repository { tag: tag.map(str::to_owned), packages: signed.index.packages }, source))
+    }
+
+    /// Lines of `etc/apk/repositories` for them.
+    pub(super) fn lines(&self) -> Vec<String> {
+        self.repositories.clone()
+    }
+}
+
+impl Offer {
+    /// Where the file of a package of the repository at `position` is on this machine.
+    pub(super) fn file(&self, position: usize, package: &Package, context: &Context) -> Result<Utf8PathBuf, Failure> {
+        let name = format!("{}-{}.apk", package.name, package.version);
+        let missing = || Failure::new(Exit::Missing, &std::io::Error::other(format!("{name} is in no repository")));
+        let location = self.sources.get(position).ok_or_else(missing)?.file(&self.arch, &name);
+        let size = package.file_size.map_or(Size::AtMost(4 << 30), Size::Exactly);
+        obtain(&location, &name, size, context)
     }
 }
 

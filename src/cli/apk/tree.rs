@@ -1,0 +1,85 @@
+use std::collections::HashMap;
+
+use camino::Utf8PathBuf;
+use rayon::prelude::*;
+
+use super::repositories::RepositoryArgs;
+use crate::apk::Package;
+use crate::cli::exit::Exit;
+use crate::cli::{Context, Failure};
+use crate::rootfs::{ApkState, Node, NodeKind, PackageFiles, Source, Tree, as_installed};
+use crate::solve::solve;
+
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Prints a line for each path, sorted by bytes, with fields separated by tabs: path, type (d directory, f file, l link, \
+p pipe), mode in octal, uid, gid, size, modification time, number of links, and the content's SHA-256 or the link's \
+target. Fields that don't apply are \"-\". Nothing is unpacked, and no script is run.")]
+pub(in crate::cli) struct Args {
+    #[command(flatten)]
+    repositories: RepositoryArgs,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let offer = args.repositories.read(context)?;
+    let plan = solve(&offer.universe, &offer.world, &offer.arch)?;
+    let mut files = Vec::new();
+    for step in &plan.steps {
+        files.push((step.package, offer.file(step.repository, step.package, context)?));
+    }
+    let packages = files.par_iter().map(|(package, path)| read(package, path)).collect::<Result<Vec<_>, _>>()?;
+    let apk = ApkState { world: &offer.world, repositories: args.repositories.lines(), arch: &offer.arch };
+    let time = packages.iter().filter_map(|files| files.package().build_time).max().unwrap_or(0);
+    let tree = as_installed(&packages, &apk, time)?;
+    context.ui().write(&listing(&tree))
+}
+
+/// Reads a package and checks that it is the one in the signed index.
+fn read(package: &Package, path: &Utf8PathBuf) -> Result<PackageFiles, Failure> {
+    let file = fs_err::File::open(path).map_err(|error| Failure::new(Exit::Missing, &error))?;
+    let refused = |error: &dyn std::error::Error| {
+        Failure::new(Exit::Refused, error).hint(format!("the file is {path}; fetch it again from the repository"))
+    };
+    let (files, measured) = PackageFiles::read(std::io::BufReader::new(file)).map_err(|error| refused(&error))?;
+    if package.checksum != Some(measured.checksum) {
+        let found = measured.checksum;
+        let message = format!("{path} is not the package in the index: its checksum is {found}");
+        return Err(refused(&std::io::Error::other(message)));
+    }
+    Ok(files.listed_for(&package.arch))
+}
+
+fn listing(tree: &Tree) -> Vec<u8> {
+    let links = tree.link_counts();
+    let mut out = Vec::new();
+    for (path, node) in tree.iter() {
+        out.extend_from_slice(path.as_bytes());
+        out.extend_from_slice(&fields(node, &links));
+        out.push(b'\n');
+    }
+    out
+}
+
+/// All fields of a line but the path.
+fn fields(node: &Node, links: &HashMap<Source, u64>) -> Vec<u8> {
+    let count = node.source().and_then(|source| links.get(&source)).copied().unwrap_or(1);
+    let (kind, size, mtime, count, content) = match &node.kind {
+        NodeKind::Directory => ('d', None, None, None, b"-".to_vec()),
+        NodeKind::File { size, sha256, .. } => {
+            ('f', Some(*size), Some(node.mtime), Some(count), sha256.to_string().into_bytes())
+        }
+        NodeKind::Symlink(target) => ('l', None, None, None, target.clone()),
+        NodeKind::Fifo => ('p', None, None, None, b"-".to_vec()),
+    };
+    let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+    let text = format!(
+        "\t{kind}\t{:o}\t{}\t{}\t{}\t{}\t{}\t",
+        node.mode,
+        node.uid,
+        node.gid,
+        number(size),
+        number(mtime),
+        number(count)
+    );
+    [text.as_bytes(), &content].concat()
+}

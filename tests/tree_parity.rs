@@ -1,0 +1,112 @@
+//! The merged tree against what Alpine's own apk leaves on disk, for worlds of real packages whose trees have been
+//! recorded.
+//!
+//! The folder named by `MAILIMG_ALPINE_MIRROR` is a real repository; recordings are looked for in `trees/` of it or of
+//! its neighbours: `worlds.txt` (name, tab, packages), `NAME.noscripts.tsv.gz` and `NAME.installed.gz`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::explicit_write, missing_docs)]
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+use mailimg::apk::Dependency;
+use mailimg::apk::index::Index;
+use mailimg::rootfs::{ApkState, NodeKind, PackageFiles, Tree, TreePath, as_installed};
+use mailimg::solve::{Repository, Universe, solve};
+
+#[test]
+#[ignore = "needs recordings of apk beside MAILIMG_ALPINE_MIRROR"]
+fn trees_are_as_apk_leaves_them() {
+    let mirror = std::env::var("MAILIMG_ALPINE_MIRROR").expect("MAILIMG_ALPINE_MIRROR names an Alpine repository");
+    let folders = recordings(Path::new(&mirror));
+    if folders.is_empty() {
+        // Straight to standard error: the harness would hide it with the output of tests that pass.
+        writeln!(std::io::stderr(), "not run: no recorded trees beside {mirror}").unwrap();
+    }
+    for folder in folders {
+        for line in fs::read_to_string(folder.join("trees/worlds.txt")).unwrap().lines() {
+            let (name, world) = line.split_once('\t').unwrap();
+            let tree = tree(&folder, world);
+            assert_eq!(different_lines(&folder, name, &tree), Vec::<String>::new(), "{name}");
+            let database = tree.get(&TreePath::new("lib/apk/db/installed").unwrap()).unwrap().inline().unwrap();
+            let expected = unzipped(&folder.join(format!("trees/{name}.installed.gz")));
+            assert_eq!(first_difference(&expected, &String::from_utf8_lossy(database)), None, "{name}");
+        }
+    }
+}
+
+fn recordings(mirror: &Path) -> Vec<PathBuf> {
+    let mut folders: Vec<_> = fs::read_dir(mirror.join("..")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.retain(|folder| folder.join("trees/worlds.txt").exists());
+    folders.sort();
+    folders
+}
+
+fn tree(folder: &Path, world: &str) -> Tree {
+    let index = Index::read_unverified(&fs::read(folder.join("x86_64/APKINDEX.tar.gz")).unwrap()).unwrap();
+    let universe = Universe::new(vec![Repository { tag: None, packages: index.packages }]);
+    let world = Dependency::parse_list(world).unwrap();
+    let plan = solve(&universe, &world, "x86_64").unwrap();
+    let read = |step: &mailimg::solve::Step<'_>| {
+        let file = format!("x86_64/{}-{}.apk", step.package.name, step.package.version);
+        PackageFiles::read(BufReader::new(File::open(folder.join(file)).unwrap()))
+            .unwrap()
+            .0
+            .listed_for(&step.package.arch)
+    };
+    let packages: Vec<_> = plan.steps.iter().map(read).collect();
+    as_installed(&packages, &ApkState { world: &world, repositories: Vec::new(), arch: "x86_64" }, 0).unwrap()
+}
+
+fn unzipped(path: &Path) -> String {
+    let mut bytes = Vec::new();
+    MultiGzDecoder::new(File::open(path).unwrap()).read_to_end(&mut bytes).unwrap();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// What differs in path, type, mode, owner, size, time of files, or content; apk's own volatile files and devices aside.
+fn different_lines(folder: &Path, name: &str, tree: &Tree) -> Vec<String> {
+    let recorded = unzipped(&folder.join(format!("trees/{name}.noscripts.tsv.gz")));
+    let mut expected = BTreeMap::new();
+    for line in recorded.lines() {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let [path, kind, mode, uid, gid, size, mtime, _, content] = fields[..] else { panic!("{line}") };
+        let mtime = if kind == "f" { mtime } else { "-" };
+        expected.insert(path.to_owned(), [kind, mode, uid, gid, size, mtime, content].join(" "));
+    }
+    let found: BTreeMap<_, _> = tree
+        .iter()
+        .map(|(path, node)| {
+            let (kind, size, mtime, content) = match &node.kind {
+                NodeKind::Directory => ("d", "-".to_owned(), "-".to_owned(), "-".to_owned()),
+                NodeKind::File { size, sha256, .. } => {
+                    ("f", size.to_string(), node.mtime.to_string(), sha256.to_string())
+                }
+                NodeKind::Symlink(target) => {
+                    ("l", "-".to_owned(), "-".to_owned(), String::from_utf8_lossy(target).into_owned())
+                }
+                NodeKind::Fifo => ("p", "-".to_owned(), "-".to_owned(), "-".to_owned()),
+            };
+            let line = format!("{kind} {:o} {} {} {size} {mtime} {content}", node.mode, node.uid, node.gid);
+            (path.to_string(), line)
+        })
+        .collect();
+    let volatile = |path: &str| {
+        let own = ["etc/apk/world", "etc/apk/arch", "etc/apk/repositories", "var/lib/apk"];
+        own.contains(&path) || path.starts_with("dev/") || path.starts_with("lib/apk/")
+    };
+    let all = expected.keys().chain(found.keys()).filter(|path| !volatile(path));
+    all.filter(|path| expected.get(*path) != found.get(*path))
+        .map(|path| format!("{path}: apk {:?}, mailimg {:?}", expected.get(path), found.get(path)))
+        .collect()
+}
+
+fn first_difference(expected: &str, found: &str) -> Option<(usize, String, String)> {
+    let mut lines = expected.lines().zip(found.lines()).enumerate();
+    let different = lines.find(|(_, (expected, found))| expected != found);
+    let different = different.map(|(number, (a, b))| (number + 1, a.to_owned(), b.to_owned()));
+    different.or_else(|| (expected != found).then(|| (0, "another length".to_owned(), String::new())))
+}
