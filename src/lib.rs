@@ -16,6 +16,8 @@ pub mod registry;
 
 pub mod fetch;
 
+pub mod repo;
+
 pub mod solve;
 
 pub mod lock;

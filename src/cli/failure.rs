@@ -4,6 +4,7 @@ mod compose;
 mod config;
 mod lock;
 mod mail;
+mod repo;
 mod rootfs;
 mod solve;
 

@@ -13,6 +13,7 @@ mod failure;
 mod init;
 mod lock;
 mod progress;
+mod repo;
 mod repositories;
 mod secrets;
 mod ui;
@@ -37,9 +38,12 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Ask what apk would do
+    /// Ask what apk would do, and look into packages
     #[command(subcommand)]
     Apk(apk::Command),
+    /// Make repositories: keys, indexes, signatures
+    #[command(subcommand)]
+    Repo(repo::Command),
     /// Make a new project for a mail domain
     Init(init::Args),
     /// Passwords, keys and certificates
@@ -81,6 +85,7 @@ pub fn run() -> ExitCode {
 fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
     match command {
         Command::Apk(command) => apk::run(&command, context),
+        Command::Repo(command) => repo::run(&command, context),
         Command::Init(args) => init::run(&args, context),
         Command::Secrets(command) => secrets::run(&command, context),
         Command::Compose(args) => compose::run(&args, context),

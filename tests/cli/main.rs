@@ -1,6 +1,6 @@
 //! The command line as a user meets it: what it prints, its exit codes, what it leaves behind.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -11,5 +11,6 @@ mod compose;
 mod config;
 mod init;
 mod lock;
+mod packages;
 mod secrets;
 mod users;

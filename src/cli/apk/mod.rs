@@ -1,8 +1,10 @@
 //! `mailimg apk …`: what apk itself answers.
 
+mod inspect;
 mod repositories;
 mod solve;
 mod tree;
+mod verify;
 mod version;
 
 use clap::Subcommand;
@@ -15,6 +17,10 @@ pub(super) enum Command {
     Solve(solve::Args),
     /// Print the file tree that apk would leave of some packages, their scripts not run
     Tree(tree::Args),
+    /// Show what is in a package: members, fields, scripts, files
+    Inspect(inspect::Args),
+    /// Check signatures of packages and indexes, and that packages are what was signed
+    Verify(verify::Args),
     /// Compare versions as apk does, or check that they are versions
     Version(version::Args),
 }
@@ -23,6 +29,8 @@ pub(super) fn run(command: &Command, context: &Context) -> Result<(), Failure> {
     match command {
         Command::Solve(args) => solve::run(args, context),
         Command::Tree(args) => tree::run(args, context),
+        Command::Inspect(args) => inspect::run(args, context),
+        Command::Verify(args) => verify::run(args, context),
         Command::Version(args) => version::run(args, context),
     }
 }

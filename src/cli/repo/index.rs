@@ -1,0 +1,44 @@
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::cli::{Context, Failure};
+use crate::repo::{self, RepoError};
+use crate::store::write_atomic;
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Args {
+    /// The folder of packages, or the packages
+    #[arg(required = true, value_name = "DIR_OR_FILE")]
+    paths: Vec<Utf8PathBuf>,
+    /// Private key to sign the index with (see `mailimg repo key`); without, it is not signed
+    #[arg(long, value_name = "FILE")]
+    key: Option<Utf8PathBuf>,
+    /// One line about the repository, kept in the index
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    description: String,
+    /// Architecture of the repository; needed if all packages are noarch
+    #[arg(long)]
+    arch: Option<String>,
+    /// Where the index is written [default: APKINDEX.tar.gz beside the packages]
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<Utf8PathBuf>,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let mut files = Vec::new();
+    for path in &args.paths {
+        if path.is_dir() {
+            files.extend(repo::packages_in(path)?);
+        } else {
+            files.push(path.clone());
+        }
+    }
+    let key = args.key.as_deref().map(repo::read_signing_key).transpose()?;
+    let index = repo::index(&files, &args.description, args.arch.as_deref())?;
+    let directory = files.first().and_then(|file| file.parent()).unwrap_or(Utf8Path::new("."));
+    let output = args.output.clone().unwrap_or_else(|| directory.join("APKINDEX.tar.gz"));
+    let bytes = index.write(key.as_ref()).map_err(|source| RepoError::Index { path: output.clone(), source })?;
+    write_atomic(&output, bytes, 0o644)?;
+    let signed = key.as_ref().map_or("not signed".to_owned(), |key| format!("signed by {}", key.name()));
+    context.ui().status(format!("{} packages, {signed}", index.packages.len()));
+    context.ui().line(output)
+}

@@ -1,0 +1,64 @@
+//! Keys in files.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{RepoError, read_limited};
+use crate::apk::{Keyring, SigningKey};
+use crate::digest::Sha256;
+use crate::store::write_atomic;
+
+const KEY_LIMIT: u64 = 1 << 16;
+
+/// A key pair that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyPair {
+    /// File of the private key, readable for its owner alone.
+    pub private: Utf8PathBuf,
+    /// File of the public key.
+    pub public: Utf8PathBuf,
+    /// SHA-256 of the public key's file, by which a channel names it.
+    pub fingerprint: Sha256,
+}
+
+/// Makes `NAME.rsa` and `NAME.rsa.pub` in `directory`.
+pub fn make_key_pair(directory: &Utf8Path, name: &str) -> Result<KeyPair, RepoError> {
+    let private = directory.join(format!("{name}.rsa"));
+    let public = directory.join(format!("{name}.rsa.pub"));
+    let refused = |source| RepoError::Key { path: private.clone(), source };
+    for path in [&private, &public] {
+        if path.exists() {
+            return Err(RepoError::KeyExists { path: path.clone() });
+        }
+    }
+    let key = SigningKey::generate(&format!("{name}.rsa.pub")).map_err(refused)?;
+    let pem = key.public_pem().map_err(refused)?;
+    write_atomic(&private, key.private_pem().map_err(refused)?, 0o600)?;
+    write_atomic(&public, &pem, 0o644)?;
+    Ok(KeyPair { private, public, fingerprint: Sha256::of(pem) })
+}
+
+/// Reads a private key. Its file name with `.pub` behind it is what signatures call it.
+pub fn read_signing_key(path: &Utf8Path) -> Result<SigningKey, RepoError> {
+    let pem = read_limited(path, KEY_LIMIT)?;
+    let name = format!("{}.pub", path.file_name().unwrap_or_default());
+    SigningKey::from_pem(&name, &pem).map_err(|source| RepoError::Key { path: path.to_owned(), source })
+}
+
+/// Trusts all keys of a directory: the files that end with `.rsa.pub`. For directories that somebody has named for that.
+pub fn read_keyring(directory: &Utf8Path) -> Result<Keyring, RepoError> {
+    let unreadable = |source| RepoError::Read { path: directory.to_owned(), source };
+    let mut keyring = Keyring::new();
+    let entries = match directory.read_dir_utf8() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(RepoError::NoKeys { directory: directory.to_owned() });
+        }
+        entries => entries.map_err(unreadable)?,
+    };
+    for entry in entries {
+        let path = entry.map_err(unreadable)?.into_path();
+        let Some(name) = path.file_name().filter(|name| name.ends_with(".rsa.pub")) else { continue };
+        let pem = read_limited(&path, KEY_LIMIT)?;
+        keyring.trust(name, &pem).map_err(|source| RepoError::Key { path: path.clone(), source })?;
+    }
+    if keyring.is_empty() { Err(RepoError::NoKeys { directory: directory.to_owned() }) } else { Ok(keyring) }
+}

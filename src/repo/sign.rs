@@ -1,0 +1,87 @@
+//! Signatures of packages and indexes in files.
+
+use camino::Utf8Path;
+
+use super::{INDEX_LIMIT, RepoError, read_limited};
+use crate::apk::index::{self, Index};
+use crate::apk::package::{Measured, PackageReader};
+use crate::apk::{Keyring, SigningKey};
+use crate::store::write_atomic;
+
+/// Largest package that is signed, which is done in memory.
+const PACKAGE_LIMIT: u64 = 4 << 30;
+
+/// What a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A package: its name ends with `.apk`.
+    Package,
+    /// An index: everything else.
+    Index,
+}
+
+impl Kind {
+    /// What a file of this name is.
+    #[must_use]
+    pub fn of(path: &Utf8Path) -> Self {
+        if path.extension() == Some("apk") { Self::Package } else { Self::Index }
+    }
+}
+
+/// What somebody trusted vouches for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// Names of the trusted keys that signed it.
+    pub keys: Vec<String>,
+    /// Packages in an index; 1 for a package.
+    pub packages: usize,
+}
+
+/// Checks that a trusted key has signed a package, and with it all of its content, or an index.
+pub fn verify(path: &Utf8Path, keyring: &Keyring) -> Result<Verified, RepoError> {
+    match Kind::of(path) {
+        Kind::Package => {
+            let file = std::fs::File::open(path).map_err(|source| RepoError::Read { path: path.to_owned(), source })?;
+            let refused = |source| RepoError::Package { path: path.to_owned(), source };
+            let reader = PackageReader::new(file).map_err(refused)?;
+            let untrusted = |source| RepoError::Untrusted { path: path.to_owned(), source };
+            let keys = reader.verify(keyring).map_err(untrusted)?;
+            reader.finish().map_err(refused)?;
+            Ok(Verified { keys, packages: 1 })
+        }
+        Kind::Index => {
+            let bytes = read_limited(path, INDEX_LIMIT)?;
+            let refused = |source| RepoError::Index { path: path.to_owned(), source };
+            let signed = Index::read(&bytes, keyring).map_err(refused)?;
+            Ok(Verified { keys: signed.keys, packages: signed.index.packages.len() })
+        }
+    }
+}
+
+/// Signs a package or an index in place of the signatures that it has.
+pub fn sign(path: &Utf8Path, key: &SigningKey) -> Result<(), RepoError> {
+    let signed = match Kind::of(path) {
+        Kind::Package => sign_package(path, key)?,
+        Kind::Index => {
+            let bytes = read_limited(path, INDEX_LIMIT)?;
+            let refused = |source| RepoError::Index { path: path.to_owned(), source };
+            Index::read_unverified(&bytes).map_err(refused)?;
+            index::sign_file(&bytes, key).map_err(refused)?
+        }
+    };
+    Ok(write_atomic(path, signed, 0o644)?)
+}
+
+fn sign_package(path: &Utf8Path, key: &SigningKey) -> Result<Vec<u8>, RepoError> {
+    let bytes = read_limited(path, PACKAGE_LIMIT)?;
+    let refused = |source| RepoError::Package { path: path.to_owned(), source };
+    let measured = PackageReader::new(&bytes[..]).and_then(PackageReader::finish).map_err(refused)?;
+    let Measured { control, .. } = measured;
+    let begin = usize::try_from(control.offset).unwrap_or(usize::MAX);
+    let size = usize::try_from(control.size).unwrap_or(usize::MAX);
+    let rest = bytes.get(begin..).unwrap_or_default();
+    let signature = key
+        .sign(rest.get(..size).unwrap_or_default())
+        .map_err(|source| RepoError::Key { path: key.name().into(), source })?;
+    Ok([&signature, rest].concat())
+}
