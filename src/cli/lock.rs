@@ -22,7 +22,7 @@ pub(super) struct Args {
     /// Write nothing; exit with 1 and say what would change if a lock is out of date
     #[arg(long)]
     check: bool,
-    /// Move only these packages, and what they require, to newer versions; all others stay where they are
+    /// Move only these packages, and where it must be what they require; all others stay as long as a repository has them
     #[arg(long, value_name = "PKG", num_args = 1..)]
     update: Vec<String>,
     /// Architecture in apk's words, x86_64 or aarch64 [default: the channel's first]
@@ -60,9 +60,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let mut outdated = 0;
     for outcome in &outcomes {
         let Outcome { image, path, old, new } = outcome;
-        outdated += usize::from(old.as_ref() != Some(new));
+        let changed = old.as_ref().is_none_or(|old| !changes(old, new).is_empty());
+        outdated += usize::from(changed);
         show(outcome, context)?;
-        if !args.check && old.as_ref() != Some(new) {
+        if !args.check && changed {
             write_atomic(path, new.to_string(), 0o644)?;
             context.ui().status(format!("{image}: wrote {path}"));
         }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Lock, LockedPackage};
+use super::{Lock, LockedPackage, Place};
 use crate::apk::Version;
 
 /// One difference between two locks of the same image.
@@ -70,7 +70,8 @@ impl fmt::Display for Change {
     }
 }
 
-/// What changes from `old` to `new`; nothing if and only if they are equal.
+/// What changes from `old` to `new`. That an index has moved on which has the same of these packages is no change: most
+/// of Alpine's do so every day.
 #[must_use]
 pub fn changes(old: &Lock, new: &Lock) -> Vec<Change> {
     let (old_by_name, new_by_name) = (by_name(old), by_name(new));
@@ -105,12 +106,20 @@ fn others(old: &Lock, new: &Lock, same_packages: bool) -> Vec<Change> {
     let differs = [
         ("channel", old.channel != new.channel || old.arch != new.arch),
         ("world", old.world != new.world),
-        ("repositories", old.repositories != new.repositories),
+        ("repositories", !places(old).eq(places(new))),
         ("keys", old.keys != new.keys),
         ("accounts", old.groups != new.groups || old.users != new.users),
         ("order of installation", same_packages && order(old) != order(new)),
     ];
     differs.into_iter().filter(|(_, differs)| *differs).map(|(what, _)| Change::Other(what)).collect()
+}
+
+/// What a lock says of repositories, but for the state of their indexes.
+fn places(lock: &Lock) -> impl Iterator<Item = (&str, Option<(&str, Option<&str>)>)> {
+    lock.repositories.iter().map(|repository| match &repository.place {
+        Place::Shared { url, tag, .. } => (repository.name.as_str(), Some((url.as_str(), tag.as_deref()))),
+        Place::Imported(_) => (repository.name.as_str(), None),
+    })
 }
 
 fn by_name(lock: &Lock) -> BTreeMap<&str, &LockedPackage> {

@@ -2,11 +2,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
+use super::hold::{Held, plan_update};
 use super::inspect::{Inspected, NOARCH, Trust, file_name, inspect};
 use super::offer::Chosen;
 use super::scripts::unclassified;
 use super::{Lock, LockError, Offer, Place, Wanted};
-use crate::apk::{Checksum, Package, Version};
+use crate::apk::{Checksum, Package};
 use crate::digest::Sha256;
 use crate::fetch::{Client, Progress, Request, Size};
 use crate::store::{Entry, Store};
@@ -30,7 +31,7 @@ pub async fn make(
     client: &Client,
     progress: &dyn Progress,
 ) -> Result<Vec<Lock>, LockError> {
-    let plans = orders.iter().map(|order| offer.plan(&order.wanted, &held(order))).collect::<Result<Vec<_>, _>>()?;
+    let plans = orders.iter().map(|order| plan(offer, order)).collect::<Result<Vec<_>, _>>()?;
     let mut unique = BTreeMap::new();
     for chosen in plans.iter().flatten() {
         unique.insert(checksum(&chosen.package)?, chosen);
@@ -40,10 +41,11 @@ pub async fn make(
     plans.iter().zip(orders).map(|(plan, order)| assemble(offer, &order.wanted, plan, &packages)).collect()
 }
 
-fn held<'a>(order: &Order<'a>) -> BTreeMap<&'a str, &'a Version> {
-    let (Some(old), Some(update)) = (order.old, order.update) else { return BTreeMap::new() };
-    let kept = old.packages.iter().filter(|package| !update.contains(&package.name));
-    kept.map(|package| (package.name.as_str(), &package.version)).collect()
+fn plan(offer: &Offer, order: &Order<'_>) -> Result<Vec<Chosen>, LockError> {
+    match (order.old, order.update) {
+        (Some(old), Some(update)) => plan_update(offer, &order.wanted, old, update),
+        _ => offer.plan(&order.wanted, &Held::new()),
+    }
 }
 
 fn checksum(package: &Package) -> Result<Checksum, LockError> {

@@ -9,6 +9,7 @@
 mod change;
 mod error;
 mod file;
+mod hold;
 mod inspect;
 mod keys;
 mod make;

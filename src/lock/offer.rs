@@ -1,11 +1,12 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use camino::Utf8Path;
 
+use super::hold::Held;
 use super::keys::{self, Trusted};
 use super::{LockError, LockedRepository, Place, Sources};
 use crate::apk::index::Index;
-use crate::apk::{Dependency, Package, Version};
+use crate::apk::{Dependency, Package};
 use crate::config::{Channel, Group, Project, Recipe, User};
 use crate::fetch::{Client, Progress, Request, Size, Source};
 use crate::solve::{Repository, Step, Universe, solve};
@@ -108,7 +109,7 @@ impl Offer {
     }
 
     /// Solves. Packages in `held` keep their version as long as a repository has it.
-    pub(super) fn plan(&self, wanted: &Wanted, held: &BTreeMap<&str, &Version>) -> Result<Vec<Chosen>, LockError> {
+    pub(super) fn plan(&self, wanted: &Wanted, held: &Held<'_>) -> Result<Vec<Chosen>, LockError> {
         let universe = self.universe(held);
         let plan = solve(&universe, &wanted.world, &self.arch)
             .map_err(|source| LockError::Unsolvable { image: wanted.image.clone(), source })?;
@@ -116,11 +117,15 @@ impl Offer {
         Ok(plan.steps.iter().map(chosen).collect())
     }
 
-    fn universe(&self, held: &BTreeMap<&str, &Version>) -> Universe {
+    /// All packages of all repositories.
+    pub(super) fn packages(&self) -> impl Iterator<Item = &Package> {
+        self.repositories.iter().flat_map(|repository| &repository.packages)
+    }
+
+    fn universe(&self, held: &Held<'_>) -> Universe {
         let is_held = |package: &Package| held.get(package.name.as_str()).is_some_and(|held| **held == package.version);
-        let all = self.repositories.iter().flat_map(|repository| &repository.packages);
         let available: BTreeSet<&str> =
-            all.filter(|package| is_held(package)).map(|package| package.name.as_str()).collect();
+            self.packages().filter(|package| is_held(package)).map(|package| package.name.as_str()).collect();
         let repositories = self.repositories.iter().map(|repository| Repository {
             tag: repository.tag.clone(),
             packages: repository

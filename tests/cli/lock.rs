@@ -187,11 +187,22 @@ fn check_says_what_would_change_and_changes_nothing() {
     let text = site.project.read(LOCK);
     let (code, out, error) = site.lock(&["--check"]);
     assert_eq!(code, 1, "{error}");
-    for change in ["^ libc 1.2.5-r0 -> 1.2.6-r0", "^ tool 3.0-r0 -> 3.1-r0", "^ web 1.0-r0 -> 1.1-r0", "~ repositories"]
-    {
+    for change in ["^ libc 1.2.5-r0 -> 1.2.6-r0", "^ tool 3.0-r0 -> 3.1-r0", "^ web 1.0-r0 -> 1.1-r0"] {
         assert!(out.contains(change), "{change:?} is not in:\n{out}");
     }
     assert!(error.contains("1 lock is out of date"), "{error}");
+    assert_eq!(site.project.read(LOCK), text);
+}
+
+#[test]
+fn an_index_that_moves_on_elsewhere_is_no_change() {
+    let site = Site::new();
+    site.locked();
+    let text = site.project.read(LOCK);
+    let more = [packages(), vec![Made::new("unrelated", "1.0-r0").built(BUILT + 5)]].concat();
+    site.repository.publish(&more, Some(key()), Some(key()));
+    assert_eq!(site.lock(&["--check"]).0, 0);
+    assert_eq!(site.lock(&[]).1, "web: 3 packages, nothing has changed\n");
     assert_eq!(site.project.read(LOCK), text);
 }
 
@@ -207,6 +218,22 @@ fn update_moves_only_what_is_named() {
     assert_eq!(code, 0, "{error}");
     assert_eq!(versions(&site.read()), ["libc-1.2.6-r0", "tool-3.1-r0", "web-1.1-r0"]);
     site.refused(&["--update", "tol"], 2, &["tol is in none of the locks"]);
+}
+
+#[test]
+fn update_moves_what_the_named_packages_require_too() {
+    let site = Site::new();
+    site.locked();
+    let mut packages = all_packages();
+    packages.pop();
+    packages.push(Made::new("web", "1.1-r0").depends("libc>=1.2.6 tool"));
+    site.repository.publish(&packages, Some(key()), Some(key()));
+    let (code, _, error) = site.lock(&["--update", "tool"]);
+    assert_eq!(code, 0, "{error}");
+    assert_eq!(versions(&site.read()), ["libc-1.2.5-r0", "tool-3.1-r0", "web-1.0-r0"]);
+    let (code, _, error) = site.lock(&["--update", "web"]);
+    assert_eq!(code, 0, "{error}");
+    assert_eq!(versions(&site.read()), ["libc-1.2.6-r0", "tool-3.1-r0", "web-1.1-r0"]);
 }
 
 #[test]
