@@ -28,3 +28,4 @@ mod stack;
 mod submission;
 mod tls;
 mod virus;
+mod without_engine;
