@@ -51,7 +51,7 @@ fn no_layer_and_no_configuration_holds_a_secret() {
     let stack = stack::shared();
     let needles = needles(&stack.project.path().join("secrets"));
     let from = |part: &str| needles.values().filter(|path| path.to_string_lossy().contains(part)).count();
-    assert!(from("password") > 0 && from("dkim") > 10 && from("tls") > 10, "no secrets to look for: {needles:?}");
+    assert!(from("password") > 0 && from("dkim") > 10 && from("tls") > 4, "no secrets to look for: {needles:?}");
 
     let layout = stack.project.root().join("layout");
     stack.project.run(["build", "--output", layout.to_str().unwrap()]);

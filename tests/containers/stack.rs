@@ -21,7 +21,7 @@ pub const POSTMASTER: (&str, &str) = ("admin@example.test", "admin-Password-3");
 /// All services, in the order in which they are looked at.
 pub const SERVICES: [&str; 4] = ["mysql", "clamav", "dovecot", "postfix"];
 
-const PORTS: [(&str, &[u16]); 2] = [("postfix", &[25, 465, 587]), ("dovecot", &[993])];
+const PORTS: [u16; 4] = [25, 465, 587, 993];
 
 /// A running stack with two users.
 pub struct Stack {
@@ -66,9 +66,11 @@ impl Stack {
 
         let project = built_project(&signatures.url());
         let name = format!("mailimg-test-{}", std::process::id());
-        let ports: BTreeMap<u16, u16> =
-            PORTS.iter().flat_map(|(_, ports)| ports.iter().map(|port| (*port, free_port()))).collect();
-        project.write("test.yaml", overrides(&ports, host));
+        let ports: BTreeMap<u16, u16> = PORTS.iter().map(|port| (*port, free_port())).collect();
+        let mut compose = vec!["compose".to_owned(), "--bind=127.0.0.1".to_owned()];
+        compose.extend(ports.iter().map(|(port, published)| format!("--port={port}={published}")));
+        project.run(compose);
+        project.write("test.yaml", overrides(host));
         engine::when_process_ends(&sweep(&name));
         let stack = Self { project, name, ports, _dns: dns, _signatures: signatures };
         stack.compose(&["up", "-d", "--quiet-pull"]);
@@ -156,7 +158,7 @@ impl Stack {
     }
 }
 
-/// A project made by `mailimg init`, with secrets, its images built and loaded and its compose file written.
+/// A project made by `mailimg init`, with secrets, its images built and loaded.
 pub fn built_project(signatures: &str) -> Project {
     let project = Project::with_shared_cache();
     project.run(["init", DOMAIN]);
@@ -169,7 +171,6 @@ pub fn built_project(signatures: &str) -> Project {
     project.run(["secrets", "init"]);
     build(&project);
     project.run(["load"]);
-    project.run(["compose"]);
     project
 }
 
@@ -233,20 +234,12 @@ pub fn eicar_signature() -> Vec<u8> {
     format!("Eicar-Test-Signature:0:*:{}\n", hex::encode(eicar())).into_bytes()
 }
 
-/// What a test's stack has beside what the site's has: ports of its own, made-up DNS, no restart of the engine's.
-fn overrides(ports: &BTreeMap<u16, u16>, dns: IpAddr) -> String {
-    let services: serde_json::Map<_, _> = SERVICES
-        .iter()
-        .map(|service| (service.to_string(), serde_json::json!({ "labels": { engine::LABEL: engine::run() } })))
-        .collect();
-    let mut text = serde_json::json!({ "services": services });
-    for (service, published) in PORTS {
-        let ports: Vec<_> = published.iter().map(|port| format!("127.0.0.1:{}:{port}", ports[port])).collect();
-        text["services"][service]["dns"] = serde_json::json!([dns]);
-        text["services"][service]["ports"] = serde_json::json!(ports);
-    }
-    // JSON is YAML but for the tag that replaces a list instead of adding to it.
-    text.to_string().replace("\"ports\":", "\"ports\": !override ")
+/// What a test's stack has beside what its owner's has: made-up DNS, and labels by which it is found.
+fn overrides(dns: IpAddr) -> String {
+    let service = serde_json::json!({ "labels": { engine::LABEL: engine::run() }, "dns": [dns] });
+    let services: serde_json::Map<_, _> = SERVICES.iter().map(|name| ((*name).to_owned(), service.clone())).collect();
+    // JSON is YAML, too.
+    serde_json::json!({ "services": services }).to_string()
 }
 
 /// Removes whatever carries the compose project's label.
