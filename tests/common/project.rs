@@ -22,12 +22,14 @@ impl Project {
         Self { root, cache }
     }
 
-    /// An empty project that shares the cache of the tests' caller, for what would take long to download or make again.
+    /// An empty project that shares the user's own cache, for what would take long to download or make again.
     pub fn with_shared_cache() -> Self {
+        let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+        let cache = variable("MAILIMG_CACHE_DIR")
+            .or_else(|| variable("XDG_CACHE_HOME").map(|cache| cache.join("mailimg")))
+            .or_else(|| variable("HOME").map(|home| home.join(".cache/mailimg")));
         let mut project = Self::new();
-        if let Some(cache) = std::env::var_os("MAILIMG_CACHE_DIR") {
-            project.cache = cache.into();
-        }
+        project.cache = cache.unwrap_or(project.cache);
         project
     }
 
