@@ -18,6 +18,7 @@ pub mod dns;
 pub mod engine;
 pub mod http;
 pub mod imap;
+pub mod own_apk;
 pub mod packages;
 pub mod project;
 pub mod smtp;

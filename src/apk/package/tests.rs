@@ -10,6 +10,7 @@ fn info() -> Info {
     package.description = "made up".into();
     package.license = "MIT".into();
     package.build_time = Some(1_700_000_000);
+    package.installed_size = 711;
     package.depends = Dependency::parse_list("so:libc.musl-x86_64.so.1 !other").unwrap();
     package.provides = Provide::parse_list("cmd:demo=1.2-r3").unwrap();
     package.install_if = Dependency::parse_list("a b=1").unwrap();
@@ -98,6 +99,20 @@ fn reads_what_it_wrote() {
     assert_eq!(control.package, Package { checksum: Some(measured.checksum), ..info().package });
     assert_eq!(control.triggers, info().triggers);
     assert_eq!(control.scripts[0].kind, ScriptKind::PostInstall);
+}
+
+#[test]
+fn no_package_is_without_size() {
+    let size = |files: &[(Entry, Vec<u8>)]| {
+        let mut writer = PackageWriter::new(0);
+        for (entry, content) in files {
+            writer.add(entry, &mut &content[..]).unwrap();
+        }
+        let mut info = info();
+        info.package.installed_size = 0;
+        writer.finish(&info, &[], None, &mut std::io::sink()).unwrap().package.installed_size
+    };
+    assert_eq!((size(&files()), size(&[])), (710, 1));
 }
 
 #[test]

@@ -92,7 +92,7 @@ impl PackageWriter {
         }
     }
 
-    /// Bytes of all files so far: what `installed_size` is commonly set to.
+    /// Bytes of all files so far.
     #[must_use]
     pub fn content_size(&self) -> u64 {
         self.content_size
@@ -164,6 +164,9 @@ impl PackageWriter {
 
     /// Writes the package: data as one gzip stream, `info` with its hash and `scripts` as control, and a signature if
     /// there is a key.
+    ///
+    /// An installed size of 0 is replaced by that of the files, and never stays 0: apk takes such a package for one without
+    /// content, and does not even unpack it.
     pub fn finish(
         mut self,
         info: &Info,
@@ -175,7 +178,11 @@ impl PackageWriter {
         let data = gzip::compress(&self.archive);
         drop(self.archive);
         let data_hash = Sha256::of(&data);
-        let control = control(&Info { data_hash: Some(data_hash), ..info.clone() }, scripts)?;
+        let mut info = Info { data_hash: Some(data_hash), ..info.clone() };
+        if info.package.installed_size == 0 {
+            info.package.installed_size = self.content_size.max(1);
+        }
+        let control = control(&info, scripts)?;
         let mut sink = Hashing::new(sink);
         if let Some(key) = key {
             sink.write_all(&key.sign(&control)?)?;
@@ -185,7 +192,7 @@ impl PackageWriter {
         sink.flush()?;
         let (sha256, size, _) = sink.finish();
         let checksum = Some(Checksum::of(&control));
-        let package = Package { file_size: Some(size), checksum, ..info.package.clone() };
+        let package = Package { file_size: Some(size), checksum, ..info.package };
         Ok(Written { size, sha256, data_hash, package })
     }
 }
