@@ -136,3 +136,58 @@ fn scripts(was: &LockedPackage, is: &LockedPackage) -> Vec<Change> {
     names.dedup();
     names.into_iter().map(|script| Change::Script { package: is.name.clone(), script }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lock::text::tests::lock;
+
+    fn shown(change: impl FnOnce(&mut Lock)) -> Vec<String> {
+        let (old, mut new) = (lock(), lock());
+        change(&mut new);
+        changes(&old, &new).iter().map(ToString::to_string).collect()
+    }
+
+    fn package<'a>(lock: &'a mut Lock, name: &str) -> &'a mut LockedPackage {
+        lock.packages.iter_mut().find(|package| package.name == name).unwrap()
+    }
+
+    #[test]
+    fn every_kind_of_change_is_named() {
+        assert_eq!(shown(|_| {}), Vec::<String>::new());
+        assert_eq!(
+            shown(|new| package(new, "musl").version = Version::any("1.2.6-r0")),
+            ["^ musl 1.2.5-r9 -> 1.2.6-r0"]
+        );
+        assert_eq!(
+            shown(|new| package(new, "musl").version = Version::any("1.2.4-r0")),
+            ["v musl 1.2.5-r9 -> 1.2.4-r0 (older)"]
+        );
+        assert_eq!(shown(|new| package(new, "musl").size += 1), ["~ musl 1.2.5-r9 (same version, other bytes)"]);
+        assert_eq!(
+            shown(|new| package(new, "musl").scripts.clear()),
+            ["~ musl 1.2.5-r9 (same version, other bytes)", "! musl post-install (script changed: read it)"]
+        );
+        assert_eq!(
+            shown(|new| package(new, "musl").name = "musl-ng".to_owned()),
+            ["- musl 1.2.5-r9", "+ musl-ng 1.2.5-r9"]
+        );
+        assert_eq!(shown(|new| new.packages.reverse()), ["~ order of installation"]);
+        assert_eq!(shown(|new| new.world.truncate(1)), ["~ world"]);
+        assert_eq!(shown(|new| new.users.clear()), ["~ accounts"]);
+        assert_eq!(shown(|new| new.keys.clear()), ["~ keys"]);
+        assert_eq!(shown(|new| new.repositories.clear()), ["~ repositories"]);
+    }
+
+    #[test]
+    fn an_index_that_moved_on_is_no_change() {
+        let index = |new: &mut Lock| {
+            for repository in &mut new.repositories {
+                if let Place::Shared { date, .. } = &mut repository.place {
+                    *date = crate::timestamp::Timestamp::from_unix(1_800_000_000);
+                }
+            }
+        };
+        assert_eq!(shown(index), Vec::<String>::new());
+    }
+}

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use camino::Utf8Path;
 
@@ -21,6 +22,8 @@ pub struct Offer {
     pub(super) arch: String,
     pub(super) repositories: Vec<Opened>,
     pub(super) trusted: Trusted,
+    /// All of it, for solving: made once for all images.
+    universe: OnceLock<Universe>,
 }
 
 /// A repository whose index has been read.
@@ -105,13 +108,20 @@ impl Offer {
         for (name, source) in sources.iter() {
             repositories.push(open_repository(channel, arch, name, source, &trusted, client, progress).await?);
         }
-        Ok(Self { channel: channel.clone(), arch: arch.to_owned(), repositories, trusted })
+        let (channel, arch, universe) = (channel.clone(), arch.to_owned(), OnceLock::new());
+        Ok(Self { channel, arch, repositories, trusted, universe })
     }
 
     /// Solves. Packages in `held` keep their version as long as a repository has it.
     pub(super) fn plan(&self, wanted: &Wanted, held: &Held<'_>) -> Result<Vec<Chosen>, LockError> {
-        let universe = self.universe(held);
-        let plan = solve(&universe, &wanted.world, &self.arch)
+        let holding;
+        let universe = if held.is_empty() {
+            self.universe.get_or_init(|| self.universe(held))
+        } else {
+            holding = self.universe(held);
+            &holding
+        };
+        let plan = solve(universe, &wanted.world, &self.arch)
             .map_err(|source| LockError::Unsolvable { image: wanted.image.clone(), source })?;
         let chosen = |step: &Step<'_>| Chosen { repository: step.repository, package: step.package.clone() };
         Ok(plan.steps.iter().map(chosen).collect())

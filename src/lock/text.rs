@@ -16,4 +16,4 @@ const HEADER: &str = "\
 ";
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

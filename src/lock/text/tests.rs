@@ -36,7 +36,8 @@ fn package(name: &str, version: &str) -> LockedPackage {
     }
 }
 
-fn lock() -> Lock {
+/// A small lock.
+pub(in crate::lock) fn lock() -> Lock {
     Lock {
         channel: "alpine-3.24".to_owned(),
         arch: "x86_64".to_owned(),
