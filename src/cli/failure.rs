@@ -2,6 +2,7 @@
 
 mod compose;
 mod config;
+mod import;
 mod lock;
 mod mail;
 mod repo;

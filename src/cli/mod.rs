@@ -16,6 +16,7 @@ mod progress;
 mod repo;
 mod repositories;
 mod secrets;
+mod steps;
 mod ui;
 mod user;
 

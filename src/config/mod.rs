@@ -27,3 +27,8 @@ pub use recipe::{
 pub use scripts::{SCRIPT_NAMES, ScriptRule};
 pub use site::{Antivirus, Dkim, Dmarc, Limits, Registry, Site, Smtp, Tls};
 pub use values::{AbsolutePath, Address, DomainName, Mode, Name, ValueError, Word};
+
+/// Reads a TOML file of a stage's own. Errors name file, line and key, as those of the project's files do.
+pub fn read_toml<T: serde::de::DeserializeOwned>(path: &camino::Utf8Path) -> Result<T, ConfigError> {
+    document::Document::read(path)?.parse()
+}

@@ -6,6 +6,7 @@ use super::{Deb, LockError, LockedPackage, Script};
 use crate::apk::package::{Control, Measured, PackageReader};
 use crate::apk::{Keyring, Package};
 use crate::digest::Sha256;
+use crate::repo::debian::DebSource;
 use crate::timestamp::Timestamp;
 
 /// A package file, read from one end to the other.
@@ -81,7 +82,7 @@ impl Inspected {
             checksum: measured.checksum,
             built: Timestamp::from_unix(package.build_time.unwrap_or_default()),
             license: one_line(&package.license),
-            debs: debs(&control.pkginfo),
+            debs: debs(package),
             scripts,
         }
     }
@@ -92,14 +93,8 @@ fn one_line(text: &str) -> String {
     text.replace(char::is_control, " ").trim().to_owned()
 }
 
-/// What an imported package says it was made of, in `.PKGINFO`: `# deb = NAME VERSION SHA256`.
-fn debs(pkginfo: &[u8]) -> Vec<Deb> {
-    let text = String::from_utf8_lossy(pkginfo);
-    let lines = text.lines().filter_map(|line| line.strip_prefix("# deb = "));
-    let parse = |line: &str| {
-        let mut words = line.split(' ');
-        let (name, version, sha256) = (words.next()?, words.next()?, words.next()?);
-        Some(Deb { name: name.to_owned(), version: version.to_owned(), sha256: sha256.parse().ok()? })
-    };
-    lines.filter_map(parse).collect()
+/// What an imported package says it was made of.
+fn debs(package: &Package) -> Vec<Deb> {
+    let deb = |DebSource { name, version, sha256, .. }| Deb { name, version, sha256 };
+    DebSource::of(package).map(deb).into_iter().collect()
 }

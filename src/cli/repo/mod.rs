@@ -1,5 +1,6 @@
 //! `mailimg repo …`: makes repositories.
 
+mod import_debian;
 mod index;
 mod key;
 mod sign;
@@ -16,6 +17,8 @@ pub(super) enum Command {
     Index(index::Args),
     /// Sign packages and indexes, in place of the signatures that they have
     Sign(sign::Args),
+    /// Make a signed repository out of Debian packages, for a channel that is imported
+    ImportDebian(import_debian::Args),
 }
 
 pub(super) fn run(command: &Command, context: &Context) -> Result<(), Failure> {
@@ -23,5 +26,6 @@ pub(super) fn run(command: &Command, context: &Context) -> Result<(), Failure> {
         Command::Key(args) => key::run(args, context),
         Command::Index(args) => index::run(args, context),
         Command::Sign(args) => sign::run(args, context),
+        Command::ImportDebian(args) => import_debian::run(args, context),
     }
 }

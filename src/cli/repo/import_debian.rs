@@ -1,0 +1,117 @@
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+use super::{Context, Failure};
+use crate::cli::exit::Exit;
+use crate::cli::steps::Steps;
+use crate::repo::debian::{self, Mapping, Request, Source, Stage};
+
+/// Makes a signed apk repository out of Debian packages.
+///
+/// Packages come from the mirror that this machine's apt is set up with, in a private apt root: the machine's own suite
+/// does not matter, and nothing on it changes. Debian's keys vouch for all of them. What is imported, and what becomes of
+/// maintainer scripts, says import.toml in the channel's folder. A second run downloads and makes only what has changed.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Args {
+    /// Debian's name of the release
+    #[arg(long, default_value = "trixie")]
+    suite: String,
+    /// The repository's directory; its private key is kept beside it, in DIR.key [default: where `mailimg lock` looks
+    /// for it: the channel's name under the cache directory]
+    #[arg(long, value_name = "DIR")]
+    out: Option<Utf8PathBuf>,
+    /// Debian's name of the architecture: amd64 or arm64 [default: this machine's]
+    #[arg(long)]
+    arch: Option<String>,
+    /// Take the suite and its updates from this mirror, and not from the one that apt is set up with
+    #[arg(long, value_name = "URL")]
+    mirror: Option<String>,
+    /// Take security updates from this mirror
+    #[arg(long, value_name = "URL")]
+    security_mirror: Option<String>,
+    /// Keys that vouch for the packages [default: Debian's, from the package debian-archive-keyring]
+    #[arg(long, value_name = "FILE")]
+    keyring: Option<Utf8PathBuf>,
+    /// Use what was downloaded before, and nothing else
+    #[arg(long)]
+    offline: bool,
+    /// What to import [default: apk-locks/*/import.toml of the project, that for the suite]
+    #[arg(long, value_name = "FILE")]
+    mapping: Option<Utf8PathBuf>,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let file = match &args.mapping {
+        Some(file) => file.clone(),
+        None => find_mapping(&context.project().join("apk-locks"), &args.suite)?,
+    };
+    let mapping = Mapping::open(&file)?;
+    let cache = context.cache_dir()?;
+    let out = match (&args.out, file.parent().and_then(Utf8Path::file_name)) {
+        (Some(out), _) => out.clone(),
+        (None, Some(channel)) => cache.join(channel),
+        (None, None) => return Err(usage("no channel to name the repository after").hint("say where with --out DIR")),
+    };
+    let keyring = args.keyring.as_deref().map(camino::absolute_utf8).transpose()?;
+    let source = Source {
+        suite: args.suite.clone(),
+        arch: args.arch.clone().unwrap_or_else(|| host_arch().to_owned()),
+        mirror: args.mirror.clone(),
+        security_mirror: args.security_mirror.clone(),
+        keyring,
+        offline: args.offline,
+    };
+    let request = Request { mapping, source, out: out.clone(), cache: cache.join("debian") };
+
+    let progress = Steps::new(context.ui());
+    let imported = debian::import(&request, &|stage, done, total| match stage {
+        Stage::Lists => progress.wait("asking for Debian's lists of packages"),
+        Stage::Download => progress.bytes("downloading", done, total),
+        Stage::Read => progress.count("reading packages", done, total),
+        Stage::Convert => progress.count("making packages", done, total),
+    })?;
+    drop(progress);
+
+    let debian::Imported { packages, made, size, key } = imported;
+    let megabytes = size / 1_000_000;
+    context.ui().status(format!("{} packages, {megabytes} MB, {made} of them new, in {out}", packages.len()));
+    context.ui().status(format!("signed by {key}"));
+    context.ui().line(out)
+}
+
+/// The one file for `suite` among `<channels>/*/import.toml`.
+fn find_mapping(channels: &Utf8Path, suite: &str) -> Result<Utf8PathBuf, Failure> {
+    let mut known = Vec::new();
+    let mut folders: Vec<Utf8PathBuf> = match channels.read_dir_utf8() {
+        Ok(entries) => entries.map(|entry| entry.map(camino::Utf8DirEntry::into_path)).collect::<Result<_, _>>()?,
+        Err(_) => Vec::new(),
+    };
+    folders.sort();
+    for file in folders.into_iter().map(|folder| folder.join("import.toml")).filter(|file| file.exists()) {
+        let mapping: Suite = toml::from_str(&fs::read_to_string(&file)?).unwrap_or_default();
+        if mapping.suite == suite {
+            return Ok(file);
+        }
+        known.push(format!("{} in {file}", mapping.suite));
+    }
+    let message = format!("no {channels}/*/import.toml is for the suite {suite:?}");
+    Err(match &known[..] {
+        [] => usage(&message).hint("run it in a project, name one with -C DIR, or name a mapping with --mapping FILE"),
+        known => usage(&message).hint(format!("there is one for {}", known.join(", "))),
+    })
+}
+
+/// As much of a mapping as says what it is for; the rest is checked when it is used.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Suite {
+    suite: String,
+}
+
+fn usage(message: &str) -> Failure {
+    Failure::new(Exit::Usage, &std::io::Error::other(message.to_owned()))
+}
+
+fn host_arch() -> &'static str {
+    if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" }
+}

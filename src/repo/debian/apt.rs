@@ -1,0 +1,436 @@
+//! The machine's own apt-get, with a state and a cache of its own: nothing on the machine changes, and what it is set
+//! up with (mirror, proxy, credentials) is used.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::ops::Range;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+
+use super::control::Paragraph;
+use super::error::ImportError;
+use super::version::DebianVersion;
+use crate::digest::Sha256;
+
+/// Keys of Debian's archive, as the package debian-archive-keyring installs them.
+const KEYRINGS: &[&str] =
+    &["/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp"];
+
+/// What to ask apt for.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Debian's name of the release: `trixie`.
+    pub suite: String,
+    /// Debian's name of the architecture: `amd64`.
+    pub arch: String,
+    /// Base of a mirror to take the suite from, instead of the one that the machine's apt is set up with.
+    pub mirror: Option<String>,
+    /// Base of a mirror of the security archive.
+    pub security_mirror: Option<String>,
+    /// Keys that vouch for the lists; Debian's own without one.
+    pub keyring: Option<Utf8PathBuf>,
+    /// Use lists and packages that were downloaded before, and nothing else.
+    pub offline: bool,
+}
+
+/// A private apt root.
+#[derive(Debug)]
+pub struct Apt {
+    root: Utf8PathBuf,
+    source: Source,
+}
+
+/// A package that the suite has, in its newest version.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: DebianVersion,
+    /// `amd64`, or `all`.
+    pub arch: String,
+    /// The whole entry of the list.
+    pub entry: Paragraph,
+    /// Of the package file, from Debian's signed lists.
+    pub sha256: Sha256,
+    /// Bytes of the package file.
+    pub size: u64,
+}
+
+impl Candidate {
+    /// The name that apt gives the file it downloads.
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        let version = self.version.as_str().replace(':', "%3a");
+        format!("{}_{version}_{}.deb", self.name, self.arch)
+    }
+
+    fn parse(block: &str) -> Option<Self> {
+        let entry = Paragraph::parse_all(block).into_iter().next()?;
+        Some(Self {
+            name: entry.get("Package")?.to_owned(),
+            version: DebianVersion::new(entry.get("Version")?),
+            arch: entry.get("Architecture")?.to_owned(),
+            sha256: entry.get("SHA256")?.parse().ok()?,
+            size: entry.get("Size")?.parse().ok()?,
+            entry,
+        })
+    }
+}
+
+impl Apt {
+    /// Sets up a private apt root in the directory `root`, which is made.
+    pub fn open(root: &Utf8Path, source: Source) -> Result<Self, ImportError> {
+        let apt = Self { root: root.to_owned(), source };
+        for directory in ["state/lists/partial", "cache/archives/partial", "downloads"] {
+            let directory = root.join(directory);
+            fs::create_dir_all(&directory).map_err(ImportError::file(directory))?;
+        }
+        apt.write("status", "")?;
+        apt.write("apt.conf", &apt.configuration())?;
+        if !apt.source.offline || !root.join("sources.list").exists() {
+            let sources = apt.sources()?;
+            apt.write("sources.list", &sources)?;
+        }
+        Ok(apt)
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<(), ImportError> {
+        let path = self.root.join(name);
+        fs::write(&path, text).map_err(ImportError::file(path))
+    }
+
+    /// Read after the machine's own configuration. Hooks are cleared because they touch the machine (they empty its
+    /// package cache, or tell its desktop of new lists).
+    fn configuration(&self) -> String {
+        let root = &self.root;
+        let arch = &self.source.arch;
+        format!(
+            "#clear APT::Update::Pre-Invoke;\n\
+             #clear APT::Update::Post-Invoke;\n\
+             #clear APT::Update::Post-Invoke-Success;\n\
+             #clear APT::Architectures;\n\
+             APT::Architecture \"{arch}\";\n\
+             APT::Architectures {{ \"{arch}\"; }};\n\
+             APT::Sandbox::User \"root\";\n\
+             APT::Update::Error-Mode \"any\";\n\
+             Dir::State \"{root}/state\";\n\
+             Dir::State::status \"{root}/status\";\n\
+             Dir::Cache \"{root}/cache\";\n\
+             Dir::Cache::archives \"{root}/cache/archives\";\n\
+             Dir::Etc::sourcelist \"{root}/sources.list\";\n\
+             Dir::Etc::sourceparts \"/dev/null\";\n\
+             Dir::Etc::preferences \"/dev/null\";\n\
+             Dir::Etc::preferencesparts \"/dev/null\";\n\
+             Acquire::AllowInsecureRepositories \"false\";\n\
+             Acquire::AllowWeakRepositories \"false\";\n\
+             Acquire::AllowDowngradeToInsecureRepositories \"false\";\n\
+             Acquire::GzipIndexes \"false\";\n\
+             Acquire::PDiffs \"false\";\n\
+             Acquire::Languages \"none\";\n"
+        )
+    }
+
+    /// The suite, its updates and its security updates, from where the machine has those of its own suite.
+    fn sources(&self) -> Result<String, ImportError> {
+        let Source { suite, arch, mirror, security_mirror, keyring, .. } = &self.source;
+        let mut archives: Vec<(String, &str)> = match mirror {
+            Some(mirror) => vec![(mirror.clone(), ""), (mirror.clone(), "-updates")],
+            None => Vec::new(),
+        };
+        archives.extend(security_mirror.iter().map(|mirror| (mirror.clone(), "-security")));
+        for (base, pocket) in self.machine_archives()? {
+            let given = if pocket == "-security" { security_mirror } else { mirror };
+            if given.is_none() && !archives.contains(&(base.clone(), pocket)) {
+                archives.push((base, pocket));
+            }
+        }
+        if !archives.iter().any(|(_, pocket)| pocket.is_empty()) {
+            return Err(ImportError::NoMirror { suite: suite.clone() });
+        }
+        let keyring = match keyring {
+            Some(keyring) => format!(" signed-by={keyring}"),
+            None => KEYRINGS
+                .iter()
+                .find(|keyring| Utf8Path::new(keyring).exists())
+                .map_or_else(String::new, |keyring| format!(" signed-by={keyring}")),
+        };
+        let line = |(base, pocket): &(String, &str)| {
+            format!("deb [arch={arch} target=Packages{keyring}] {base} {suite}{pocket} main\n")
+        };
+        Ok(archives.iter().map(line).collect())
+    }
+
+    /// Base and pocket (``, `-updates`, `-security`) of the Debian archives that the machine's apt is set up with.
+    fn machine_archives(&self) -> Result<Vec<(String, &'static str)>, ImportError> {
+        let format = "$(SHORTDESC)\t$(COMPONENT)\t$(RELEASE)\t$(REPO_URI)";
+        let output = run(apt_get().args(["indextargets", "--format", format]))?;
+        let targets = String::from_utf8_lossy(&output.stdout).into_owned();
+        Ok(targets.lines().filter_map(debian_archive).collect())
+    }
+
+    /// Fetches the lists; apt asks only for what has changed, and checks all signatures.
+    pub fn update(&self) -> Result<(), ImportError> {
+        if self.source.offline {
+            return Ok(());
+        }
+        let output = run(apt_get().args(["-q", "-c", self.root.join("apt.conf").as_str(), "update"]))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let message = complaints(&output);
+        let suite = self.source.suite.clone();
+        let unknown_key = ["NO_PUBKEY", "Missing key", "is not signed"].iter().any(|sign| message.contains(sign));
+        Err(if unknown_key {
+            ImportError::Keyring { suite, message }
+        } else {
+            ImportError::Apt { action: "update", message }
+        })
+    }
+
+    /// What the lists say.
+    pub fn lists(&self) -> Result<Lists, ImportError> {
+        let directory = self.root.join("state/lists");
+        let mut files = Vec::new();
+        for entry in directory.read_dir_utf8().map_err(ImportError::file(&directory))? {
+            let path = entry.map_err(ImportError::file(&directory))?.into_path();
+            // Lists of another suite or architecture may lie beside these from an earlier run.
+            if path.as_str().ends_with(&format!("_main_binary-{}_Packages", self.source.arch))
+                && path.as_str().contains(&format!("_dists_{}", self.source.suite))
+            {
+                files.push(path);
+            }
+        }
+        files.sort();
+        let texts = files.into_iter().map(|path| {
+            let bytes = fs::read(&path).map_err(ImportError::file(&path))?;
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        });
+        Ok(Lists::new(texts.collect::<Result<_, ImportError>>()?))
+    }
+
+    /// Where the package file is, or will be.
+    #[must_use]
+    pub fn path(&self, candidate: &Candidate) -> Utf8PathBuf {
+        self.root.join("downloads").join(candidate.file_name())
+    }
+
+    /// Downloads those of the packages that are not there yet, and checks each against the signed lists. `progress`
+    /// is told how many bytes have come, and how many will.
+    pub fn download(&self, packages: &[&Candidate], progress: &dyn Fn(u64, u64)) -> Result<(), ImportError> {
+        let mut missing = Vec::new();
+        for candidate in packages {
+            match sha256_of(&self.path(candidate))? {
+                Some(found) if found == candidate.sha256 => {}
+                _ => missing.push(*candidate),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        if self.source.offline {
+            let names: Vec<String> = missing.iter().map(|candidate| candidate.file_name()).collect();
+            let message = format!("not downloaded before, and --offline was given: {}", names.join(", "));
+            return Err(ImportError::Apt { action: "download", message });
+        }
+        self.fetch(&missing, progress)?;
+        for candidate in missing {
+            let found = sha256_of(&self.path(candidate))?;
+            if found != Some(candidate.sha256) {
+                return Err(ImportError::Hash {
+                    file: candidate.file_name(),
+                    expected: candidate.sha256.to_string(),
+                    found: found.map_or_else(|| "no file".to_owned(), |found| found.to_string()),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn fetch(&self, missing: &[&Candidate], progress: &dyn Fn(u64, u64)) -> Result<(), ImportError> {
+        let downloads = self.root.join("downloads");
+        let total = missing.iter().map(|candidate| candidate.size).sum();
+        let before = self.downloaded_bytes();
+        for candidate in missing {
+            let path = self.path(candidate);
+            if path.exists() {
+                fs::remove_file(&path).map_err(ImportError::file(&path))?;
+            }
+        }
+        let mut command = apt_get();
+        command.args(["-qq", "-c", self.root.join("apt.conf").as_str(), "download"]).current_dir(&downloads);
+        command.args(missing.iter().map(|package| format!("{}={}", package.name, package.version)));
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|source| ImportError::NoApt { source })?;
+        let status = loop {
+            let status = child.try_wait().map_err(|source| ImportError::NoApt { source })?;
+            progress(self.downloaded_bytes().saturating_sub(before).min(total), total);
+            match status {
+                Some(status) => break status,
+                None => std::thread::sleep(Duration::from_millis(100)),
+            }
+        };
+        if status.success() {
+            return Ok(());
+        }
+        let mut message = String::new();
+        if let Some(mut stderr) = child.stderr.take() {
+            // What can't be read can't be shown; that apt-get failed is said in any case.
+            let _ = stderr.read_to_string(&mut message);
+        }
+        Err(ImportError::Apt { action: "download", message: errors_of(&message) })
+    }
+
+    /// Bytes in the directories to which apt downloads.
+    fn downloaded_bytes(&self) -> u64 {
+        let size = |directory: &str| {
+            let entries = self.root.join(directory).read_dir_utf8().ok()?;
+            Some(entries.flatten().filter_map(|entry| entry.metadata().ok()).map(|file| file.len()).sum::<u64>())
+        };
+        ["downloads", "cache/archives", "cache/archives/partial"].into_iter().filter_map(size).sum()
+    }
+}
+
+/// What the lists of a suite say.
+#[derive(Debug)]
+pub struct Lists {
+    texts: Vec<String>,
+    /// Where each package's entries are: which text, and where in it.
+    entries: BTreeMap<String, Vec<(usize, Range<usize>)>>,
+}
+
+impl Lists {
+    pub(super) fn new(texts: Vec<String>) -> Self {
+        let mut entries: BTreeMap<String, Vec<_>> = BTreeMap::new();
+        for (number, text) in texts.iter().enumerate() {
+            let mut start = 0;
+            for block in text.split("\n\n") {
+                let range = start..start + block.len();
+                start = range.end + 2;
+                let name = block.lines().find_map(|line| line.strip_prefix("Package: "));
+                if let Some(name) = name {
+                    entries.entry(name.trim().to_owned()).or_default().push((number, range));
+                }
+            }
+        }
+        Self { texts, entries }
+    }
+
+    /// Whether there is nothing in them.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The newest version of a package.
+    #[must_use]
+    pub fn newest(&self, name: &str) -> Option<Candidate> {
+        let blocks = self.entries.get(name)?.iter();
+        let blocks = blocks.filter_map(|(text, range)| self.texts.get(*text)?.get(range.clone()));
+        blocks.filter_map(Candidate::parse).max_by(|a, b| a.version.cmp(&b.version))
+    }
+}
+
+fn apt_get() -> Command {
+    let mut command = Command::new("apt-get");
+    command.env("LC_ALL", "C").env_remove("LANGUAGE");
+    command
+}
+
+fn run(command: &mut Command) -> Result<Output, ImportError> {
+    command.stdin(Stdio::null()).output().map_err(|source| ImportError::NoApt { source })
+}
+
+fn complaints(output: &Output) -> String {
+    errors_of(&String::from_utf8_lossy(&output.stderr))
+}
+
+/// Apt's errors and warnings, on one line.
+fn errors_of(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("E:") || line.starts_with("W:")).collect();
+    if lines.is_empty() { text.trim().to_owned() } else { lines.join("; ") }
+}
+
+/// From a line of `apt-get indextargets`: base and pocket, if it is of a Debian suite's main component.
+fn debian_archive(line: &str) -> Option<(String, &'static str)> {
+    const SUITES: &[&str] = &[
+        "buster",
+        "bullseye",
+        "bookworm",
+        "trixie",
+        "forky",
+        "duke",
+        "sid",
+        "oldoldstable",
+        "oldstable",
+        "stable",
+        "testing",
+        "unstable",
+    ];
+    let mut fields = line.split('\t');
+    let (kind, component, release, base) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+    let (suite, pocket) = match release.split_once(['-', '/']) {
+        None => (release, ""),
+        Some((suite, "updates")) if release.contains('-') => (suite, "-updates"),
+        Some((suite, "security" | "updates")) => (suite, "-security"),
+        Some(_) => return None,
+    };
+    (kind == "Packages" && component == "main" && SUITES.contains(&suite)).then(|| (base.to_owned(), pocket))
+}
+
+/// `None` if there is no such file.
+fn sha256_of(path: &Utf8Path) -> Result<Option<Sha256>, ImportError> {
+    let mut file = match fs::File::open(path) {
+        Ok(file) => crate::digest::Hashing::new(file),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(ImportError::file(path)(error)),
+    };
+    std::io::copy(&mut file, &mut std::io::sink()).map_err(ImportError::file(path))?;
+    Ok(Some(file.finish().0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_debian_among_the_machines_archives() {
+        for (line, expected) in [
+            ("Packages\tmain\tbookworm\thttp://a/debian/", Some(("http://a/debian/", ""))),
+            ("Packages\tmain\tbookworm-updates\thttp://a/debian/", Some(("http://a/debian/", "-updates"))),
+            ("Packages\tmain\ttrixie-security\thttp://a/s/", Some(("http://a/s/", "-security"))),
+            ("Packages\tmain\tstable/updates\thttp://a/s/", Some(("http://a/s/", "-security"))),
+            ("Packages\tcontrib\tbookworm\thttp://a/debian/", None),
+            ("Components-amd64\tmain\tbookworm\thttp://a/debian/", None),
+            ("Packages\tmain\tbookworm-backports\thttp://a/debian/", None),
+            ("Packages\tmain\tnodistro\thttp://b/node/", None),
+            ("Packages\tmain\tcloud-sdk-bookworm\thttp://b/apt/", None),
+        ] {
+            let found = debian_archive(line);
+            assert_eq!(found.as_ref().map(|(base, pocket)| (base.as_str(), *pocket)), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn takes_the_newest_of_several_lists() {
+        let entry = |version: &str| {
+            format!("Package: a\nVersion: {version}\nArchitecture: amd64\nSize: 3\nSHA256: {}\n", Sha256::of(version))
+        };
+        let lists = Lists::new(vec![
+            format!("{}\n{}", entry("1:1.0-1"), entry("1:1.0-1+deb13u2").replace("Package: a", "Package: b")),
+            entry("1:1.0-1+deb13u1"),
+        ]);
+        let newest = lists.newest("a").unwrap();
+        assert_eq!(newest.version.as_str(), "1:1.0-1+deb13u1");
+        assert_eq!(newest.file_name(), "a_1%3a1.0-1+deb13u1_amd64.deb");
+        assert_eq!(newest.sha256, Sha256::of("1:1.0-1+deb13u1"));
+        assert!(lists.newest("c").is_none());
+    }
+}

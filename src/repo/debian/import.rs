@@ -1,0 +1,251 @@
+//! The whole way: lists, downloads, needs, packages, index.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::apt::{Apt, Candidate, Source};
+use super::closure::{self, Selected};
+use super::convert;
+use super::error::ImportError;
+use super::facts::Facts;
+use super::mapping::Mapping;
+use crate::apk::index::Index;
+use crate::apk::package::PackageReader;
+use crate::apk::{Package, SigningKey};
+use crate::digest::Sha256;
+use crate::store::write_atomic;
+
+/// Part of what decides whether a package must be made anew: raise it when the same `.deb` gives other bytes.
+const FORMAT: u32 = 1;
+
+/// What to import, and where to.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// What to import.
+    pub mapping: Mapping,
+    /// Where from.
+    pub source: Source,
+    /// The repository's directory. Its private key is kept beside it, in `<out>.key`.
+    pub out: Utf8PathBuf,
+    /// Where downloads are kept.
+    pub cache: Utf8PathBuf,
+}
+
+/// What is going on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Asking for the lists of packages.
+    Lists,
+    /// Downloading; counted in bytes.
+    Download,
+    /// Looking into packages for what they need; counted in packages.
+    Read,
+    /// Making packages; counted in packages.
+    Convert,
+}
+
+/// Told how far a stage has come: done, of how many.
+pub type Progress<'a> = dyn Fn(Stage, u64, u64) + Sync + 'a;
+
+/// What came out.
+#[derive(Debug, Clone)]
+pub struct Imported {
+    /// All packages of the repository, as in its index.
+    pub packages: Vec<Package>,
+    /// How many of them had to be made.
+    pub made: usize,
+    /// Bytes of all package files.
+    pub size: u64,
+    /// The public key to trust.
+    pub key: Utf8PathBuf,
+}
+
+/// What is known of the packages in the repository from the run before, in `import.json` beside the index.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Records {
+    packages: BTreeMap<String, Record>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Record {
+    /// Digest of all that decides the package's bytes.
+    inputs: Sha256,
+    /// Of the package file.
+    sha256: Sha256,
+}
+
+/// Makes or updates a repository.
+pub fn import(request: &Request, progress: &Progress<'_>) -> Result<Imported, ImportError> {
+    let Request { mapping, source, out, cache } = request;
+    let arch = convert::apk_arch(&source.arch).ok_or_else(|| ImportError::NoArch { arch: source.arch.clone() })?;
+    let root = cache.join(format!("apt-{}-{}", source.suite, source.arch));
+    let root = camino::absolute_utf8(&root).map_err(ImportError::file(root))?;
+    let apt = Apt::open(&root, source.clone())?;
+    progress(Stage::Lists, 0, 1);
+    apt.update()?;
+    let lists = apt.lists()?;
+    progress(Stage::Lists, 1, 1);
+
+    let fetch = |wanted: &[&Candidate]| {
+        apt.download(wanted, &|done, total| progress(Stage::Download, done, total))?;
+        let counter = Counter::new(Stage::Read, wanted.len(), progress);
+        wanted
+            .par_iter()
+            .map(|candidate| {
+                let facts = Facts::of(&apt.path(candidate), candidate.sha256, &source.arch, &root.join("facts"));
+                counter.one_more();
+                facts
+            })
+            .collect()
+    };
+    let selected = closure::select(mapping, &lists, &source.arch, &fetch)?;
+
+    let directory = out.join(arch);
+    let (packages, made) = convert_all(&apt, &selected, mapping, arch, &directory, progress)?;
+    let key = write_index(request, &directory, &packages)?;
+    let size = packages.iter().filter_map(|package| package.file_size).sum();
+    Ok(Imported { packages, made, size, key })
+}
+
+struct Counter<'a> {
+    stage: Stage,
+    done: AtomicUsize,
+    total: usize,
+    progress: &'a Progress<'a>,
+}
+
+impl<'a> Counter<'a> {
+    fn new(stage: Stage, total: usize, progress: &'a Progress<'a>) -> Self {
+        Self { stage, done: AtomicUsize::new(0), total, progress }
+    }
+
+    fn one_more(&self) {
+        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+        (self.progress)(self.stage, done as u64, self.total as u64);
+    }
+}
+
+/// Makes those packages that are not there yet, and removes those of earlier runs that are not wanted any more. Returns
+/// all, sorted by name, and how many were made.
+fn convert_all(
+    apt: &Apt,
+    selected: &[Selected],
+    mapping: &Mapping,
+    arch: &str,
+    directory: &Utf8Path,
+    progress: &Progress<'_>,
+) -> Result<(Vec<Package>, usize), ImportError> {
+    let records_path = directory.join("import.json");
+    // Without records, or with unreadable ones, everything is made anew.
+    let records: Records =
+        fs::read(&records_path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+    let counter = Counter::new(Stage::Convert, selected.len(), progress);
+    let results: Vec<(String, Record, Package, bool)> = selected
+        .par_iter()
+        .map(|selected| {
+            let described = convert::describe(selected, mapping, arch)?;
+            let file = format!("{}-{}.apk", described.name, described.version);
+            let inputs = inputs(selected, mapping, &described);
+            let kept = records.packages.get(&file).filter(|record| record.inputs == inputs);
+            let kept = kept.and_then(|record| Some((record.clone(), reuse(&directory.join(&file), record)?)));
+            let result = if let Some((record, package)) = kept {
+                (file, record, package, false)
+            } else {
+                let mut bytes = Vec::new();
+                let deb = apt.path(&selected.candidate);
+                let written = convert::convert(&deb, selected, mapping, described, &mut bytes)?;
+                write_atomic(&directory.join(&file), &bytes, 0o644)?;
+                (file, Record { inputs, sha256: written.sha256 }, written.package, true)
+            };
+            counter.one_more();
+            Ok(result)
+        })
+        .collect::<Result<_, ImportError>>()?;
+
+    let made = results.iter().filter(|(.., made)| *made).count();
+    let packages: BTreeMap<String, Record> =
+        results.iter().map(|(file, record, ..)| (file.clone(), record.clone())).collect();
+    if packages != records.packages {
+        for file in records.packages.keys().filter(|file| !packages.contains_key(*file)) {
+            let path = directory.join(file);
+            if path.exists() {
+                fs::remove_file(&path).map_err(ImportError::file(path))?;
+            }
+        }
+        let bytes = serde_json::to_vec_pretty(&Records { packages })
+            .map_err(|error| ImportError::file(&records_path)(error.into()))?;
+        write_atomic(&records_path, &bytes, 0o644)?;
+    }
+    let mut packages: Vec<Package> = results.into_iter().map(|(_, _, package, _)| package).collect();
+    packages.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok((packages, made))
+}
+
+/// Digest of all that decides the bytes of a package.
+fn inputs(selected: &Selected, mapping: &Mapping, described: &Package) -> Sha256 {
+    let rule = mapping.rule(&selected.candidate.name);
+    let Mapping { exclude, include, users, groups, .. } = mapping;
+    Sha256::of(format!(
+        "{FORMAT} {} {described:?} {rule:?} {exclude:?} {include:?} {users:?} {groups:?}",
+        selected.candidate.sha256
+    ))
+}
+
+/// The package as the index describes it, if its file is still the one that was made.
+fn reuse(path: &Utf8Path, record: &Record) -> Option<Package> {
+    let bytes = fs::read(path).ok()?;
+    if Sha256::of(&bytes) != record.sha256 {
+        return None;
+    }
+    let package = PackageReader::new(&*bytes).ok()?.control().package.clone();
+    Some(Package { file_size: Some(bytes.len() as u64), ..package })
+}
+
+/// Writes the index and the public key, unless they are there already. Returns the public key's path.
+fn write_index(request: &Request, directory: &Utf8Path, packages: &[Package]) -> Result<Utf8PathBuf, ImportError> {
+    let key = signing_key(&request.out.with_file_name(key_name(&request.out)))?;
+    let unsignable = |error: &dyn std::error::Error| ImportError::Key { message: error.to_string() };
+    let public = request.out.join("keys").join(key.name());
+    let pem = key.public_pem().map_err(|error| unsignable(&error))?;
+    write_if_changed(&public, pem.as_bytes())?;
+    let description = format!("Debian {}, imported by mailimg", request.mapping.suite);
+    let index = Index { description, packages: packages.to_vec() };
+    let bytes = index.write(Some(&key)).map_err(|error| unsignable(&error))?;
+    write_if_changed(&directory.join("APKINDEX.tar.gz"), &bytes)?;
+    Ok(public)
+}
+
+fn write_if_changed(path: &Utf8Path, bytes: &[u8]) -> Result<(), ImportError> {
+    if fs::read(path).is_ok_and(|old| old == bytes) {
+        return Ok(());
+    }
+    Ok(write_atomic(path, bytes, 0o644)?)
+}
+
+/// `repository.key` for the directory `repository`: beside it, so that serving the directory does not serve the key.
+fn key_name(out: &Utf8Path) -> String {
+    format!("{}.key", out.file_name().unwrap_or("repository"))
+}
+
+/// The key in the file `path`; at the first run a new one. Its name holds the beginning of its fingerprint, so that
+/// the keys of several machines can lie in one directory.
+fn signing_key(path: &Utf8Path) -> Result<SigningKey, ImportError> {
+    let wrong = |error: &dyn std::error::Error| ImportError::Key { message: format!("{path}: {error}") };
+    let pem = if path.exists() {
+        fs::read_to_string(path).map_err(ImportError::file(path))?
+    } else {
+        let pem = SigningKey::generate("new.rsa.pub").and_then(|key| key.private_pem()).map_err(|e| wrong(&e))?;
+        write_atomic(path, pem.as_bytes(), 0o600)?;
+        pem
+    };
+    let public =
+        SigningKey::from_pem("new.rsa.pub", pem.as_bytes()).and_then(|key| key.public_pem()).map_err(|e| wrong(&e))?;
+    let fingerprint = Sha256::of(&public).to_string();
+    let short = fingerprint.get(..8).unwrap_or_default();
+    SigningKey::from_pem(&format!("mailimg-debian-{short}.rsa.pub"), pem.as_bytes()).map_err(|error| wrong(&error))
+}

@@ -1,0 +1,227 @@
+//! `apk-locks/<channel>/import.toml`: what can't be read out of Debian's packages.
+
+use std::collections::BTreeMap;
+
+use camino::Utf8Path;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::glob;
+use crate::apk::Provide;
+use crate::config::{AbsolutePath, ConfigError, Directory, Link, Mode, read_toml};
+
+/// Which packages to import and what their maintainer scripts, dependencies and names become.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Mapping {
+    /// Debian's name of the release: `trixie`.
+    pub suite: String,
+    /// The package that all others depend on: it holds the directories and links of the root.
+    pub base: Spanned<String>,
+    /// Packages to import, by Debian's names; what they need comes with them.
+    pub roots: Vec<Spanned<String>>,
+    /// Paths to leave out of every package. `*` stands for anything but a slash, `**` for anything; with a slash at
+    /// the end everything below is meant.
+    #[serde(default)]
+    pub exclude: Vec<String>,
+    /// Paths to keep though `exclude` says otherwise.
+    #[serde(default)]
+    pub include: Vec<String>,
+    /// Numbers of users that own files, as recipes pin them.
+    #[serde(default)]
+    pub users: BTreeMap<String, u32>,
+    /// Numbers of groups that own files.
+    #[serde(default)]
+    pub groups: BTreeMap<String, u32>,
+    /// SPDX expressions for the short names of licences in Debian's copyright files.
+    #[serde(default)]
+    pub licenses: BTreeMap<String, String>,
+    /// What differs from the package as it is, by Debian's name.
+    #[serde(default)]
+    pub package: BTreeMap<Spanned<String>, PackageRule>,
+}
+
+/// What differs for one package.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct PackageRule {
+    /// Its name in the repository; Debian's without one.
+    pub name: Option<String>,
+    /// Packages, by Debian's names, that it needs though no program of it links a library of theirs.
+    pub depends: Vec<Spanned<String>>,
+    /// Further names, in apk's notation, under which it can be required.
+    #[serde(deserialize_with = "provides")]
+    pub provides: Vec<Provide>,
+    /// SPDX expression, where the copyright file is not machine-readable.
+    pub license: Option<String>,
+    /// Further paths to leave out.
+    pub exclude: Vec<String>,
+    /// Libraries that its plugins need and that may be missing.
+    pub ignore_libraries: Vec<String>,
+    /// Directories to make, or whose mode and owner to set.
+    #[serde(rename = "directory")]
+    pub directories: Vec<Directory>,
+    /// Files to make, or whose mode and owner to set.
+    #[serde(rename = "file")]
+    pub files: Vec<FileRule>,
+    /// Symbolic links to make.
+    #[serde(rename = "link")]
+    pub links: Vec<Link>,
+}
+
+/// A file of the package with another mode and owner, or one that is made.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "FileRuleText")]
+pub struct FileRule {
+    /// Absolute path.
+    pub path: AbsolutePath,
+    /// Permission bits.
+    pub mode: u32,
+    /// Name of the owner.
+    pub owner: String,
+    /// Name of the group.
+    pub group: String,
+    /// What it is made of; `None` for a file that the package has.
+    pub made: Option<Made>,
+}
+
+/// What a file is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Made {
+    /// This text.
+    Content(String),
+    /// These files of the package, one after the other by path, with texts replaced.
+    Concat {
+        /// Their paths, a pattern as in `exclude`.
+        pattern: String,
+        /// Old text to new.
+        replace: BTreeMap<String, String>,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct FileRuleText {
+    path: AbsolutePath,
+    #[serde(default)]
+    mode: Option<Mode>,
+    #[serde(default = "root")]
+    owner: String,
+    #[serde(default = "root")]
+    group: String,
+    #[serde(default)]
+    content: Option<String>,
+    #[serde(default)]
+    concat: Option<String>,
+    #[serde(default)]
+    replace: BTreeMap<String, String>,
+}
+
+fn root() -> String {
+    "root".to_owned()
+}
+
+impl TryFrom<FileRuleText> for FileRule {
+    type Error = String;
+
+    fn try_from(text: FileRuleText) -> Result<Self, String> {
+        let FileRuleText { path, mode, owner, group, content, concat, replace } = text;
+        let source = match (content, concat) {
+            (Some(_), Some(_)) => return Err(format!("{path} has both content and concat: give one")),
+            (_, None) if !replace.is_empty() => return Err(format!("{path} has replace without concat")),
+            (Some(content), None) => Some(Made::Content(content)),
+            (None, Some(pattern)) => Some(Made::Concat { pattern, replace }),
+            (None, None) => None,
+        };
+        let bits = match (mode, &source) {
+            (Some(mode), _) => mode.bits(),
+            (None, Some(_)) => 0o644,
+            (None, None) => return Err(format!("{path} has no mode, and neither content nor concat to make it of")),
+        };
+        Ok(Self { path, mode: bits, owner, group, made: source })
+    }
+}
+
+fn provides<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Provide>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| text.parse().map_err(serde::de::Error::custom)).collect()
+}
+
+impl Mapping {
+    /// Reads and checks the file.
+    pub fn open(file: &Utf8Path) -> Result<Self, ConfigError> {
+        read_toml(file)
+    }
+
+    /// What differs for a package, by Debian's name.
+    #[must_use]
+    pub fn rule(&self, name: &str) -> Option<&PackageRule> {
+        self.package.get(name)
+    }
+
+    /// The name of a Debian package in the repository.
+    #[must_use]
+    pub fn apk_name<'a>(&'a self, name: &'a str) -> &'a str {
+        self.rule(name).and_then(|rule| rule.name.as_deref()).unwrap_or(name)
+    }
+
+    /// Whether a path of a package, without slash in front, is imported.
+    #[must_use]
+    pub fn keeps(&self, package: &str, path: &str) -> bool {
+        let any = |patterns: &[String]| patterns.iter().any(|pattern| glob::matches(pattern, path));
+        if self.rule(package).is_some_and(|rule| any(&rule.exclude)) {
+            return false;
+        }
+        !any(&self.exclude) || any(&self.include)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: &str = "suite = \"trixie\"\nbase = \"base-files\"\nroots = [\"postfix\"]\n";
+
+    fn parse(rest: &str) -> Result<Mapping, String> {
+        let directory = tempfile::tempdir().unwrap();
+        let file = Utf8Path::from_path(directory.path()).unwrap().join("import.toml");
+        std::fs::write(&file, format!("{START}{rest}")).unwrap();
+        Mapping::open(&file).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn reads_rules() {
+        let mapping = parse(
+            "exclude = [\"usr/share/doc/\"]\ninclude = [\"usr/share/doc/*/copyright\"]\n\
+             [package.clamav-freshclam]\nname = \"freshclam\"\nexclude = [\"etc/network/\"]\n\
+             [[package.clamav-freshclam.file]]\npath = \"/usr/bin/freshclam\"\nmode = \"2755\"\n",
+        )
+        .unwrap();
+        assert_eq!(mapping.apk_name("clamav-freshclam"), "freshclam");
+        assert_eq!(mapping.apk_name("postfix"), "postfix");
+        assert_eq!(mapping.rule("clamav-freshclam").unwrap().files[0].mode, 0o2755);
+        assert!(mapping.keeps("postfix", "usr/bin/a"));
+        assert!(!mapping.keeps("postfix", "usr/share/doc/postfix/README"));
+        assert!(mapping.keeps("postfix", "usr/share/doc/postfix/copyright"));
+        assert!(!mapping.keeps("clamav-freshclam", "etc/network/if-up.d/freshclam"));
+    }
+
+    #[test]
+    fn errors_name_file_line_and_key() {
+        for (text, line, expected) in [
+            ("colour = 1\n", 4, "colour"),
+            ("[package.a]\nnmae = \"b\"\n", 5, "nmae"),
+            ("\n[[package.a.file]]\npath = \"/a\"\nmode = \"9\"\n", 7, "octal"),
+            ("[[package.a.link]]\npath = \"a\"\ntarget = \"b\"\n", 5, "absolute path"),
+            ("[[package.a.file]]\npath = \"/a/../b\"\nmode = \"0644\"\n", 5, "absolute path"),
+            ("[[package.a.file]]\npath = \"/a\"\n", 4, "no mode"),
+            ("[[package.a.file]]\npath = \"/a\"\ncontent = \"\"\nconcat = \"b\"\n", 4, "both content and concat"),
+            ("[package.a]\nprovides = [\"=1\"]\n", 5, "package.a"),
+            ("[users]\npostfix = \"x\"\n", 5, "invalid type"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(&format!("import.toml:{line}:")), "{error} lacks line {line}");
+            assert!(error.contains(expected), "{error} lacks {expected}");
+        }
+    }
+}
