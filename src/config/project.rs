@@ -110,6 +110,7 @@ impl Project {
 
 fn read_recipes(directory: &Utf8Path) -> Result<BTreeMap<String, Recipe>, ConfigError> {
     let mut recipes = BTreeMap::new();
+    let mut documents = Vec::new();
     for path in files_in(directory)? {
         let (Some(name), Some("toml")) = (path.file_stem(), path.extension()) else { continue };
         let document = Document::read(&path)?;
@@ -117,8 +118,29 @@ fn read_recipes(directory: &Utf8Path) -> Result<BTreeMap<String, Recipe>, Config
         name.clone_into(&mut recipe.name);
         check_recipe(&document, &recipe)?;
         recipes.insert(name.to_owned(), recipe);
+        documents.push((name.to_owned(), document));
+    }
+    for (name, document) in &documents {
+        if let Some(recipe) = recipes.get(name) {
+            check_dependencies(document, recipe, &recipes)?;
+        }
     }
     Ok(recipes)
+}
+
+fn check_dependencies(
+    document: &Document,
+    recipe: &Recipe,
+    recipes: &BTreeMap<String, Recipe>,
+) -> Result<(), ConfigError> {
+    let known: Vec<String> = recipes.keys().cloned().collect();
+    for (index, name) in recipe.service.depends_on.iter().enumerate() {
+        if !recipes.contains_key(name.as_str()) {
+            let steps = [Step::Key("service"), Step::Key("depends-on"), Step::Index(index)];
+            return Err(unknown_name(document, &steps, "recipe", name, &known).into());
+        }
+    }
+    Ok(())
 }
 
 fn read_channel(root: &Utf8Path, name: &str) -> Result<Channel, ConfigError> {

@@ -43,10 +43,12 @@ pub enum AccountsError {
         address: Address,
     },
     /// There is no such alias.
-    #[error("there is no alias {source_} to that")]
+    #[error("there is no alias {alias}{}", .destination.as_ref().map(|to| format!(" to {to}")).unwrap_or_default())]
     NoAlias {
         /// What is aliased.
-        source_: AliasSource,
+        alias: AliasSource,
+        /// To what, if that was asked.
+        destination: Option<Destination>,
     },
     /// The database's answer makes no sense.
     #[error("the database answered {answer:?}")]
@@ -324,7 +326,7 @@ impl Accounts {
         let only = destination.map_or_else(String::new, |to| format!(" AND destination = {}", text(&to.to_string())));
         let statement = format!("DELETE FROM virtual_aliases WHERE source = {}{only}", text(&source.to_string()));
         match self.change(&statement)? {
-            0 => Err(AccountsError::NoAlias { source_: source.clone() }),
+            0 => Err(AccountsError::NoAlias { alias: source.clone(), destination: destination.cloned() }),
             _ => Ok(()),
         }
     }

@@ -27,5 +27,6 @@ mod secrets;
 mod stack;
 mod submission;
 mod tls;
+mod users;
 mod virus;
 mod without_engine;

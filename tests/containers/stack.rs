@@ -143,14 +143,15 @@ impl Stack {
     }
 
     fn add_user(&self, user: &str, password: &str) {
-        let output = self
-            .project
-            .mailimg(["user", "add", user, "--password-stdin"])
-            .envs(self.environment())
-            .write_stdin(format!("{password}\n"))
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "user add: {}", String::from_utf8_lossy(&output.stderr));
+        self.mailimg(&["user", "add", user, "--password-stdin"], &format!("{password}\n"));
+    }
+
+    /// Runs `mailimg` on this stack and returns what it printed; fails with what it said if it fails.
+    pub fn mailimg(&self, args: &[&str], input: &str) -> String {
+        let mut command = self.project.mailimg(args);
+        let output = command.envs(self.environment()).write_stdin(input.to_owned()).output().unwrap();
+        assert!(output.status.success(), "mailimg {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
     }
 
     fn environment(&self) -> [(&'static str, String); 2] {
