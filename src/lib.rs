@@ -28,6 +28,8 @@ pub mod layer;
 
 pub mod oci;
 
+pub mod build;
+
 pub mod compose;
 
 pub mod mail;

@@ -1,5 +1,6 @@
 //! The one place that turns errors into message, hint and exit code.
 
+mod build;
 mod compose;
 mod config;
 mod import;

@@ -3,6 +3,7 @@
 mod accounts;
 mod alias;
 mod apk;
+mod build;
 mod completions;
 mod compose;
 mod config;
@@ -11,6 +12,7 @@ mod dkim;
 mod exit;
 mod failure;
 mod init;
+mod load;
 mod lock;
 mod progress;
 mod repo;
@@ -65,6 +67,10 @@ enum Command {
     Config(config::Command),
     /// Pin the packages of images: write or update their locks
     Lock(lock::Args),
+    /// Build images from their locks into an OCI layout
+    Build(build::Args),
+    /// Put built images into the local container engine
+    Load(load::Args),
     /// Print a shell's completion script
     Completions(completions::Args),
 }
@@ -95,6 +101,8 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Dkim(args) => dkim::run(&args, context),
         Command::Config(command) => config::run(&command, context),
         Command::Lock(args) => lock::run(&args, context),
+        Command::Build(args) => build::run(&args, context),
+        Command::Load(args) => load::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),
     }
 }

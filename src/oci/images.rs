@@ -1,9 +1,12 @@
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use oci_spec::image::ImageIndex;
+use oci_spec::image::{ImageConfiguration, ImageIndex, ImageManifest};
 
+use super::layout::blob_path;
+use super::{Document, Image, Platform};
 use crate::digest::Sha256;
+use crate::layer::Layer;
 
 /// Annotation that holds an image's name in the layout's index (OCI image-spec, `annotations.md`).
 pub const NAME: &str = "org.opencontainers.image.ref.name";
@@ -26,7 +29,7 @@ pub enum ImagesError {
         source: std::io::Error,
     },
     /// The index is not one.
-    #[error("{path} is not the index of an OCI layout")]
+    #[error("{path} is not what an OCI layout has there")]
     Malformed {
         /// The index.
         path: Utf8PathBuf,
@@ -56,6 +59,52 @@ pub fn images(layout: &Utf8Path) -> Result<BTreeMap<String, Sha256>, ImagesError
         }
     }
     Ok(images)
+}
+
+/// Reads the image of a layout whose manifest has this digest.
+pub fn read_image(layout: &Utf8Path, name: &str, manifest: Sha256) -> Result<Image, ImagesError> {
+    let manifest = read_document(layout, manifest)?;
+    let path = blob_path(layout, manifest.digest);
+    let malformed =
+        |source: Box<dyn std::error::Error + Send + Sync>| ImagesError::Malformed { path: path.clone(), source };
+    let parsed: ImageManifest = serde_json::from_slice(&manifest.bytes).map_err(|error| malformed(error.into()))?;
+    let digest = |text: &str| text.parse::<Sha256>().map_err(|error| malformed(error.into()));
+    let config = read_document(layout, digest(parsed.config().digest().digest())?)?;
+    let described: ImageConfiguration =
+        serde_json::from_slice(&config.bytes).map_err(|error| malformed(error.into()))?;
+    let diff_ids = described.rootfs().diff_ids();
+    if diff_ids.len() != parsed.layers().len() {
+        return Err(malformed("its configuration names another number of layers".into()));
+    }
+    let mut layers = Vec::new();
+    for (layer, diff_id) in parsed.layers().iter().zip(diff_ids) {
+        layers.push(Layer {
+            digest: digest(layer.digest().digest())?,
+            size: layer.size(),
+            diff_id: digest(diff_id.strip_prefix("sha256:").unwrap_or(diff_id))?,
+            title: String::new(),
+        });
+    }
+    let platform = Platform::of_oci(&described.architecture().to_string())
+        .ok_or_else(|| malformed(format!("unknown architecture {}", described.architecture()).into()))?;
+    Ok(Image { name: name.to_owned(), platform, manifest, config, layers })
+}
+
+/// Longest manifest or configuration.
+const DOCUMENT_LIMIT: u64 = 4 << 20;
+
+fn read_document(layout: &Utf8Path, digest: Sha256) -> Result<Document, ImagesError> {
+    use std::io::Read as _;
+    let path = blob_path(layout, digest);
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(&path).and_then(|file| file.take(DOCUMENT_LIMIT).read_to_end(&mut bytes));
+    read.map_err(|source| ImagesError::Read { path: path.clone(), source })?;
+    let found = Sha256::of(&bytes);
+    if found != digest {
+        let source = format!("its SHA-256 is {found}").into();
+        return Err(ImagesError::Malformed { path, source });
+    }
+    Ok(Document { digest, bytes })
 }
 
 #[cfg(test)]

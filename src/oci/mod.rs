@@ -1,7 +1,13 @@
 //! Configuration, manifest, index, layout and archives of images.
 
+mod archive;
+mod image;
 mod images;
+mod layout;
 mod reference;
 
-pub use images::{ImagesError, NAME, images};
+pub use archive::archive;
+pub use image::{Document, Image, ImageError, ImageSpec, Platform};
+pub use images::{ImagesError, NAME, images, read_image};
+pub use layout::{Layout, LayoutError};
 pub use reference::{local_reference, registry_reference};

@@ -1,0 +1,46 @@
+use camino::Utf8PathBuf;
+
+use crate::apk::package::PackageError;
+use crate::config::ConfigError;
+use crate::layer::LayerError;
+use crate::oci::ImageError;
+use crate::rootfs::RootfsError;
+use crate::store::StoreError;
+
+/// Why an image can't be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The recipe or a baked file is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A package in the store can't be opened.
+    #[error("can't read {path}")]
+    Open {
+        /// The file.
+        path: Utf8PathBuf,
+        /// The system's reason.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A package in the store is damaged.
+    #[error("package {package} in the store can't be read")]
+    Package {
+        /// Its file name.
+        package: String,
+        /// Why.
+        #[source]
+        source: PackageError,
+    },
+    /// Packages and recipe don't fit together.
+    #[error(transparent)]
+    Rootfs(#[from] RootfsError),
+    /// A layer can't be written.
+    #[error(transparent)]
+    Layer(#[from] LayerError),
+    /// The store can't take a layer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The image can't be described.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+}

@@ -1,0 +1,35 @@
+use super::{Exit, Failure};
+use crate::build::BuildError;
+use crate::layer::LayerError;
+use crate::oci::LayoutError;
+
+const DAMAGED: &str = "the store was changed from outside; find out with `mailimg store verify`, or delete the cache";
+
+impl From<BuildError> for Failure {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Config(error) => error.into(),
+            BuildError::Rootfs(error) => error.into(),
+            BuildError::Store(error) => error.into(),
+            BuildError::Open { .. } => Self::new(Exit::System, &error),
+            BuildError::Layer(LayerError::Io { .. }) => Self::new(Exit::System, &error).hint("free some space"),
+            BuildError::Package { .. } | BuildError::Layer(_) => Self::new(Exit::Refused, &error).hint(DAMAGED),
+            BuildError::Image(_) => Self::new(Exit::Usage, &error),
+        }
+    }
+}
+
+impl From<LayoutError> for Failure {
+    fn from(error: LayoutError) -> Self {
+        match error {
+            LayoutError::Foreign { .. } => {
+                Self::new(Exit::Usage, &error).hint("name an empty directory, or an OCI layout, with --output")
+            }
+            LayoutError::Malformed { .. } => {
+                Self::new(Exit::Refused, &error).hint("delete the layout; it can be built again from the store")
+            }
+            LayoutError::Index(error) => error.into(),
+            LayoutError::Io { .. } | LayoutError::Blob { .. } => Self::new(Exit::System, &error),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Write};
+
+use camino::Utf8Path;
+use serde_json::{Value, json};
+
+use super::layout::{blob_path, entry, index};
+use super::{Document, Image, NAME, local_reference};
+use crate::apk::tar::{self, Entry, EntryKind};
+use crate::digest::Sha256;
+
+/// Annotation by which containerd names an image that it loads.
+const CONTAINERD_NAME: &str = "io.containerd.image.name";
+
+/// Writes an image of the layout at `layout` as one tar archive: an OCI layout of its own, with the `manifest.json` by
+/// which `docker load` knew images before it knew OCI's. The same image gives the same bytes.
+pub fn archive(layout: &Utf8Path, image: &Image, out: &mut impl Write) -> io::Result<()> {
+    let reference = local_reference(&image.name, image.manifest.digest);
+    let tag = reference.rsplit(':').next().unwrap_or_default();
+    let full_name = format!("docker.io/{reference}");
+    let entry = entry(image, &[(CONTAINERD_NAME, &full_name), (NAME, tag)]);
+    let blob = |digest: Sha256| format!("blobs/sha256/{digest}");
+    let manifest = json!([{
+        "Config": blob(image.config.digest),
+        "Layers": image.layers.iter().map(|layer| blob(layer.digest)).collect::<Vec<_>>(),
+        "RepoTags": [reference],
+    }]);
+    file(out, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+    document(out, "index.json", &index(&[entry]))?;
+    document(out, "manifest.json", &manifest)?;
+    for directory in ["blobs", "blobs/sha256"] {
+        out.write_all(&tar::header(&Entry::new(directory, EntryKind::Directory, 0o755)))?;
+    }
+    let documents = [&image.config, &image.manifest].map(|document| (document.digest, document.bytes.len() as u64));
+    let layers = image.layers.iter().map(|layer| (layer.digest, layer.size));
+    let blobs: BTreeMap<Sha256, u64> = documents.into_iter().chain(layers).collect();
+    for (digest, size) in blobs {
+        write_file(out, &blob(digest), File::open(blob_path(layout, digest))?, size)?;
+    }
+    let mut end = Vec::new();
+    tar::end(&mut end);
+    out.write_all(&end)?;
+    out.flush()
+}
+
+fn document(out: &mut impl Write, name: &str, json: &Value) -> io::Result<()> {
+    file(out, name, &Document::new(json)?.bytes)
+}
+
+fn file(out: &mut impl Write, name: &str, content: &[u8]) -> io::Result<()> {
+    write_file(out, name, content, content.len() as u64)
+}
+
+fn write_file(out: &mut impl Write, name: &str, content: impl Read, size: u64) -> io::Result<()> {
+    out.write_all(&tar::header(&Entry { size, ..Entry::new(name, EntryKind::File, 0o644) }))?;
+    if io::copy(&mut content.take(size), out)? != size {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("{name} is shorter than {size} bytes")));
+    }
+    let padding = size.next_multiple_of(tar::BLOCK as u64) - size;
+    io::copy(&mut io::repeat(0).take(padding), out).map(drop)
+}

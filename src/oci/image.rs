@@ -1,0 +1,267 @@
+use std::collections::BTreeMap;
+
+use canon_json::CanonicalFormatter;
+use serde::Serialize as _;
+use serde_json::{Map, Value, json};
+
+use crate::config::{Healthcheck, ImageConfig};
+use crate::digest::Sha256;
+use crate::layer::{ASSEMBLY_VERSION, Layer};
+use crate::timestamp::Timestamp;
+
+/// Media type of an image's manifest.
+pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// Media type of an image's configuration.
+pub(super) const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+/// Media type of our layers.
+pub(super) const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+/// Media type of an index.
+pub(super) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+/// Where programs are looked for in every image unless its recipe says otherwise.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What an image is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct ImageSpec<'a> {
+    /// The image's name.
+    pub name: &'a str,
+    /// One line on what it is for.
+    pub description: &'a str,
+    /// Architecture in apk's words.
+    pub arch: &'a str,
+    /// When it was made, as far as it says so itself.
+    pub created: Timestamp,
+    /// The recipe's share of its configuration.
+    pub config: &'a ImageConfig,
+    /// Its layers, bottom to top.
+    pub layers: &'a [Layer],
+}
+
+/// An image: its manifest and configuration as bytes, its layers by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// The image's name.
+    pub name: String,
+    /// What it runs on.
+    pub platform: Platform,
+    /// The manifest; its digest is the image's.
+    pub manifest: Document,
+    /// The configuration.
+    pub config: Document,
+    /// The layers, bottom to top.
+    pub layers: Vec<Layer>,
+}
+
+/// JSON as bytes: keys sorted, nothing between them, so that the same content has the same digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// SHA-256 of the bytes.
+    pub digest: Sha256,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// A processor architecture as OCI calls it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Platform {
+    /// In Go's words: `amd64`.
+    pub architecture: &'static str,
+    /// Which of its kind, where that matters: `v8`.
+    pub variant: Option<&'static str>,
+}
+
+/// Why an image can't be described.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// An architecture without a name in OCI.
+    #[error("{arch:?} is no architecture for which images can be made; known: {}", ARCHITECTURES.map(|(apk, ..)| apk).join(", "))]
+    Architecture {
+        /// In apk's words.
+        arch: String,
+    },
+    /// JSON that can't be written in canonical form.
+    #[error("the image's description can't be written as JSON")]
+    Json(#[from] serde_json::Error),
+}
+
+/// apk's word, OCI's word, variant.
+const ARCHITECTURES: [(&str, &str, Option<&str>); 9] = [
+    ("x86_64", "amd64", None),
+    ("aarch64", "arm64", Some("v8")),
+    ("armv7", "arm", Some("v7")),
+    ("armhf", "arm", Some("v6")),
+    ("x86", "386", None),
+    ("ppc64le", "ppc64le", None),
+    ("s390x", "s390x", None),
+    ("riscv64", "riscv64", None),
+    ("loongarch64", "loong64", None),
+];
+
+impl Platform {
+    /// The platform that apk calls `arch`.
+    pub fn of(arch: &str) -> Result<Self, ImageError> {
+        let found = ARCHITECTURES.into_iter().find(|(apk, ..)| *apk == arch);
+        let platform = found.map(|(_, architecture, variant)| Self { architecture, variant });
+        platform.ok_or_else(|| ImageError::Architecture { arch: arch.to_owned() })
+    }
+
+    /// The platform that OCI calls so.
+    pub(super) fn of_oci(architecture: &str) -> Option<Self> {
+        let found = ARCHITECTURES.into_iter().find(|(_, oci, _)| *oci == architecture);
+        found.map(|(_, architecture, variant)| Self { architecture, variant })
+    }
+
+    pub(super) fn to_json(self) -> Value {
+        let mut json = json!({ "architecture": self.architecture, "os": "linux" });
+        set(&mut json, "variant", self.variant.map(Into::into));
+        json
+    }
+}
+
+impl Document {
+    /// Writes `json` in canonical form.
+    pub fn new(json: &Value) -> Result<Self, serde_json::Error> {
+        let mut bytes = Vec::new();
+        json.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, CanonicalFormatter::new()))?;
+        Ok(Self { digest: Sha256::of(&bytes), bytes })
+    }
+}
+
+impl Image {
+    /// Describes an image. The same input gives the same bytes.
+    pub fn new(spec: &ImageSpec<'_>) -> Result<Self, ImageError> {
+        let platform = Platform::of(spec.arch)?;
+        let labels: BTreeMap<&str, String> = [
+            ("org.opencontainers.image.created", spec.created.to_string()),
+            ("org.opencontainers.image.description", spec.description.to_owned()),
+            ("org.opencontainers.image.title", spec.name.to_owned()),
+        ]
+        .into();
+        let config = Document::new(&config(spec, platform, &labels))?;
+        let layers: Vec<Value> = spec.layers.iter().map(|layer| descriptor(LAYER, layer.digest, layer.size)).collect();
+        let manifest = Document::new(&json!({
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": descriptor(CONFIG, config.digest, config.bytes.len() as u64),
+            "layers": layers,
+            "annotations": labels,
+        }))?;
+        Ok(Self { name: spec.name.to_owned(), platform, manifest, config, layers: spec.layers.to_vec() })
+    }
+}
+
+/// How another document refers to a blob.
+pub(super) fn descriptor(media_type: &str, digest: Sha256, size: u64) -> Value {
+    json!({ "mediaType": media_type, "digest": digest.to_oci(), "size": size })
+}
+
+fn config(spec: &ImageSpec<'_>, platform: Platform, labels: &BTreeMap<&str, String>) -> Value {
+    let created = spec.created.to_string();
+    let by = format!("mailimg, assembly version {ASSEMBLY_VERSION}");
+    let history = |layer: &Layer| json!({ "created": created, "created_by": by, "comment": layer.title });
+    let mut json = platform.to_json();
+    set(&mut json, "created", Some(created.clone().into()));
+    set(&mut json, "config", Some(run_config(spec.config, labels)));
+    set(&mut json, "history", Some(spec.layers.iter().map(history).collect()));
+    let diff_ids: Vec<String> = spec.layers.iter().map(|layer| layer.diff_id.to_oci()).collect();
+    set(&mut json, "rootfs", Some(json!({ "type": "layers", "diff_ids": diff_ids })));
+    json
+}
+
+/// What an engine runs, and how.
+fn run_config(config: &ImageConfig, labels: &BTreeMap<&str, String>) -> Value {
+    let mut env: BTreeMap<&str, &str> = config.env.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    env.entry("PATH").or_insert(PATH);
+    let env: Vec<String> = env.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let empty_objects = |keys: Vec<String>| keys.into_iter().map(|key| (key, json!({}))).collect::<Map<_, _>>();
+    let ports = empty_objects(config.ports.iter().map(ToString::to_string).collect());
+    let volumes = empty_objects(config.volumes.iter().map(ToString::to_string).collect());
+    let mut json = json!({ "Entrypoint": config.entrypoint, "Env": env, "Labels": labels });
+    set(&mut json, "Cmd", (!config.cmd.is_empty()).then(|| config.cmd.clone().into()));
+    set(&mut json, "ExposedPorts", (!ports.is_empty()).then(|| ports.into()));
+    set(&mut json, "Healthcheck", config.healthcheck.as_ref().map(healthcheck));
+    set(&mut json, "StopSignal", config.stop_signal.clone().map(Into::into));
+    set(&mut json, "User", config.user.clone().map(Into::into));
+    set(&mut json, "Volumes", (!volumes.is_empty()).then(|| volumes.into()));
+    set(&mut json, "WorkingDir", config.working_dir.clone().map(Into::into));
+    json
+}
+
+/// Docker's field, which OCI's specification doesn't have. Durations in nanoseconds.
+fn healthcheck(check: &Healthcheck) -> Value {
+    let nanoseconds = |seconds: u32| u64::from(seconds) * 1_000_000_000;
+    let test: Vec<&str> = std::iter::once("CMD").chain(check.command.iter().map(String::as_str)).collect();
+    json!({
+        "Test": test,
+        "Interval": nanoseconds(check.interval),
+        "Timeout": nanoseconds(check.timeout),
+        "StartPeriod": nanoseconds(check.start_period),
+        "Retries": check.retries,
+    })
+}
+
+fn set(json: &mut Value, key: &str, value: Option<Value>) {
+    if let (Some(object), Some(value)) = (json.as_object_mut(), value) {
+        object.insert(key.to_owned(), value);
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::oci) fn image(layer: &[u8]) -> Image {
+        let config: ImageConfig = toml::from_str(
+            r#"
+            entrypoint = ["/usr/local/bin/entry"]
+            cmd = ["--flag"]
+            ports = ["587/tcp", "25/tcp"]
+            volumes = ["/var/spool/postfix"]
+            stop-signal = "SIGTERM"
+            user = "postfix"
+            working-dir = "/"
+            env = { ZONE = "z", A = "b" }
+            healthcheck = { command = ["check", "-q"], interval = 15, timeout = 12, start-period = 60, retries = 4 }
+            "#,
+        )
+        .unwrap();
+        let layer = Layer {
+            digest: Sha256::of(layer),
+            size: layer.len() as u64,
+            diff_id: Sha256::of("diff"),
+            title: "packages".to_owned(),
+        };
+        Image::new(&ImageSpec {
+            name: "postfix",
+            description: "Takes mail",
+            arch: "aarch64",
+            created: Timestamp::from_unix(1_700_000_000),
+            config: &config,
+            layers: &[layer],
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn an_image_is_described_in_canonical_json() {
+        let image = image(b"layer");
+        insta::assert_snapshot!(String::from_utf8(image.config.bytes).unwrap());
+        insta::assert_snapshot!(String::from_utf8(image.manifest.bytes).unwrap());
+    }
+
+    #[test]
+    fn the_descriptions_are_what_oci_specifies() {
+        let image = image(b"layer");
+        let manifest: oci_spec::image::ImageManifest = serde_json::from_slice(&image.manifest.bytes).unwrap();
+        assert_eq!(manifest.config().digest().digest(), image.config.digest.to_string());
+        let config: oci_spec::image::ImageConfiguration = serde_json::from_slice(&image.config.bytes).unwrap();
+        assert_eq!(config.architecture().to_string(), "arm64");
+        assert_eq!(config.rootfs().diff_ids().len(), 1);
+    }
+
+    #[test]
+    fn unknown_architectures_are_refused() {
+        assert!(Platform::of("vax").unwrap_err().to_string().starts_with(r#""vax" is no architecture"#));
+    }
+}
