@@ -99,6 +99,11 @@ impl Maker {
         let file = File::create(&lock)
             .and_then(|file| file.lock().map(|()| file))
             .map_err(|source| SecretsError::Io { path: lock, source })?;
+        // A project is kept in git; what is in here must not be, whatever the project's own list says.
+        let ignored = directory.join(".gitignore");
+        if !ignored.exists() {
+            write_atomic(&ignored, "*\n", 0o644)?;
+        }
         Ok(Self { directory, secrets: Vec::new(), _lock: file })
     }
 

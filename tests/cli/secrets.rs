@@ -29,6 +29,7 @@ fn secrets(project: &Project) -> BTreeMap<String, (u32, Vec<u8>)> {
     let mut files = BTreeMap::new();
     collect(&root, &root, &mut files);
     files.remove(".lock");
+    assert_eq!(files.remove(".gitignore").unwrap().1, b"*\n");
     files
 }
 
