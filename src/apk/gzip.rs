@@ -5,8 +5,8 @@ use std::io::Write;
 use flate2::{Compression, GzBuilder};
 use libdeflater::{CompressionLvl, Compressor};
 
-/// Compresses with libdeflate, whose pinned version decides the bytes. Level 6 of 12: twice the speed of level 9, whose
-/// output is 0.5 % smaller.
+/// Compresses with libdeflate, whose pinned version decides the bytes. Level 6 of 12: on 17 MB of Alpine's files three times
+/// the speed of level 9, whose output is 0.3 % smaller, and smaller and faster than zlib at any level.
 pub(super) fn compress(content: &[u8]) -> Vec<u8> {
     let mut compressor = Compressor::new(CompressionLvl::new(6).unwrap_or_default());
     let mut out = vec![0; compressor.gzip_compress_bound(content.len())];
