@@ -5,22 +5,13 @@ use super::table::Table;
 use super::universe::{NameId, PackageId};
 use crate::apk::Dependency;
 
-/// A requirement that the selection leaves unfulfilled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Unfulfilled {
-    /// Whose it is; the world's if nobody's.
-    pub(super) package: Option<PackageId>,
-    /// Which of its dependencies.
-    pub(super) number: usize,
-}
-
 pub(super) struct Order<'s, 'u> {
     selection: &'s Selection<'u>,
     /// Names that have been come across.
     visited: Table<NameId, bool>,
     placed: Table<PackageId, bool>,
-    pub(super) packages: Vec<PackageId>,
-    pub(super) unfulfilled: Vec<Unfulfilled>,
+    packages: Vec<PackageId>,
+    fulfilled: bool,
 }
 
 /// A package whose dependencies are being installed, then the packages that it triggers.
@@ -38,20 +29,24 @@ impl<'s, 'u> Order<'s, 'u> {
             visited: Table::filled(false, selection.universe.name_count()),
             placed: Table::filled(false, selection.universe.package_count()),
             packages: Vec::new(),
-            unfulfilled: Vec::new(),
+            fulfilled: true,
         };
-        for (number, (name, dependency)) in world.iter().enumerate() {
-            order.check(None, number, *name, dependency);
+        for (name, dependency) in world {
+            order.check(None, *name, dependency);
             order.place(*name);
         }
         order
     }
 
-    fn check(&mut self, package: Option<PackageId>, number: usize, name: NameId, dependency: &Dependency) {
+    /// The packages in order, and whether all of their dependencies and the world are fulfilled.
+    pub(super) fn finish(self) -> (Vec<PackageId>, bool) {
+        (self.packages, self.fulfilled)
+    }
+
+    fn check(&mut self, package: Option<PackageId>, name: NameId, dependency: &Dependency) {
         let decided = self.selection.names[name].decision.provider();
-        let is_itself = dependency.conflict && package.is_some() && decided.map(|it| it.package) == package;
-        if !is_itself && !self.selection.satisfies(decided, dependency) {
-            self.unfulfilled.push(Unfulfilled { package, number });
+        if !self.selection.fulfills(decided, package, dependency) {
+            self.fulfilled = false;
         }
     }
 
@@ -62,9 +57,8 @@ impl<'s, 'u> Order<'s, 'u> {
         while let Some(frame) = stack.last_mut() {
             let package = frame.package;
             let next = if let Some((name, dependency)) = universe.depends(package).nth(frame.dependency) {
-                let number = frame.dependency;
                 frame.dependency += 1;
-                self.check(Some(package), number, name, dependency);
+                self.check(Some(package), name, dependency);
                 self.enter(name)
             } else if let Some((name, _)) = universe.provides(package).nth(frame.provide) {
                 if frame.provide == 0 && frame.triggered == 0 {

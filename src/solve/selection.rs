@@ -5,8 +5,8 @@
 //! it is ruled out. Names that are needed are decided one after the other, those that leave no choice first, so that
 //! real choices are made when most is known about them.
 
-use std::cmp::Ordering;
-use std::collections::VecDeque;
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BTreeSet, VecDeque};
 
 use super::pins::{Pins, Tags};
 use super::table::Table;
@@ -21,6 +21,8 @@ pub(super) struct NameState {
     pub(super) decision: Decision,
     /// The longest chain of dependencies below it, as far as it was known when it was discovered.
     depth: u32,
+    /// 0 for a name of packages only, 2 for one that is only provided, 1 for one that is both.
+    kind: u8,
     reached: Reached,
     queued: Queued,
     /// What to do when it is looked at again.
@@ -72,7 +74,22 @@ struct Queued {
     /// To be looked at again.
     dirty: bool,
     /// To be decided.
-    waiting: bool,
+    waiting: Option<Urgency>,
+}
+
+/// What makes a name be decided before others: the least goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Urgency {
+    /// There is a choice, or one may come.
+    open: bool,
+    /// None of the providers may be chosen unless it is named.
+    unchoosable: bool,
+    /// Nobody requires it: it is pulled in by what is installed.
+    pulled: bool,
+    kind: u8,
+    depth: Reverse<u32>,
+    /// How many came before.
+    arrival: u64,
 }
 
 /// What has changed about the providers of a name since it was last looked at.
@@ -125,8 +142,9 @@ pub(super) struct Selection<'u> {
     /// Names with a provider that depends on the name, of those that were discovered.
     dependents: Table<NameId, Vec<NameId>>,
     dirty: VecDeque<NameId>,
-    /// Names to decide, in order of arrival, and some that are decided already.
-    waiting: Vec<NameId>,
+    /// Names to decide, the most urgent one first.
+    waiting: BTreeSet<(Urgency, NameId)>,
+    arrivals: u64,
     /// Why there is no solution.
     pub(super) clashes: Vec<Clash>,
 }
@@ -152,7 +170,8 @@ impl<'u> Selection<'u> {
             packages: Table::filled(PackageState::default(), universe.package_count()),
             dependents: Table::filled(Vec::new(), universe.name_count()),
             dirty: VecDeque::new(),
-            waiting: Vec::new(),
+            waiting: BTreeSet::new(),
+            arrivals: 0,
             clashes: Vec::new(),
         };
         for (name, _) in world {
@@ -166,10 +185,9 @@ impl<'u> Selection<'u> {
             while let Some(name) = selection.dirty.pop_front() {
                 selection.look_again(name);
             }
-            match selection.next_to_decide() {
-                Some(name) => selection.decide(name),
-                None => return selection,
-            }
+            let Some((_, name)) = selection.waiting.pop_first() else { return selection };
+            selection.names[name].queued.waiting = None;
+            selection.decide(name);
         }
     }
 
@@ -227,8 +245,7 @@ impl<'u> Selection<'u> {
             let package = self.universe.package(id);
             if self.packages[id].tags == Tags::default() {
                 let state = &mut self.packages[id];
-                let fits = package.arch == arch || package.arch == "noarch" || package.arch.is_empty();
-                state.selectable = fits && package.unsupported.is_none();
+                state.selectable = self.universe.fits(id, arch) && package.unsupported.is_none();
                 state.tags = Tags::UNTAGGED;
                 state.tag_ok = self.pins.allow(state.tags, self.universe.repositories(id));
                 state.tag_preferred = state.tag_ok;
@@ -242,7 +259,10 @@ impl<'u> Selection<'u> {
                 trigger = Trigger::Open;
             }
         }
-        self.names[name].trigger = trigger;
+        let state = &mut self.names[name];
+        state.trigger = trigger;
+        state.check.depends = true;
+        state.kind = kind(self.universe.providers(name));
         triggered.reverse();
         Some(triggered)
     }
@@ -289,10 +309,10 @@ impl<'u> Selection<'u> {
     fn need(&mut self, name: NameId) {
         self.names[name].requirers += 1;
         if self.names[name].requirers == 1 {
-            self.names[name].check.depends = true;
             self.wait(name);
             self.check_triggers(name);
             self.look_later(name);
+            self.make_choosable(name);
         }
     }
 
@@ -325,20 +345,30 @@ impl<'u> Selection<'u> {
         described != dependency.conflict
     }
 
+    /// Whether choosing `provider` fulfills `dependency` of `from`. No package conflicts with itself.
+    pub(super) fn fulfills(
+        &self,
+        provider: Option<Provider>,
+        from: Option<PackageId>,
+        dependency: &Dependency,
+    ) -> bool {
+        let is_itself = from.is_some() && provider.map(|it| it.package) == from;
+        dependency.conflict && is_itself || self.satisfies(provider, dependency)
+    }
+
     /// Whether `dependency` of `from` can still be fulfilled.
     fn satisfiable(&self, from: PackageId, name: NameId, dependency: &Dependency) -> bool {
         let decision = self.names[name].decision;
         if !decision.is_open() {
-            let is_itself = decision.provider().is_some_and(|it| it.package == from);
-            return dependency.conflict && is_itself || self.satisfies(decision.provider(), dependency);
+            return self.fulfills(decision.provider(), Some(from), dependency);
         }
         if dependency.conflict && self.names[name].requirers == 0 {
             return true;
         }
-        self.universe.providers(name).iter().any(|it| {
-            self.packages[it.package].selectable
-                && (dependency.conflict && it.package == from || self.satisfies(Some(*it), dependency))
-        })
+        self.universe
+            .providers(name)
+            .iter()
+            .any(|it| self.packages[it.package].selectable && self.fulfills(Some(*it), Some(from), dependency))
     }
 
     fn rule_out(&mut self, id: PackageId) {
@@ -379,16 +409,53 @@ impl<'u> Selection<'u> {
         }
     }
 
+    /// Puts a name into the queue of those to decide, or out of it, or to its place in it.
     fn wait(&mut self, name: NameId) {
-        let state = &mut self.names[name];
+        let state = &self.names[name];
         if !state.decision.is_open() {
             return;
         }
+        let before = state.queued.waiting;
         let wanted = state.requirers > 0 || state.trigger == Trigger::Pulled;
-        if wanted && !state.queued.waiting {
-            self.waiting.push(name);
+        let urgency = wanted.then(|| self.urgency(name, before.map_or(self.arrivals, |it| it.arrival)));
+        if urgency != before {
+            self.stop_waiting(name);
+            self.names[name].queued.waiting = urgency;
+            if let Some(urgency) = urgency {
+                self.waiting.insert((urgency, name));
+                self.arrivals += 1;
+            }
         }
-        state.queued.waiting = wanted;
+    }
+
+    fn stop_waiting(&mut self, name: NameId) {
+        if let Some(urgency) = self.names[name].queued.waiting.take() {
+            self.waiting.remove(&(urgency, name));
+        }
+    }
+
+    fn urgency(&self, name: NameId, arrival: u64) -> Urgency {
+        let state = &self.names[name];
+        Urgency {
+            open: state.has_options || state.trigger == Trigger::Open,
+            unchoosable: !self.universe.providers(name).iter().any(|it| self.is_choosable(name, *it)),
+            pulled: state.requirers == 0,
+            kind: state.kind,
+            depth: Reverse(state.depth),
+            arrival,
+        }
+    }
+
+    /// `name` is required, so packages of that name may be chosen for what they provide without a version.
+    fn make_choosable(&mut self, name: NameId) {
+        let universe = self.universe;
+        for provider in universe.providers(name).iter().filter(|it| it.is_itself()) {
+            for (other, provided) in universe.provides(provider.package) {
+                if universe.version(provided).is_none() && self.names[other].queued.waiting.is_some() {
+                    self.wait(other);
+                }
+            }
+        }
     }
 
     /// Finds out what the providers of `name` that are left have in common.
@@ -521,42 +588,8 @@ impl<'u> Selection<'u> {
         }
     }
 
-    /// Takes the most urgent of the names that wait.
-    fn next_to_decide(&mut self) -> Option<NameId> {
-        let names = &self.names;
-        self.waiting.retain(|name| names[*name].queued.waiting && names[*name].decision.is_open());
-        let mut best: Option<(usize, NameId)> = None;
-        for (position, name) in self.waiting.iter().enumerate() {
-            if best.is_none_or(|(_, best)| self.urgency(*name).cmp(&self.urgency(best)).is_lt()) {
-                best = Some((position, *name));
-            }
-        }
-        let (position, name) = best?;
-        self.waiting.remove(position);
-        self.names[name].queued.waiting = false;
-        Some(name)
-    }
-
-    /// What makes a name be decided before others: the least goes first.
-    fn urgency(&self, name: NameId) -> impl Ord + use<> {
-        let state = &self.names[name];
-        let open = state.has_options || state.trigger == Trigger::Open;
-        let unchoosable = !self.universe.providers(name).iter().any(|it| self.choosable(name, *it));
-        (open, unchoosable, state.requirers == 0, self.kind(name), std::cmp::Reverse(state.depth))
-    }
-
-    /// 0 for a name of packages only, 2 for one that is only provided, 1 for one that is both.
-    fn kind(&self, name: NameId) -> u8 {
-        let providers = self.universe.providers(name);
-        match providers.iter().filter(|it| !it.is_itself()).count() {
-            0 => 0,
-            count if count == providers.len() => 2,
-            _ => 1,
-        }
-    }
-
     /// Whether the provider may be chosen for `name` without being asked for by its own name.
-    fn choosable(&self, name: NameId, provider: Provider) -> bool {
+    pub(super) fn is_choosable(&self, name: NameId, provider: Provider) -> bool {
         let package = self.universe.package(provider.package);
         self.universe.version(provider).is_some()
             || package.provider_priority.is_some_and(|priority| priority > 0)
@@ -574,7 +607,7 @@ impl<'u> Selection<'u> {
             let pulled = state.trigger == Trigger::Pulled && state.tag_ok;
             let eligible = if needed { true } else { pulled };
             if eligible
-                && self.choosable(name, *provider)
+                && self.is_choosable(name, *provider)
                 && chosen.is_none_or(|chosen| self.compare(*provider, chosen).is_gt())
             {
                 chosen = Some(*provider);
@@ -638,9 +671,8 @@ impl<'u> Selection<'u> {
             }
             return;
         }
-        let state = &mut self.names[name];
-        state.decision = provider.map_or(Decision::Nothing, Decision::Provider);
-        state.queued.waiting = false;
+        self.stop_waiting(name);
+        self.names[name].decision = provider.map_or(Decision::Nothing, Decision::Provider);
         for other in universe.providers(name) {
             let same = provider.is_some_and(|it| it.package == other.package);
             let compatible = !versioned(provider) && !versioned(Some(*other));
@@ -653,5 +685,14 @@ impl<'u> Selection<'u> {
             Some(provider) => universe.provides(provider.package).for_each(|(name, _)| self.check_triggers(name)),
             None => self.check_triggers(name),
         }
+    }
+}
+
+/// See [`NameState::kind`].
+fn kind(providers: &[Provider]) -> u8 {
+    match providers.iter().filter(|it| !it.is_itself()).count() {
+        0 => 0,
+        count if count == providers.len() => 2,
+        _ => 1,
     }
 }

@@ -188,6 +188,16 @@ impl Universe {
         self.names.get_index_of(name).map(NameId::new)
     }
 
+    pub(super) fn names(&self) -> impl Iterator<Item = (NameId, &str)> {
+        self.names.iter().enumerate().map(|(number, name)| (NameId::new(number), &**name))
+    }
+
+    /// Whether the package is for machines of that architecture.
+    pub(super) fn fits(&self, id: PackageId, arch: &str) -> bool {
+        let package = self.package(id);
+        package.arch == arch || package.arch == "noarch" || package.arch.is_empty()
+    }
+
     pub(super) fn name(&self, id: NameId) -> &str {
         self.names.get_index(id.number()).map_or("", |name| name)
     }

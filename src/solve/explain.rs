@@ -1,0 +1,347 @@
+//! Why a world has no solution.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use super::attempt::Attempt;
+use super::pins::Pins;
+use super::selection::Clash;
+use super::similar::similar;
+use super::universe::{NameId, PackageId, Provider, Universe};
+use super::unsolvable::{Problem, Reason, Unsolvable};
+use crate::apk::Dependency;
+
+/// Most packages that are named as possible for one requirement.
+const CANDIDATES: usize = 4;
+/// How far to follow dependencies of packages that were not selected.
+const DEPTH: usize = 3;
+
+/// Says why `world`, which has no solution, has none.
+pub(super) fn explain(universe: &Universe, pins: &Pins, arch: &str, world: &[Dependency]) -> Unsolvable {
+    let solvable = |world: &[&Dependency]| Attempt::new(universe, pins, arch, world).is_solution;
+    let whole: Vec<&Dependency> = world.iter().collect();
+    let unknown = Attempt::new(universe, pins, arch, &whole).unknown;
+    // Each name that is not there is reason enough; all of them are worth telling at once.
+    let world = if unknown.is_empty() { smallest(whole, &solvable) } else { unknown };
+    let attempt = Attempt::new(universe, pins, arch, &world);
+    let problems = Explanation::new(universe, arch, &attempt).problems();
+    Unsolvable { world: world.into_iter().cloned().collect(), problems }
+}
+
+/// Leaves out of a world without solution as much as can be left out.
+fn smallest<'w>(mut world: Vec<&'w Dependency>, solvable: &dyn Fn(&[&Dependency]) -> bool) -> Vec<&'w Dependency> {
+    let mut chunk = world.len();
+    while chunk > 0 {
+        let mut start = 0;
+        while start < world.len() && world.len() > 1 {
+            let mut rest = world.clone();
+            rest.drain(start..(start + chunk).min(world.len()));
+            if rest.is_empty() || solvable(&rest) {
+                start += chunk;
+            } else {
+                world = rest;
+            }
+        }
+        chunk /= 2;
+    }
+    world
+}
+
+/// A requirement that is in force: whose, of what.
+type InForce<'u> = (Option<PackageId>, NameId, &'u Dependency);
+
+struct Explanation<'a, 'u> {
+    universe: &'u Universe,
+    arch: &'a str,
+    attempt: &'a Attempt<'u>,
+    /// Requirements of the world and of selected packages, by name.
+    required: HashMap<NameId, Vec<InForce<'u>>>,
+    /// What made a package be selected: a package, or a dependency of the world.
+    parents: HashMap<PackageId, Result<PackageId, &'u Dependency>>,
+}
+
+impl<'a, 'u> Explanation<'a, 'u> {
+    fn new(universe: &'u Universe, arch: &'a str, attempt: &'a Attempt<'u>) -> Self {
+        let mut explanation = Self { universe, arch, attempt, required: HashMap::new(), parents: HashMap::new() };
+        let world = attempt.world.iter().map(|(name, dependency)| (None, *name, *dependency));
+        let depends = attempt
+            .packages
+            .iter()
+            .flat_map(|id| universe.depends(*id).map(|(name, dependency)| (Some(*id), name, dependency)));
+        for requirement in world.chain(depends) {
+            explanation.required.entry(requirement.1).or_default().push(requirement);
+        }
+        explanation.find_parents();
+        explanation
+    }
+
+    fn find_parents(&mut self) {
+        let mut queue = VecDeque::new();
+        for (name, dependency) in &self.attempt.world {
+            if let Some(package) = self.selected(*name).filter(|it| !self.parents.contains_key(it)) {
+                self.parents.insert(package, Err(dependency));
+                queue.push_back(package);
+            }
+        }
+        while let Some(parent) = queue.pop_front() {
+            let depends = self.universe.depends(parent).filter(|(_, it)| !it.conflict).map(|(name, _)| name);
+            let provides = self.universe.provides(parent).map(|(name, _)| name);
+            let triggered = provides.flat_map(|name| self.universe.triggered(name).iter().copied());
+            for name in depends.chain(triggered).collect::<Vec<_>>() {
+                if let Some(package) = self.selected(name).filter(|it| !self.parents.contains_key(it)) {
+                    self.parents.insert(package, Ok(parent));
+                    queue.push_back(package);
+                }
+            }
+        }
+    }
+
+    fn selected(&self, name: NameId) -> Option<PackageId> {
+        self.attempt.selection.names[name].decision.provider().map(|it| it.package)
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        let unknown = self.attempt.unknown.iter().map(|dependency| Problem {
+            requirement: (*dependency).clone(),
+            chain: Vec::new(),
+            reasons: vec![self.unknown(dependency)],
+        });
+        let mut problems: Vec<Problem> = unknown.collect();
+        let world = self.attempt.world.iter().map(|(name, dependency)| (None, *name, *dependency));
+        let depends = self
+            .attempt
+            .packages
+            .iter()
+            .flat_map(|id| self.universe.depends(*id).map(|(name, dependency)| (Some(*id), name, dependency)));
+        for (from, name, dependency) in world.chain(depends) {
+            if !self.is_fulfilled(from, name, dependency) {
+                let reasons = self.reasons(from, name, dependency, &mut HashSet::new(), DEPTH);
+                problems.push(Problem { requirement: dependency.clone(), chain: self.chain(from), reasons });
+            }
+        }
+        for clash in &self.attempt.selection.clashes {
+            if let Clash::Twice(name, a, b) = *clash {
+                problems.extend(self.twice(name, a, b));
+            }
+        }
+        // The same thing may be in the way of many.
+        let mut seen = HashSet::new();
+        problems.retain(|problem| seen.insert(problem.requirement.clone()));
+        problems
+    }
+
+    fn unknown(&self, dependency: &Dependency) -> Reason {
+        match (&dependency.tag, self.universe.find(&dependency.name)) {
+            (Some(tag), Some(_)) => Reason::UnknownTag { tag: tag.clone() },
+            _ => self.no_package(&dependency.name),
+        }
+    }
+
+    fn no_package(&self, name: &str) -> Reason {
+        let universe = self.universe;
+        let there = universe.names().filter(|(id, _)| !universe.providers(*id).is_empty()).map(|(_, name)| name);
+        let similar = similar(name, there).into_iter();
+        let provider = |name: &str| universe.providers(universe.find(name)?).last().copied();
+        let similar = similar.filter_map(|name| Some((name.to_owned(), self.show(provider(name)?.package))));
+        Reason::Unknown { name: name.to_owned(), similar: similar.collect() }
+    }
+
+    /// Whether what was selected is what is required, and may be installed.
+    fn is_fulfilled(&self, from: Option<PackageId>, name: NameId, dependency: &Dependency) -> bool {
+        let selection = &self.attempt.selection;
+        let provider = selection.names[name].decision.provider();
+        let allowed = |it: Provider| dependency.conflict || self.is_usable(it.package);
+        selection.fulfills(provider, from, dependency) && provider.is_none_or(allowed)
+    }
+
+    fn is_usable(&self, id: PackageId) -> bool {
+        self.universe.package(id).unsupported.is_none()
+            && self.universe.fits(id, self.arch)
+            && self.attempt.selection.packages[id].tag_ok
+    }
+
+    fn reasons(
+        &self,
+        from: Option<PackageId>,
+        name: NameId,
+        dependency: &Dependency,
+        seen: &mut HashSet<PackageId>,
+        depth: usize,
+    ) -> Vec<Reason> {
+        if dependency.conflict {
+            let selected = self.selected(name).into_iter();
+            return selected
+                .map(|it| Reason::Selected { package: self.show(it), chain: self.chain_above(it) })
+                .collect();
+        }
+        let selection = &self.attempt.selection;
+        let providers = self.universe.providers(name);
+        if providers.is_empty() {
+            return vec![self.no_package(&dependency.name)];
+        }
+        let fit = |it: &&Provider| selection.satisfies(Some(**it), dependency);
+        let fitting: Vec<Provider> = providers.iter().filter(fit).copied().collect();
+        if fitting.is_empty() {
+            let there: Vec<String> = providers.iter().rev().map(|it| self.show_provider(name, *it)).collect();
+            let asked = dependency.constraint.as_ref().map(ToString::to_string).unwrap_or_default();
+            let asked = asked.strip_prefix('=').map(str::to_owned).unwrap_or(asked);
+            return vec![Reason::OtherVersions { there: unique(there), asked }];
+        }
+        let newest = fitting.iter().rev().take(CANDIDATES);
+        let mut reasons: Vec<Reason> =
+            newest.flat_map(|it| self.why_not(from, name, it.package, seen, depth)).collect();
+        reasons.dedup();
+        if reasons.is_empty() {
+            let packages = || unique(fitting.iter().map(|it| self.universe.package(it.package).name.clone()).collect());
+            reasons = if fitting.iter().all(|it| !selection.is_choosable(name, *it)) {
+                vec![Reason::ChooseOne { packages: packages() }]
+            } else {
+                fitting.iter().take(1).map(|it| Reason::GivenUp { package: self.show(it.package) }).collect()
+            };
+        }
+        reasons
+    }
+
+    /// Why a package that would fulfill a requirement of `from` for `name` can't be installed.
+    fn why_not(
+        &self,
+        from: Option<PackageId>,
+        name: NameId,
+        id: PackageId,
+        seen: &mut HashSet<PackageId>,
+        depth: usize,
+    ) -> Vec<Reason> {
+        let (universe, selection) = (self.universe, &self.attempt.selection);
+        let package = || self.show(id);
+        if depth == 0 || !seen.insert(id) {
+            return Vec::new();
+        }
+        if let Some(field) = universe.package(id).unsupported {
+            return vec![Reason::Unsupported { package: package(), field }];
+        }
+        if !universe.fits(id, self.arch) {
+            return vec![Reason::Architecture { package: package(), arch: universe.package(id).arch.clone() }];
+        }
+        let tag = universe.repositories(id).iter().find_map(|number| universe.tag(*number));
+        if let Some(tag) = tag.filter(|_| !selection.packages[id].tag_ok) {
+            return vec![Reason::Tagged { package: package(), tag: tag.to_owned() }];
+        }
+        let mut reasons = Vec::new();
+        for (other, provider) in universe.provides(id) {
+            for (by, _, required) in self.required.get(&other).into_iter().flatten() {
+                if !selection.fulfills(Some(provider), *by, required) {
+                    let (requirement, chain) = ((*required).clone(), self.chain(*by));
+                    reasons.push(Reason::Contradicts { package: package(), requirement, chain });
+                }
+            }
+            if reasons.is_empty()
+                && other != name
+                && let Some(with) = self.selected(other).filter(|with| *with != id && Some(*with) != from)
+                && self.exclude_each_other(other, provider)
+            {
+                let name = universe.name(other).to_owned();
+                reasons.push(Reason::SameName {
+                    package: package(),
+                    name,
+                    with: self.show(with),
+                    chain: self.chain_above(with),
+                });
+            }
+        }
+        for (other, needed) in universe.depends(id) {
+            reasons.extend(self.why_not_with(id, other, needed, seen, depth));
+        }
+        reasons
+    }
+
+    /// Why a package can't be installed as far as this dependency of it goes.
+    fn why_not_with(
+        &self,
+        id: PackageId,
+        name: NameId,
+        needed: &Dependency,
+        seen: &mut HashSet<PackageId>,
+        depth: usize,
+    ) -> Option<Reason> {
+        let selection = &self.attempt.selection;
+        let package = self.show(id);
+        if needed.conflict {
+            let with = selection.names[name].decision.provider();
+            let with = with.filter(|it| !selection.fulfills(Some(*it), Some(id), needed))?.package;
+            let (conflict, chain) = (needed.clone(), self.chain_above(with));
+            return Some(Reason::Conflicts { package, conflict, with: self.show(with), chain });
+        }
+        let possible =
+            |it: &Provider| selection.packages[it.package].selectable && selection.satisfies(Some(*it), needed);
+        if self.universe.providers(name).iter().any(possible) {
+            return None;
+        }
+        let reasons = self.reasons(Some(id), name, needed, seen, depth - 1);
+        Some(Reason::Needs { package, requirement: needed.clone(), reasons })
+    }
+
+    /// Whether the selected provider of `name` and this one can't be installed together.
+    fn exclude_each_other(&self, name: NameId, provider: Provider) -> bool {
+        let versioned = |it: Provider| self.universe.version(it).is_some();
+        let selected = self.attempt.selection.names[name].decision.provider();
+        selected.is_some_and(|it| versioned(it) || versioned(provider))
+    }
+
+    /// Two packages that both provide `name` are selected: what requires the second.
+    fn twice(&self, name: NameId, a: PackageId, b: PackageId) -> Option<Problem> {
+        let mut requirements = self.universe.provides(b).filter_map(|(name, _)| self.required.get(&name)?.first());
+        let (by, _, requirement) = requirements.next()?;
+        let name = self.universe.name(name).to_owned();
+        let reason = Reason::SameName { package: self.show(b), name, with: self.show(a), chain: self.chain_above(a) };
+        Some(Problem { requirement: (*requirement).clone(), chain: self.chain(*by), reasons: vec![reason] })
+    }
+
+    /// What leads to a requirement of `from`.
+    fn chain(&self, from: Option<PackageId>) -> Vec<String> {
+        from.map(|id| self.chain_to(id)).unwrap_or_default()
+    }
+
+    /// What leads to a selected package, itself the last.
+    fn chain_to(&self, id: PackageId) -> Vec<String> {
+        let mut chain = vec![self.show(id)];
+        let mut parent = self.parents.get(&id);
+        while let Some(Ok(above)) = parent {
+            chain.push(self.show(*above));
+            parent = self.parents.get(above);
+        }
+        if let Some(Err(dependency)) = parent {
+            chain.push(dependency.to_string());
+        }
+        chain.reverse();
+        chain
+    }
+
+    /// What leads to a selected package, itself left out.
+    fn chain_above(&self, id: PackageId) -> Vec<String> {
+        let mut chain = self.chain_to(id);
+        chain.pop();
+        chain
+    }
+
+    fn show(&self, id: PackageId) -> String {
+        let package = self.universe.package(id);
+        format!("{}-{}", package.name, package.version)
+    }
+
+    /// A package, and the version of the name that it provides if that is another's.
+    fn show_provider(&self, name: NameId, provider: Provider) -> String {
+        let package = self.show(provider.package);
+        match self.universe.version(provider) {
+            _ if provider.is_itself() => package,
+            Some(version) => format!("{}={version} of {package}", self.universe.name(name)),
+            None => format!("{} without a version of {package}", self.universe.name(name)),
+        }
+    }
+}
+
+/// The first few of them, each once.
+fn unique(mut texts: Vec<String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    texts.retain(|text| seen.insert(text.clone()));
+    texts.truncate(2 * CANDIDATES);
+    texts
+}

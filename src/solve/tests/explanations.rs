@@ -1,0 +1,173 @@
+//! What is said when there is no solution.
+
+use super::*;
+
+#[track_caller]
+fn explains(repositories: &str, world: &str, want: &[&str]) {
+    let error = plan(&universe(repositories), world).unwrap_err().to_string();
+    assert_eq!(error.lines().collect::<Vec<_>>(), want);
+}
+
+#[test]
+fn a_version_that_is_not_there() {
+    explains(
+        "P:postfix V:3.9-r0",
+        "postfix=3.10-r0",
+        &[
+            "postfix=3.10-r0 can't be installed",
+            "  postfix=3.10-r0, which is asked for",
+            "    postfix-3.9-r0 is there, 3.10-r0 was asked for",
+        ],
+    );
+}
+
+#[test]
+fn a_library_that_is_there_in_another_version() {
+    explains(
+        "P:libfoo V:3 p:so:libfoo.so.3=3
+         P:app V:1 D:mid
+         P:mid V:1 D:so:libfoo.so.2
+         P:fine V:1",
+        "fine app",
+        &[
+            "app can't be installed",
+            "  so:libfoo.so.2, which is needed by mid-1, needed by app-1, which is asked for",
+            "    no package provides so:libfoo.so.2; libfoo-3 provides so:libfoo.so.3",
+        ],
+    );
+}
+
+#[test]
+fn all_names_that_are_not_there_are_told_at_once() {
+    explains(
+        "P:postfix V:1",
+        "posfix foo postfix",
+        &[
+            "these can't be installed together: foo, posfix",
+            "  foo, which is asked for",
+            "    no package provides foo",
+            "  posfix, which is asked for",
+            "    no package provides posfix; postfix-1 provides postfix",
+        ],
+    );
+}
+
+#[test]
+fn two_requirements_that_clash() {
+    explains(
+        "P:a V:1 D:lib<2
+         P:b V:1 D:lib>=2
+         P:lib V:1
+         P:lib V:2
+         P:fine V:1",
+        "a fine b",
+        &[
+            "these can't be installed together: a, b",
+            "  lib<2, which is needed by a-1, which is asked for",
+            "    lib-1 is ruled out by lib>=2, which is needed by b-1, which is asked for",
+        ],
+    );
+}
+
+#[test]
+fn a_conflict() {
+    explains(
+        "P:app V:1 D:!rival
+         P:user V:1 D:rival
+         P:rival V:1",
+        "app user",
+        &[
+            "these can't be installed together: app, user",
+            "  !rival, which is needed by app-1, which is asked for",
+            "    there is rival-1, which is needed by user-1, which is asked for",
+        ],
+    );
+}
+
+#[test]
+fn two_packages_that_provide_the_same() {
+    explains(
+        "P:openssl V:3 p:so:ssl=3
+         P:libressl V:9 p:so:ssl=2
+         P:app V:1 D:openssl",
+        "app libressl",
+        &[
+            "these can't be installed together: app, libressl",
+            "  openssl, which is needed by app-1, which is asked for",
+            "    openssl-3 provides so:ssl, and so does libressl-9, which is asked for",
+        ],
+    );
+}
+
+#[test]
+fn a_choice_that_only_the_user_can_make() {
+    explains(
+        "P:exim V:4 p:mta
+         P:sendmail V:8 p:mta
+         P:mailx V:1 D:mta",
+        "mailx",
+        &[
+            "mailx can't be installed",
+            "  mta, which is needed by mailx-1, which is asked for",
+            "    none of those that provide it is the default: choose one of exim, sendmail",
+        ],
+    );
+}
+
+#[test]
+fn a_package_that_only_a_tagged_repository_has() {
+    explains(
+        "P:app V:1 D:new
+         @edge
+         P:new V:1",
+        "app",
+        &[
+            "app can't be installed",
+            "  new, which is needed by app-1, which is asked for",
+            "    new-1 is only in the repository tagged @edge, which nothing asks for",
+        ],
+    );
+    explains(
+        "P:app V:1",
+        "app@edge",
+        &["app@edge can't be installed", "  app@edge, which is asked for", "    no repository has the tag @edge"],
+    );
+}
+
+#[test]
+fn packages_that_are_not_for_this_machine_or_program() {
+    explains(
+        "P:a V:1 A:aarch64
+         P:c V:1 D:a",
+        "c",
+        &["c can't be installed", "  a, which is needed by c-1, which is asked for", "    a-1 is for aarch64"],
+    );
+    explains(
+        "P:a V:1 Z:x",
+        "a",
+        &[
+            "a can't be installed",
+            "  a, which is asked for",
+            "    a-1 has the field Z: in the index, which mailimg does not know",
+        ],
+    );
+}
+
+/// There is a solution, with b-1. apk does not look for it; what it ran into says what to ask for.
+#[test]
+fn a_choice_that_apk_does_not_take_back() {
+    explains(
+        "P:a V:1 D:b c
+         P:b V:1
+         P:b V:2 D:d
+         P:d V:1 D:e
+         P:e V:1 D:!c
+         P:c V:1",
+        "a",
+        &[
+            "a can't be installed",
+            "  !c, which is needed by e-1, needed by d-1, needed by b-2, needed by a-1, which is asked for",
+            "    there is c-1, which is needed by a-1, which is asked for",
+        ],
+    );
+}
