@@ -4,7 +4,14 @@
 //! The folder named by `MAILIMG_ALPINE_MIRROR` is a real repository; recordings are looked for in `trees/` of it or of
 //! its neighbours: `worlds.txt` (name, tab, packages), `NAME.noscripts.tsv.gz` and `NAME.installed.gz`.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::explicit_write, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::explicit_write,
+    missing_docs
+)]
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -14,7 +21,9 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 use mailimg::apk::Dependency;
 use mailimg::apk::index::Index;
-use mailimg::rootfs::{ApkState, NodeKind, PackageFiles, Tree, TreePath, as_installed};
+use mailimg::digest::Sha256;
+use mailimg::layer;
+use mailimg::rootfs::{ApkState, Node, NodeKind, PackageFiles, Tree, TreePath, as_installed};
 use mailimg::solve::{Repository, Universe, solve};
 
 #[test]
@@ -38,6 +47,70 @@ fn trees_are_as_apk_leaves_them() {
     }
 }
 
+#[test]
+#[ignore = "needs recordings of apk beside MAILIMG_ALPINE_MIRROR"]
+fn layers_one_over_the_other_hold_the_tree() {
+    let mirror = std::env::var("MAILIMG_ALPINE_MIRROR").expect("MAILIMG_ALPINE_MIRROR names an Alpine repository");
+    for folder in recordings(Path::new(&mirror)) {
+        for line in fs::read_to_string(folder.join("trees/worlds.txt")).unwrap().lines() {
+            let (name, world) = line.split_once('\t').unwrap();
+            let (tree, files) = (tree(&folder, world), files(&folder, world));
+            let open = |package: usize| File::open(&files[package]);
+            let mut unpacked = BTreeMap::new();
+            for plan in &layer::plan(&tree).layers {
+                let mut blob = Vec::new();
+                layer::write(&tree, plan, open, &mut blob).unwrap();
+                let added = unpack(&blob);
+                let directories = |path: &&Vec<u8>| unpacked.get(*path) != added.get(*path);
+                let again: Vec<_> =
+                    added.keys().filter(|path| unpacked.contains_key(*path)).filter(directories).collect();
+                assert!(again.is_empty(), "{name}: a layer changes what is below it: {again:?}");
+                unpacked.extend(added);
+            }
+            let expected: BTreeMap<_, _> =
+                tree.iter().map(|(path, node)| (path.as_bytes().to_vec(), described(node))).collect();
+            assert!(unpacked == expected, "{name}");
+        }
+    }
+}
+
+/// Mode, owner, time and content of each entry of a compressed layer; each path may be in it once.
+fn unpack(blob: &[u8]) -> BTreeMap<Vec<u8>, String> {
+    let mut archive = tar::Archive::new(MultiGzDecoder::new(blob));
+    let mut entries: BTreeMap<Vec<u8>, String> = BTreeMap::new();
+    for entry in archive.entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let path = entry.path_bytes().strip_suffix(b"/").map_or(entry.path_bytes().to_vec(), <[u8]>::to_vec);
+        let header = entry.header().clone();
+        let target = entry.link_name_bytes().map(|target| target.to_vec());
+        let line = if header.entry_type().is_hard_link() {
+            entries[&target.unwrap()].clone()
+        } else {
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content).unwrap();
+            let content = match target {
+                Some(target) => String::from_utf8_lossy(&target).into_owned(),
+                None if header.entry_type().is_dir() => "/".to_owned(),
+                None => Sha256::of(content).to_string(),
+            };
+            let (mode, uid, gid) = (header.mode().unwrap(), header.uid().unwrap(), header.gid().unwrap());
+            format!("{mode:o} {uid} {gid} {} {content}", header.mtime().unwrap())
+        };
+        assert!(entries.insert(path, line).is_none(), "a path is twice in one layer");
+    }
+    entries
+}
+
+fn described(node: &Node) -> String {
+    let content = match &node.kind {
+        NodeKind::Directory => "/".to_owned(),
+        NodeKind::File { sha256, .. } => sha256.to_string(),
+        NodeKind::Symlink(target) => String::from_utf8_lossy(target).into_owned(),
+        NodeKind::Fifo => Sha256::of(b"").to_string(),
+    };
+    format!("{:o} {} {} {} {content}", node.mode, node.uid, node.gid, node.mtime)
+}
+
 fn recordings(mirror: &Path) -> Vec<PathBuf> {
     let mut folders: Vec<_> = fs::read_dir(mirror.join("..")).unwrap().map(|entry| entry.unwrap().path()).collect();
     folders.retain(|folder| folder.join("trees/worlds.txt").exists());
@@ -46,19 +119,24 @@ fn recordings(mirror: &Path) -> Vec<PathBuf> {
 }
 
 fn tree(folder: &Path, world: &str) -> Tree {
+    let read = |path: &PathBuf| {
+        let (files, _) = PackageFiles::read(BufReader::new(File::open(path).unwrap())).unwrap();
+        files.listed_for("x86_64")
+    };
+    let packages: Vec<_> = files(folder, world).iter().map(read).collect();
+    let world = Dependency::parse_list(world).unwrap();
+    as_installed(&packages, &ApkState { world: &world, repositories: Vec::new(), arch: "x86_64" }, 0).unwrap()
+}
+
+/// The package files of a world, in the order in which they are installed.
+fn files(folder: &Path, world: &str) -> Vec<PathBuf> {
     let index = Index::read_unverified(&fs::read(folder.join("x86_64/APKINDEX.tar.gz")).unwrap()).unwrap();
     let universe = Universe::new(vec![Repository { tag: None, packages: index.packages }]);
-    let world = Dependency::parse_list(world).unwrap();
-    let plan = solve(&universe, &world, "x86_64").unwrap();
-    let read = |step: &mailimg::solve::Step<'_>| {
-        let file = format!("x86_64/{}-{}.apk", step.package.name, step.package.version);
-        PackageFiles::read(BufReader::new(File::open(folder.join(file)).unwrap()))
-            .unwrap()
-            .0
-            .listed_for(&step.package.arch)
+    let plan = solve(&universe, &Dependency::parse_list(world).unwrap(), "x86_64").unwrap();
+    let file = |step: &mailimg::solve::Step<'_>| {
+        folder.join(format!("x86_64/{}-{}.apk", step.package.name, step.package.version))
     };
-    let packages: Vec<_> = plan.steps.iter().map(read).collect();
-    as_installed(&packages, &ApkState { world: &world, repositories: Vec::new(), arch: "x86_64" }, 0).unwrap()
+    plan.steps.iter().map(file).collect()
 }
 
 fn unzipped(path: &Path) -> String {

@@ -7,6 +7,7 @@ mod common;
 
 mod apk;
 mod basics;
+mod build;
 mod compose;
 mod config;
 mod init;

@@ -1,0 +1,273 @@
+//! `mailimg build` and `mailimg load`: the same bytes everywhere, and each way in which they refuse.
+
+use std::io::Read as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use mailimg::digest::Sha256;
+use mailimg::store::{Store, verify};
+
+use crate::common::packages::{Made, MadeRepository, channel, key, write_key};
+use crate::common::project::Project;
+
+const RECIPE: &str = r#"description = "for tests"
+world = ["web"]
+
+[[group]]
+name = "web"
+gid = 500
+
+[[user]]
+name = "web"
+uid = 500
+group = "web"
+home = "/var/lib/web"
+
+[[directory]]
+path = "/var/lib/web"
+mode = "2750"
+owner = "web"
+group = "web"
+
+[[file]]
+path = "/usr/share/web"
+mode = "0640"
+group = "web"
+
+[[link]]
+path = "/usr/bin/web"
+target = "../share/web"
+
+[image]
+entrypoint = ["/usr/bin/web"]
+ports = ["80/tcp"]
+
+[service]
+memory = 10
+"#;
+
+fn packages() -> Vec<Made> {
+    vec![
+        Made::new("libc", "1.2.5-r0").provides("so:libc.so.1=1.2.5").file("etc/group", "root:x:0:\n"),
+        Made::new("web", "1.0-r0").depends("so:libc.so.1").file("usr/share/empty", "").file("usr/share/big", noise()),
+    ]
+}
+
+/// More bytes than one gzip member takes, that compress a little.
+fn noise() -> Vec<u8> {
+    let mut state = 1_u64;
+    let next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state.to_be_bytes()[0] & 0x3f
+    };
+    std::iter::repeat_with(next).take(5_000_000).collect()
+}
+
+/// A project with one image of made-up packages, locked, at `path` of a new directory.
+fn project(packages: &[Made]) -> Project {
+    let project = Project::new();
+    MadeRepository::new(project.path().join("repository"), packages);
+    project.write("apk-locks/made-up/channel.toml", channel("repository"));
+    project.write(
+        "mailimg.toml",
+        "hostname = \"mail.example.org\"\ndomains = [\"example.org\"]\npostmaster = \"admin@example.org\"\n\
+         channel = \"made-up\"\nimages = [\"web\"]\n",
+    );
+    project.write("recipes/web.toml", RECIPE);
+    project.write("images/web/rootfs/etc/motd.hbs", "welcome to {{site.hostname}}\n");
+    let keys = project.root().join("keys");
+    write_key(&keys, key());
+    project.run(["lock", "--keys-dir", keys.to_str().unwrap()]);
+    project
+}
+
+/// Digests of the images that a build prints.
+fn digests(json: &str) -> Vec<String> {
+    let images: serde_json::Value = serde_json::from_str(json).unwrap();
+    images.as_array().unwrap().iter().map(|image| image["digest"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Exit code and standard error of a build.
+fn refused(project: &Project, args: &[&str]) -> (i32, String) {
+    let output = project.mailimg(["build"]).args(args).output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// Runs a build by a shell with other habits, in another environment.
+fn strange_build(project: &Project, threads: &str) -> String {
+    let output = Command::new("/bin/sh")
+        .args(["-c", "umask 077; exec \"$0\" build --json", env!("CARGO_BIN_EXE_mailimg")])
+        .env_clear()
+        .env("PATH", "/nowhere")
+        .env("HOME", "/nonexistent")
+        .env("USER", "somebody-else")
+        .env("TZ", "Pacific/Kiritimati")
+        .env("LC_ALL", "tr_TR.UTF-8")
+        .env("RAYON_NUM_THREADS", threads)
+        .env("MAILIMG_CACHE_DIR", project.root().join("another/cache"))
+        .current_dir(project.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_same_inputs_give_the_same_digests_everywhere() {
+    let first = project(&packages());
+    let built = first.run(["build", "--json"]);
+    // A change here is a new assembly version: see `layer::ASSEMBLY_VERSION`. (The upper layer's installed database has
+    // the packages' sizes, and with them that of a signature by a key that is new each time.)
+    let json: serde_json::Value = serde_json::from_str(&built).unwrap();
+    assert_eq!(
+        json[0]["layers"][0]["digest"],
+        "sha256:260e00938c28dac86b877d1442932eff6abae2f4ee491e837f6570d41e465c38"
+    );
+    let expected = digests(&built);
+    assert_eq!(digests(&first.run(["build", "--json", "--offline"])), expected, "again, nothing to fetch");
+    for threads in ["1", "2", "8"] {
+        assert_eq!(digests(&strange_build(&project(&packages()), threads)), expected, "{threads} threads");
+    }
+    let output = first.mailimg(["build", "--json"]).env("SOURCE_DATE_EPOCH", "1700000000").output().unwrap();
+    assert_ne!(digests(&String::from_utf8(output.stdout).unwrap()), expected, "another time of creation");
+}
+
+#[test]
+fn the_image_holds_what_recipe_and_packages_say() {
+    let project = project(&packages());
+    project.run(["build", "--archive"]);
+    let archive = ocidir::OciArchive::open(project.path().join("oci/web.tar"));
+    assert!(archive.is_ok(), "an archive that others read");
+    let entries = entries(&project);
+    let line = |path: &str| entries.iter().find(|(name, _)| name == path).unwrap_or_else(|| panic!("{path}")).1.clone();
+    assert_eq!(line("var/lib/web/"), "2750 500 500 ");
+    assert_eq!(line("usr/share/web"), "640 0 500 1.0-r0");
+    assert_eq!(line("usr/bin/web"), "777 0 0 -> ../share/web");
+    assert_eq!(line("etc/motd"), "644 0 0 welcome to mail.example.org\n");
+    assert_eq!(line("etc/group"), "644 0 0 root:x:0:\nweb:x:500:\n");
+    assert_eq!(line("etc/apk/world"), "644 0 0 web\n");
+    assert!(line("lib/apk/db/installed").contains("\nP:web\nV:1.0-r0\n"));
+}
+
+/// Mode, owner and content of the paths of an image, read by a library that knows nothing of ours.
+fn entries(project: &Project) -> Vec<(String, String)> {
+    let images: serde_json::Value = serde_json::from_str(&project.run(["build", "--json"])).unwrap();
+    let mut entries = Vec::new();
+    for layer in images[0]["layers"].as_array().unwrap() {
+        let digest = layer["digest"].as_str().unwrap().trim_start_matches("sha256:");
+        let blob = fs_err::File::open(project.path().join("oci/blobs/sha256").join(digest)).unwrap();
+        let mut archive = tar::Archive::new(flate2::read::MultiGzDecoder::new(blob));
+        for entry in archive.entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let header = entry.header().clone();
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content).unwrap();
+            let content = match entry.link_name().unwrap() {
+                Some(target) => format!("-> {}", target.display()),
+                None => String::from_utf8_lossy(&content).into_owned(),
+            };
+            let (mode, uid, gid) = (header.mode().unwrap(), header.uid().unwrap(), header.gid().unwrap());
+            entries.push((entry.path().unwrap().display().to_string(), format!("{mode:o} {uid} {gid} {content}")));
+        }
+    }
+    entries
+}
+
+#[test]
+fn a_build_that_was_killed_is_made_good_by_the_next() {
+    let expected = digests(&project(&packages()).run(["build", "--json"]));
+    let project = project(&packages());
+    let mut killed = 0;
+    for delay in [1, 3, 6, 10, 15, 25, 40, 60, 90, 130, 200, 300] {
+        let mut build = Command::new(env!("CARGO_BIN_EXE_mailimg"))
+            .args(["build", "--archive"])
+            .env("MAILIMG_CACHE_DIR", project.cache())
+            .current_dir(project.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(delay));
+        build.kill().unwrap();
+        killed += usize::from(build.wait().unwrap().signal().is_some());
+        let index = project.path().join("oci/index.json");
+        if index.exists() {
+            let index: serde_json::Value = serde_json::from_slice(&fs_err::read(index).unwrap()).unwrap();
+            assert_eq!(index["manifests"][0]["digest"], expected[0], "an index is there when all that it names is");
+        }
+    }
+    assert!(killed > 0, "no build took long enough to be killed");
+    assert_eq!(digests(&project.run(["build", "--json", "--archive"])), expected);
+    let cache: camino::Utf8PathBuf = project.cache().to_owned().try_into().unwrap();
+    let problems = verify(&Store::open(&cache).unwrap()).unwrap();
+    assert!(problems.is_empty(), "{problems:?}");
+    for blob in fs_err::read_dir(project.path().join("oci/blobs/sha256")).unwrap() {
+        let path = blob.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        assert_eq!(Sha256::of(fs_err::read(&path).unwrap()).to_string(), name);
+    }
+}
+
+#[test]
+fn a_lock_for_another_recipe_is_refused() {
+    let project = project(&packages());
+    project.replace("recipes/web.toml", "world = [\"web\"]", "world = [\"web\", \"libc\"]");
+    let (code, error) = refused(&project, &[]);
+    assert_eq!(code, 2, "{error}");
+    assert!(error.contains("the lock of web doesn't fit its recipe") && error.contains("mailimg lock"), "{error}");
+    assert!(!project.path().join("oci/index.json").exists());
+}
+
+#[test]
+fn a_package_that_is_not_the_locked_one_is_refused() {
+    let project = project(&packages());
+    fs_err::remove_dir_all(project.cache()).unwrap();
+    let repository = MadeRepository::new(project.path().join("repository"), &packages());
+    repository.tamper("web-1.0-r0.apk", 100);
+    let (code, error) = refused(&project, &[]);
+    assert_eq!(code, 3, "{error}");
+    assert!(error.contains("web-1.0-r0.apk"), "{error}");
+    assert!(!project.path().join("oci/index.json").exists());
+}
+
+#[test]
+fn packages_that_clash_are_both_named() {
+    let clashing = [
+        Made::new("libc", "1.2.5-r0").provides("so:libc.so.1=1.2.5").file("etc/motd", "one"),
+        Made::new("web", "1.0-r0").depends("so:libc.so.1").file("etc/motd", "another"),
+    ];
+    let (code, error) = refused(&project(&clashing), &[]);
+    assert_eq!(code, 3, "{error}");
+    assert!(error.contains("packages libc-1.2.5-r0 and web-1.0-r0 both bring etc/motd"), "{error}");
+}
+
+#[test]
+fn a_directory_with_something_else_in_it_is_left_alone() {
+    let project = project(&packages());
+    let precious = project.write("thesis/chapter-1", "precious");
+    let (code, error) = refused(&project, &["--output", "thesis"]);
+    assert_eq!(code, 2, "{error}");
+    assert!(error.contains("neither empty nor an OCI layout"), "{error}");
+    assert_eq!(fs_err::read_dir(precious.parent().unwrap()).unwrap().count(), 1);
+}
+
+#[test]
+fn images_are_not_loaded_before_they_are_built_or_without_an_engine() {
+    let project = project(&packages());
+    let load = |args: &[&str]| {
+        let output = project.mailimg(["load"]).args(args).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, error) = load(&[]);
+    assert_eq!(code, 4, "{error}");
+    assert!(error.contains("no images have been built"), "{error}");
+    project.run(["build"]);
+    let (code, error) = load(&["--engine", "/nonexistent/engine"]);
+    assert_eq!(code, 4, "{error}");
+    assert!(error.contains("no container engine answers") && error.contains("install Docker"), "{error}");
+    let (code, error) = load(&["absent"]);
+    assert_eq!(code, 4, "{error}");
+    assert!(error.contains(r#"no image "absent"; it has web"#), "{error}");
+    assert!(Path::new(&project.path().join("oci/oci-layout")).exists());
+}
