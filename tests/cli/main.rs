@@ -10,6 +10,7 @@ mod basics;
 mod build;
 mod compose;
 mod config;
+mod debian;
 mod init;
 mod lock;
 mod packages;

@@ -23,10 +23,10 @@ pub(in crate::cli) struct Args {
     /// Debian's name of the architecture: amd64 or arm64 [default: this machine's]
     #[arg(long)]
     arch: Option<String>,
-    /// Take the suite and its updates from this mirror, and not from the one that apt is set up with
+    /// Take the suite and its updates from this mirror, and nothing from those that apt is set up with
     #[arg(long, value_name = "URL")]
     mirror: Option<String>,
-    /// Take security updates from this mirror
+    /// Take security updates from this mirror; with --mirror there are none without it
     #[arg(long, value_name = "URL")]
     security_mirror: Option<String>,
     /// Keys that vouch for the packages [default: Debian's, from the package debian-archive-keyring]

@@ -26,7 +26,7 @@ pub struct Source {
     pub suite: String,
     /// Debian's name of the architecture: `amd64`.
     pub arch: String,
-    /// Base of a mirror to take the suite from, instead of the one that the machine's apt is set up with.
+    /// Base of a mirror to take the suite and its updates from, instead of those that the machine's apt is set up with.
     pub mirror: Option<String>,
     /// Base of a mirror of the security archive.
     pub security_mirror: Option<String>,
@@ -142,10 +142,13 @@ impl Apt {
             None => Vec::new(),
         };
         archives.extend(security_mirror.iter().map(|mirror| (mirror.clone(), "-security")));
-        for (base, pocket) in self.machine_archives()? {
-            let given = if pocket == "-security" { security_mirror } else { mirror };
-            if given.is_none() && !archives.contains(&(base.clone(), pocket)) {
-                archives.push((base, pocket));
+        // Whoever names a mirror gets what is there: the machine's own may be out of reach.
+        if mirror.is_none() {
+            for (base, pocket) in self.machine_archives()? {
+                let given = pocket == "-security" && security_mirror.is_some();
+                if !given && !archives.contains(&(base.clone(), pocket)) {
+                    archives.push((base, pocket));
+                }
             }
         }
         if !archives.iter().any(|(_, pocket)| pocket.is_empty()) {
