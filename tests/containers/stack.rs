@@ -71,7 +71,9 @@ impl Stack {
         compose.extend(ports.iter().map(|(port, published)| format!("--port={port}={published}")));
         project.run(compose);
         project.write("test.yaml", overrides(host));
-        engine::when_process_ends(&sweep(&name));
+        let images: Vec<_> = project.run(["load"]).lines().map(str::to_owned).collect();
+        assert_eq!(images.len(), SERVICES.len(), "{images:?}");
+        engine::when_process_ends(&sweep(&name, &images.join(" ")));
         let stack = Self { project, name, ports, _dns: dns, _signatures: signatures };
         stack.compose(&["up", "-d", "--quiet-pull"]);
         for service in SERVICES {
@@ -159,7 +161,7 @@ impl Stack {
     }
 }
 
-/// A project made by `mailimg init`, with secrets, its images built and loaded.
+/// A project made by `mailimg init`, with secrets and its images built.
 pub fn built_project(signatures: &str) -> Project {
     let project = Project::with_shared_cache();
     project.run(["init", DOMAIN]);
@@ -171,7 +173,6 @@ pub fn built_project(signatures: &str) -> Project {
     project.write("mailimg.toml", toml::to_string(&site).unwrap());
     project.run(["secrets", "init"]);
     build(&project);
-    project.run(["load"]);
     project
 }
 
@@ -243,13 +244,14 @@ fn overrides(dns: IpAddr) -> String {
     serde_json::json!({ "services": services }).to_string()
 }
 
-/// Removes whatever carries the compose project's label.
-fn sweep(name: &str) -> String {
+/// Removes whatever carries the compose project's label, and its images unless another container uses them.
+fn sweep(name: &str, images: &str) -> String {
     let label = format!("label=com.docker.compose.project={name}");
     format!(
         "docker ps -aq --filter {label} | xargs -r docker rm -fv; \
          docker volume ls -q --filter {label} | xargs -r docker volume rm -f; \
-         docker network ls -q --filter {label} | xargs -r docker network rm"
+         docker network ls -q --filter {label} | xargs -r docker network rm; \
+         docker image rm {images}"
     )
 }
 
