@@ -14,7 +14,7 @@ use crate::build::{BuildError, Inputs, build};
 use crate::config::{Project, Recipe};
 use crate::fetch::{Client, Settings};
 use crate::lock::{Lock, Obtained, Sources, Surroundings, Wanted, architecture, obtain, path};
-use crate::oci::{Image, Layout, archive};
+use crate::oci::{Image, Layout, UNFINISHED, archive};
 use crate::store::Store;
 use crate::timestamp::Timestamp;
 
@@ -135,7 +135,7 @@ fn archive_path(output: &Utf8Path, image: &Image) -> Utf8PathBuf {
 
 /// Writes the archive under another name first, so that a build that is cut off leaves the old one.
 fn write_archive(output: &Utf8Path, image: &Image) -> Result<(), Failure> {
-    let file = tempfile::Builder::new().prefix(".archive-").tempfile_in(output)?;
+    let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(output)?;
     let mut out = BufWriter::with_capacity(1 << 20, file);
     archive(output, image, &mut out)?;
     let file = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;

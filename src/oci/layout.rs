@@ -13,6 +13,9 @@ use super::{Document, Image, NAME};
 use crate::digest::Sha256;
 use crate::store::{WriteError, write_atomic};
 
+/// What the names of archives in a layout's directory begin with while they are being written.
+pub const UNFINISHED: &str = ".archive-";
+
 /// An OCI image layout on disk, held by one process at a time.
 #[derive(Debug)]
 pub struct Layout {
@@ -158,6 +161,18 @@ impl Layout {
         Ok(index.get("manifests").and_then(Value::as_array).cloned().unwrap_or_default())
     }
 
+    /// Removes archives that a build left half-written that was cut off. No other build is at work: the layout is locked.
+    fn remove_leftovers(&self) -> Result<(), LayoutError> {
+        let failed = |source| LayoutError::Io { path: self.path.clone(), source };
+        for file in self.path.read_dir_utf8().map_err(failed)? {
+            let file = file.map_err(failed)?;
+            if file.file_name().starts_with(UNFINISHED) {
+                std::fs::remove_file(file.path()).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Removes blobs that no image of the index needs, and what a build left that was cut off.
     pub fn prune(&self) -> Result<(), LayoutError> {
         let mut needed = BTreeSet::new();
@@ -170,6 +185,7 @@ impl Layout {
             needed.extend(manifest.get("config").and_then(digest_of));
             needed.extend(manifest.get("layers").and_then(Value::as_array).into_iter().flatten().filter_map(digest_of));
         }
+        self.remove_leftovers()?;
         let blobs = self.path.join("blobs/sha256");
         let failed = |path: &Utf8Path, source| LayoutError::Io { path: path.to_owned(), source };
         for file in blobs.read_dir_utf8().map_err(|error| failed(&blobs, error))? {
@@ -242,12 +258,14 @@ mod tests {
         layout.commit(&[second.clone(), other], |_| true).unwrap();
         assert_eq!(images(&path).unwrap().len(), 2);
         layout.commit(&[], |name| name == "postfix").unwrap();
+        std::fs::write(path.join(format!("{UNFINISHED}x")), "half").unwrap();
         layout.prune().unwrap();
         assert_eq!(
             images(&path).unwrap().into_iter().collect::<Vec<_>>(),
             [("postfix".to_owned(), second.manifest.digest)]
         );
         assert!(!layout.blob(first.layers[0].digest).exists() && layout.blob(second.layers[0].digest).exists());
+        assert!(!path.join(format!("{UNFINISHED}x")).exists());
         assert_eq!(layout.directory.fsck().unwrap(), 3);
     }
 

@@ -9,5 +9,5 @@ mod reference;
 pub use archive::archive;
 pub use image::{Document, Image, ImageError, ImageSpec, Platform};
 pub use images::{ImagesError, NAME, images, read_image};
-pub use layout::{Layout, LayoutError};
+pub use layout::{Layout, LayoutError, UNFINISHED};
 pub use reference::{local_reference, registry_reference};

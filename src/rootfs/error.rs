@@ -89,16 +89,6 @@ pub enum RootfsError {
         /// The contested path.
         path: TreePath,
     },
-    /// An id that the formats involved can't hold.
-    #[error("package {package}: {path} has the owner {id}, which is out of range")]
-    Id {
-        /// The package.
-        package: String,
-        /// Where.
-        path: TreePath,
-        /// The number.
-        id: u64,
-    },
     /// A file that has to be read as a whole is too large for that.
     #[error("package {package}: {path} is larger than the {limit} bytes that are sensible for it")]
     TooLarge {
@@ -118,14 +108,6 @@ pub enum RootfsError {
         path: String,
         /// What is wrong with it.
         why: PathError,
-    },
-    /// A mode that is no octal number up to 7777.
-    #[error("mode {mode:?} of {path} is not octal, as in \"0755\"")]
-    Mode {
-        /// As written.
-        mode: String,
-        /// Whose.
-        path: String,
     },
     /// A name that is in neither the recipe's nor the packages' accounts.
     #[error("{path} is to belong to the {what} {name:?}, which neither the recipe nor a package declares")]
@@ -176,14 +158,5 @@ pub enum RootfsError {
         path: TreePath,
         /// What is there.
         found: String,
-    },
-    /// The package reader's own finding.
-    #[error("package {package} can't be read")]
-    Package {
-        /// The package.
-        package: String,
-        /// Why.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
     },
 }

@@ -17,9 +17,7 @@ impl From<RootfsError> for Failure {
             | RootfsError::ThroughLink { .. }
             | RootfsError::NoDirectory { .. }
             | RootfsError::HardlinkTarget { .. }
-            | RootfsError::Id { .. }
-            | RootfsError::TooLarge { .. }
-            | RootfsError::Package { .. } => {
+            | RootfsError::TooLarge { .. } => {
                 failure(Exit::Refused).hint("no proper package is like that: don't trust where it came from")
             }
             RootfsError::Account { .. } => {
@@ -30,10 +28,9 @@ impl From<RootfsError> for Failure {
             }
             RootfsError::RuleWithoutFile { .. } => failure(Exit::Usage)
                 .hint("correct the path, or move the rule to the channel whose packages have the file"),
-            RootfsError::RecipePath { .. }
-            | RootfsError::Mode { .. }
-            | RootfsError::AccountText { .. }
-            | RootfsError::RecipeClash { .. } => failure(Exit::Usage),
+            RootfsError::RecipePath { .. } | RootfsError::AccountText { .. } | RootfsError::RecipeClash { .. } => {
+                failure(Exit::Usage)
+            }
         }
     }
 }
