@@ -2,63 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
-
 use camino::Utf8PathBuf;
 use mailimg::digest::Sha256;
-use mailimg::registry::{Client, RegistryError, Repository};
+use mailimg::registry::{Client, RegistryError};
 use wiremock::matchers::{header, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
+#[path = "common/mod.rs"]
+mod common;
+
+use common::registry::Registry;
+
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-
-/// A registry on a port of its own, which ends with the test.
-struct Registry {
-    process: Child,
-    port: u16,
-    _data: tempfile::TempDir,
-}
-
-impl Registry {
-    fn start() -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let config = data.path().join("config.yml");
-        let root = data.path().display();
-        let text = format!(
-            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {root}}}}}\n\
-             http: {{addr: '127.0.0.1:{port}'}}\n"
-        );
-        std::fs::write(&config, text).unwrap();
-        let process = Command::new("docker-registry")
-            .arg("serve")
-            .arg(&config)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("this test needs Debian's package docker-registry: apt-get install docker-registry");
-        let registry = Self { process, port, _data: data };
-        let start = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(start.elapsed() < Duration::from_secs(20), "docker-registry does not listen");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        registry
-    }
-
-    fn repository(&self, path: &str) -> Repository {
-        format!("127.0.0.1:{}/{path}", self.port).parse().unwrap()
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 struct Blob {
     _dir: tempfile::TempDir,
@@ -81,7 +36,8 @@ fn client() -> Client {
 #[tokio::test]
 async fn pushes_an_image_that_the_registry_then_has() {
     let registry = Registry::start();
-    let (client, repository) = (client(), registry.repository("mail/postfix"));
+    let client = client();
+    let repository = registry.name("mail/postfix").parse().unwrap();
     let config = blob(br#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}"#);
     assert!(!client.has_blob(&repository, config.digest).await.unwrap());
     client.push_blob(&repository, config.digest, &config.path, config.size, None).await.unwrap();
@@ -94,7 +50,7 @@ async fn pushes_an_image_that_the_registry_then_has() {
     );
     client.push_manifest(&repository, "v1", MANIFEST, manifest.as_bytes()).await.unwrap();
 
-    let url = format!("http://127.0.0.1:{}/v2/mail/postfix/manifests/v1", registry.port);
+    let url = format!("http://127.0.0.1:{}/v2/mail/postfix/manifests/v1", registry.port());
     let answer = reqwest::Client::builder().no_proxy().build().unwrap().get(url).header("accept", MANIFEST).send();
     assert_eq!(answer.await.unwrap().text().await.unwrap(), manifest);
 }
@@ -102,7 +58,8 @@ async fn pushes_an_image_that_the_registry_then_has() {
 #[tokio::test]
 async fn links_a_blob_from_another_repository_instead_of_sending_it_again() {
     let registry = Registry::start();
-    let (client, first, second) = (client(), registry.repository("mail/first"), registry.repository("mail/second"));
+    let client = client();
+    let (first, second) = (registry.name("mail/first").parse().unwrap(), registry.name("mail/second").parse().unwrap());
     let layer = blob(b"layer");
     client.push_blob(&first, layer.digest, &layer.path, layer.size, None).await.unwrap();
     // A file that is not there shows that nothing was read.
@@ -116,7 +73,7 @@ async fn a_blob_that_is_not_what_its_digest_says_is_refused_by_the_registry() {
     let registry = Registry::start();
     let layer = blob(b"layer");
     let error = client()
-        .push_blob(&registry.repository("mail/bad"), Sha256::of(b"other"), &layer.path, layer.size, None)
+        .push_blob(&registry.name("mail/bad").parse().unwrap(), Sha256::of(b"other"), &layer.path, layer.size, None)
         .await
         .unwrap_err();
     assert!(matches!(error, RegistryError::Unexpected { status: 400, .. }), "{error:?}");

@@ -6,6 +6,7 @@ mod config;
 mod import;
 mod lock;
 mod mail;
+mod registry;
 mod repo;
 mod rootfs;
 mod solve;

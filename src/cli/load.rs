@@ -4,8 +4,8 @@ use std::process::{Command, Stdio};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::exit::Exit;
+use super::layout::{chosen, layout_dir};
 use super::{Context, Failure};
-use crate::config::Project;
 use crate::oci::{Image, archive, local_reference, read_image};
 
 #[derive(Debug, clap::Args)]
@@ -24,22 +24,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let layout = match &args.layout {
-        Some(layout) => layout.clone(),
-        None => Project::open(context.project())?.layout_dir(),
-    };
-    let built = crate::oci::images(&layout)?;
-    if let Some(name) = args.images.iter().find(|name| !built.contains_key(*name)) {
-        let known: Vec<&str> = built.keys().map(String::as_str).collect();
-        let message = format!("{layout} has no image {name:?}; it has {}", known.join(", "));
-        let failure = Failure::new(Exit::Missing, &io::Error::other(message));
-        return Err(failure.hint(format!("build it first: mailimg build {name}")));
-    }
+    let layout = layout_dir(args.layout.as_deref(), context)?;
+    let built = chosen(&layout, &args.images)?;
     check_engine(&args.engine)?;
     for (name, digest) in built {
-        if !args.images.is_empty() && !args.images.contains(&name) {
-            continue;
-        }
         let reference = local_reference(&name, digest);
         if !has_image(&args.engine, &reference)? {
             let image = read_image(&layout, &name, digest)?;

@@ -12,9 +12,11 @@ mod dkim;
 mod exit;
 mod failure;
 mod init;
+mod layout;
 mod load;
 mod lock;
 mod progress;
+mod push;
 mod repo;
 mod repositories;
 mod secrets;
@@ -71,9 +73,14 @@ enum Command {
     Build(build::Args),
     /// Put built images into the local container engine
     Load(load::Args),
+    /// Put built images into a registry
+    Push(push::Args),
     /// Print a shell's completion script
     Completions(completions::Args),
 }
+
+/// What we call ourselves to servers.
+const USER_AGENT: &str = concat!("mailimg/", env!("CARGO_PKG_VERSION"));
 
 /// Runs the program on the process's own arguments and returns its exit code.
 #[must_use]
@@ -103,6 +110,7 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Lock(args) => lock::run(&args, context),
         Command::Build(args) => build::run(&args, context),
         Command::Load(args) => load::run(&args, context),
+        Command::Push(args) => push::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),
     }
 }

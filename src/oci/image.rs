@@ -10,7 +10,7 @@ use crate::layer::{ASSEMBLY_VERSION, Layer};
 use crate::timestamp::Timestamp;
 
 /// Media type of an image's manifest.
-pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// Media type of an image's configuration.
 pub(super) const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 /// Media type of our layers.

@@ -214,7 +214,9 @@ pub(super) fn entry(image: &Image, annotations: &[(&str, &str)]) -> Value {
     entry
 }
 
-pub(super) fn blob_path(layout: &Utf8Path, digest: Sha256) -> Utf8PathBuf {
+/// Where the blob with this digest is in a layout (OCI image-spec, `image-layout.md`).
+#[must_use]
+pub fn blob_path(layout: &Utf8Path, digest: Sha256) -> Utf8PathBuf {
     layout.join("blobs/sha256").join(digest.to_string())
 }
 

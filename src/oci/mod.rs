@@ -7,7 +7,7 @@ mod layout;
 mod reference;
 
 pub use archive::archive;
-pub use image::{Document, Image, ImageError, ImageSpec, Platform};
+pub use image::{Document, Image, ImageError, ImageSpec, MANIFEST, Platform};
 pub use images::{ImagesError, NAME, images, read_image};
-pub use layout::{Layout, LayoutError, UNFINISHED};
-pub use reference::{local_reference, registry_reference};
+pub use layout::{Layout, LayoutError, UNFINISHED, blob_path};
+pub use reference::{local_reference, registry_reference, tag};

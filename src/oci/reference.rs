@@ -2,12 +2,16 @@ use crate::digest::Sha256;
 
 /// The name under which an image is loaded into a local engine: `mailimg/<image>:<tag>`.
 ///
-/// The tag comes from the digest of the image's manifest, so that another build never has the same name, and a compose
-/// file that names it never runs anything else.
+/// Another build never has the same name, and a compose file that names it never runs anything else.
 #[must_use]
 pub fn local_reference(image: &str, manifest: Sha256) -> String {
-    let digits = manifest.to_string();
-    format!("mailimg/{image}:{}", digits.get(..16).unwrap_or(&digits))
+    format!("mailimg/{image}:{}", tag(manifest))
+}
+
+/// The tag that stands for a manifest: the first 16 digits of its digest.
+#[must_use]
+pub fn tag(manifest: Sha256) -> String {
+    manifest.to_string().chars().take(16).collect()
 }
 
 /// The name of an image in a registry, pinned by the digest of its manifest: `<prefix>/<image>@sha256:…`.

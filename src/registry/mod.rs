@@ -5,8 +5,10 @@
 mod auth;
 mod client;
 mod error;
+mod push;
 mod repository;
 
 pub use client::Client;
 pub use error::RegistryError;
+pub use push::{Blob, Push};
 pub use repository::Repository;

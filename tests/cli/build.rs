@@ -48,7 +48,7 @@ ports = ["80/tcp"]
 memory = 10
 "#;
 
-fn packages() -> Vec<Made> {
+pub(super) fn packages() -> Vec<Made> {
     vec![
         Made::new("libc", "1.2.5-r0").provides("so:libc.so.1=1.2.5").file("etc/group", "root:x:0:\n"),
         Made::new("web", "1.0-r0").depends("so:libc.so.1").file("usr/share/empty", "").file("usr/share/big", noise()),
@@ -66,7 +66,7 @@ fn noise() -> Vec<u8> {
 }
 
 /// A project with one image of made-up packages, locked, at `path` of a new directory.
-fn project(packages: &[Made]) -> Project {
+pub(super) fn project(packages: &[Made]) -> Project {
     let project = Project::new();
     MadeRepository::new(project.path().join("repository"), packages);
     project.write("apk-locks/made-up/channel.toml", channel("repository"));
@@ -84,7 +84,7 @@ fn project(packages: &[Made]) -> Project {
 }
 
 /// Digests of the images that a build prints.
-fn digests(json: &str) -> Vec<String> {
+pub(super) fn digests(json: &str) -> Vec<String> {
     let images: serde_json::Value = serde_json::from_str(json).unwrap();
     images.as_array().unwrap().iter().map(|image| image["digest"].as_str().unwrap().to_owned()).collect()
 }

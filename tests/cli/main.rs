@@ -14,5 +14,6 @@ mod debian;
 mod init;
 mod lock;
 mod packages;
+mod push;
 mod secrets;
 mod users;

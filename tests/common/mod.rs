@@ -21,6 +21,7 @@ pub mod imap;
 pub mod own_apk;
 pub mod packages;
 pub mod project;
+pub mod registry;
 pub mod smtp;
 
 use std::time::{Duration, Instant};

@@ -1,0 +1,94 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::exit::Exit;
+use super::layout::{chosen, layout_dir};
+use super::steps::Steps;
+use super::{Context, Failure};
+use crate::config::Project;
+use crate::digest::Sha256;
+use crate::oci::{self, Document, Image, read_image, registry_reference};
+use crate::registry::{Blob, Client, Push, Repository};
+
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Pushes built images to PREFIX/IMAGE and prints the names, pinned by digest, under which they can be pulled then: those \
+that `mailimg compose` writes. What the registry has already is not sent again, and layers that images share are sent \
+once. Credentials come from Docker's configuration: log in with `docker login`. A registry on this machine is spoken to \
+without TLS.")]
+pub(super) struct Args {
+    /// Images to push [default: all in the layout]
+    images: Vec<String>,
+    /// Where to: host[:port]/path, to which the image's name is added [default: registry.prefix of mailimg.toml]
+    #[arg(long, value_name = "PREFIX")]
+    to: Option<String>,
+    /// Also give the images this tag, as `latest`; can be given several times
+    #[arg(long, value_name = "TAG")]
+    tag: Vec<String>,
+    /// The OCI layout that the images were built into [default: oci of the project]
+    #[arg(long, value_name = "DIR")]
+    layout: Option<Utf8PathBuf>,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let layout = layout_dir(args.layout.as_deref(), context)?;
+    let built = chosen(&layout, &args.images)?;
+    let prefix = prefix(args, context)?;
+    context.block_on(push_all(args, context, &layout, &prefix, built.into_iter().collect()))?
+}
+
+fn prefix(args: &Args, context: &Context) -> Result<String, Failure> {
+    let configured =
+        || Ok::<_, Failure>(Project::open(context.project())?.site().registry.as_ref().map(|it| it.prefix.to_string()));
+    let prefix = match &args.to {
+        Some(prefix) => Some(prefix.clone()),
+        None => configured()?,
+    };
+    prefix.ok_or_else(|| {
+        Failure::told(Exit::Usage, "it is not said which registry to push to")
+            .hint("set registry.prefix in mailimg.toml, or name one: mailimg push --to registry.example.org/mail")
+    })
+}
+
+async fn push_all(
+    args: &Args,
+    context: &Context,
+    layout: &Utf8Path,
+    prefix: &str,
+    images: Vec<(String, Sha256)>,
+) -> Result<(), Failure> {
+    let client = Client::new(
+        reqwest::Client::builder()
+            .user_agent(super::USER_AGENT)
+            .build()
+            .map_err(|error| Failure::new(Exit::System, &error))?,
+    );
+    let steps = Steps::new(context.ui());
+    let mut last: Option<Repository> = None;
+    for (name, digest) in images {
+        let repository: Repository = format!("{}/{name}", prefix.trim_end_matches('/')).parse()?;
+        let image = read_image(layout, &name, digest)?;
+        let push = Push {
+            blobs: blobs(layout, &image),
+            media_type: oci::MANIFEST,
+            manifest: &image.manifest.bytes,
+            tags: std::iter::once(oci::tag(digest)).chain(args.tag.iter().cloned()).collect(),
+        };
+        let (total, done) = (push.blobs.iter().map(|blob| blob.size).sum(), AtomicU64::new(0));
+        let progress = |blob: &Blob, _: bool| {
+            steps.bytes(&name, done.fetch_add(blob.size, Ordering::Relaxed) + blob.size, total);
+        };
+        client.push(&repository, &push, last.as_ref(), &progress).await?;
+        context.ui().line(registry_reference(prefix, &name, digest))?;
+        last = Some(repository);
+    }
+    Ok(())
+}
+
+fn blobs(layout: &Utf8Path, image: &Image) -> Vec<Blob> {
+    let blob = |digest, size| Blob { digest, size, path: oci::blob_path(layout, digest) };
+    let Document { digest, bytes } = &image.config;
+    let config = blob(*digest, bytes.len() as u64);
+    image.layers.iter().map(|layer| blob(layer.digest, layer.size)).chain([config]).collect()
+}
