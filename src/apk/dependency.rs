@@ -214,7 +214,7 @@ impl FromStr for Dependency {
             Some(rest) => (true, rest),
             None => (false, text),
         };
-        let (name, rest) = split_where(rest, |c| is_op(c) || c == '@');
+        let (name, rest) = split_where(rest, |byte| is_op(byte) || byte == b'@');
         if name.is_empty() {
             return Err(DependencyError::NoName { found: found() });
         }
@@ -226,7 +226,7 @@ impl FromStr for Dependency {
             }
             None => (None, rest),
         };
-        let (op, rest) = split_where(rest, |c| !is_op(c));
+        let (op, rest) = split_where(rest, |byte| !is_op(byte));
         let (version, tag_after) = match rest.split_once('@') {
             Some((version, tag)) => (version, Some(tag)),
             None => (rest, None),
@@ -253,13 +253,13 @@ impl FromStr for Dependency {
     }
 }
 
-/// Splits before the first character that is `wanted`.
-fn split_where(text: &str, wanted: impl Fn(char) -> bool) -> (&str, &str) {
-    text.split_at_checked(text.find(wanted).unwrap_or(text.len())).unwrap_or((text, ""))
+/// Splits before the first byte that is `wanted`, an ASCII character.
+fn split_where(text: &str, wanted: impl Fn(u8) -> bool) -> (&str, &str) {
+    text.split_at_checked(text.bytes().position(wanted).unwrap_or(text.len())).unwrap_or((text, ""))
 }
 
-fn is_op(c: char) -> bool {
-    matches!(c, '<' | '=' | '>' | '~')
+fn is_op(byte: u8) -> bool {
+    matches!(byte, b'<' | b'=' | b'>' | b'~')
 }
 
 impl fmt::Display for Dependency {

@@ -7,6 +7,10 @@ pub use file::{Index, IndexFileError, SignedIndex, sign_file};
 pub use write::text;
 pub(super) use write::{block, installed_fields};
 
+use std::borrow::Cow;
+
+use rayon::prelude::*;
+
 use super::{ChecksumError, Dependency, DependencyError, Package, Provide, Version};
 
 /// What is wrong with the text of an index.
@@ -62,6 +66,30 @@ pub enum IndexError {
 /// (lists add up, of other fields the last counts), and unknown fields with a lower-case letter are ignored. One with an
 /// upper-case letter makes its package [unsupported](Package::unsupported).
 pub fn parse(text: &[u8]) -> Result<Vec<Package>, IndexError> {
+    let parts: Result<Vec<Vec<Package>>, IndexError> = split(text).into_par_iter().map(parse_part).collect();
+    match parts {
+        Ok(parts) => Ok(parts.into_iter().flatten().collect()),
+        // Once more in one piece: a part does not know its line numbers.
+        Err(_) => parse_part(text),
+    }
+}
+
+/// Splits between packages into parts that are worth a thread each.
+fn split(mut text: &[u8]) -> Vec<&[u8]> {
+    const ENOUGH: usize = 1 << 18;
+    let mut parts = Vec::new();
+    while let Some((part, rest)) = text.get(ENOUGH..).and_then(|rest| {
+        let end = ENOUGH + rest.windows(2).position(|pair| pair == b"\n\n")? + 2;
+        text.split_at_checked(end)
+    }) {
+        parts.push(part);
+        text = rest;
+    }
+    parts.push(text);
+    parts
+}
+
+fn parse_part(text: &[u8]) -> Result<Vec<Package>, IndexError> {
     let mut packages = Vec::new();
     let mut block = Block::default();
     let mut count = 0;
@@ -95,7 +123,8 @@ impl Default for Block {
 impl Block {
     fn read(&mut self, field: u8, value: &[u8], line: usize) -> Result<(), IndexError> {
         self.started = true;
-        let text = &*String::from_utf8_lossy(value);
+        // Much faster than replacing what is not UTF-8, which is rare.
+        let text = &*std::str::from_utf8(value).map_or_else(|_| String::from_utf8_lossy(value), Cow::Borrowed);
         let dependency = |source| IndexError::BadDependency { line, source };
         let bad = |what| IndexError::BadValue { line, what, found: cut(text) };
         let number = |what| text.parse::<u64>().map_err(|_| bad(what));
@@ -213,6 +242,22 @@ mod tests {
     #[test]
     fn an_unknown_upper_case_field_must_be_understood() {
         assert_eq!(parse(b"P:a\nV:1\nX:y\n").unwrap()[0].unsupported, Some('X'));
+    }
+
+    /// Long indexes are read in parts, by several threads.
+    #[test]
+    fn a_long_index_is_read_as_a_short_one() {
+        let block = |number: usize| format!("P:p{number}\nV:{number}\nT:{}\n", "x".repeat(number % 97));
+        let blocks: Vec<String> = (0..20_000).map(block).collect();
+        for (newline, blank) in [("\n", "\n"), ("\r\n", "\r\n"), ("\n", "\n\n\n")] {
+            let text = blocks.iter().map(|block| block.replace('\n', newline) + blank).collect::<String>();
+            let packages = parse(text.as_bytes()).unwrap();
+            assert!(packages.iter().enumerate().all(|(number, it)| it.name == format!("p{number}")));
+            assert_eq!(packages.len(), blocks.len());
+            let error = parse((text.clone() + "P:a\nbad\n").as_bytes()).unwrap_err().to_string();
+            let line = text.lines().count() + 2;
+            assert_eq!(error, format!("line {line} of the index is not a letter, a colon and a value: \"bad\""));
+        }
     }
 
     #[test]

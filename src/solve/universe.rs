@@ -1,5 +1,6 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
 
 use indexmap::IndexSet;
@@ -31,7 +32,7 @@ pub struct Repository {
 pub struct Universe {
     tags: Vec<Option<String>>,
     packages: Table<PackageId, Candidate>,
-    names: IndexSet<Box<str>>,
+    names: IndexSet<Box<str>, NameHashing>,
     links: Table<NameId, Links>,
     /// Names of the dependencies, provides and triggers of each package, one list after the other.
     references: Vec<NameId>,
@@ -70,7 +71,7 @@ impl Universe {
         let mut universe = Self {
             tags: Vec::new(),
             packages: Table::new(),
-            names: IndexSet::new(),
+            names: IndexSet::default(),
             links: Table::new(),
             references: Vec::new(),
         };
@@ -258,5 +259,28 @@ impl Provider {
 pub(super) fn add_once(names: &mut Vec<NameId>, name: NameId) {
     if names.last() != Some(&name) {
         names.push(name);
+    }
+}
+
+type NameHashing = BuildHasherDefault<NameHasher>;
+
+/// Hashes short texts fast, eight bytes at a time. It does not withstand crafted collisions, and need not: names come
+/// from signed indexes.
+#[derive(Debug, Default)]
+struct NameHasher(u64);
+
+impl Hasher for NameHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        let mut last = [0; 8];
+        last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        for word in words.iter().chain([&last]) {
+            self.0 = (self.0.rotate_left(5) ^ u64::from_le_bytes(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        // A product's good bits are its high ones, and tables look at the low ones too.
+        self.0.rotate_left(26)
     }
 }
