@@ -5,5 +5,6 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod debian;
 mod own_apk;
 mod packages;
