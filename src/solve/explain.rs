@@ -76,7 +76,7 @@ impl<'a, 'u> Explanation<'a, 'u> {
 
     fn find_parents(&mut self) {
         let mut queue = VecDeque::new();
-        for (name, dependency) in &self.attempt.world {
+        for (name, dependency) in self.attempt.world.iter().filter(|(_, it)| !it.conflict) {
             if let Some(package) = self.selected(*name).filter(|it| !self.parents.contains_key(it)) {
                 self.parents.insert(package, Err(dependency));
                 queue.push_back(package);

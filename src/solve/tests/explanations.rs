@@ -85,6 +85,20 @@ fn a_conflict() {
 }
 
 #[test]
+fn a_conflict_of_the_world() {
+    explains(
+        "P:app V:1 D:ssl
+         P:ssl V:1",
+        "app !ssl",
+        &[
+            "these can't be installed together: app, !ssl",
+            "  !ssl, which is asked for",
+            "    there is ssl-1, which is needed by app-1, which is asked for",
+        ],
+    );
+}
+
+#[test]
 fn two_packages_that_provide_the_same() {
     explains(
         "P:openssl V:3 p:so:ssl=3
