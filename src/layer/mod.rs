@@ -1,6 +1,6 @@
 //! A tree → the layers of an image.
 //!
-//! [`plan`] decides which path goes into which layer, without touching a file; [`write`] makes one layer's bytes.
+//! [`plan`] decides which path goes into which layer, without touching a file; [`write()`] makes one layer's bytes.
 //! A layer is a concatenation of *segments*, each a run of gzip members of its own: the directories, then a segment for
 //! each package, then what the image itself adds, then the end of the archive. A segment's bytes depend on what is in
 //! it and on nothing else, so that it can be kept and used again.

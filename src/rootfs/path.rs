@@ -33,7 +33,7 @@ pub enum PathError {
     /// A name of the kind by which image layers delete files.
     #[error("is a layer's mark for a deleted file (.wh.)")]
     Whiteout,
-    /// More than [`MAX_PATH`] bytes, or [`MAX_NAME`] in one component.
+    /// More than 4095 bytes, or 255 in one component.
     #[error("is longer than Linux allows")]
     TooLong,
 }
