@@ -34,4 +34,6 @@ pub mod compose;
 
 pub mod mail;
 
+pub mod report;
+
 pub mod cli;

@@ -7,13 +7,12 @@ use rayon::prelude::*;
 use serde_json::json;
 
 use super::exit::Exit;
-use super::progress::Downloads;
+use super::locked::PackageSource;
 use super::repositories::RepositoryArgs;
 use super::{Context, Failure};
 use crate::build::{BuildError, Inputs, build};
 use crate::config::{Project, Recipe};
-use crate::fetch::{Client, Settings};
-use crate::lock::{Lock, Obtained, Sources, Surroundings, Wanted, architecture, obtain, path};
+use crate::lock::{Lock, Wanted, architecture, path};
 use crate::oci::{Image, Layout, UNFINISHED, archive};
 use crate::store::Store;
 use crate::timestamp::Timestamp;
@@ -79,7 +78,8 @@ fn build_all(args: &Args, project: &Project, store: &Store, context: &Context) -
     };
     let locks = recipes.iter().map(lock_of).collect::<Result<Vec<_>, _>>()?;
     let created = source_date_epoch()?;
-    let packages = obtain_all(args, project, &locks, store, context)?;
+    let from = PackageSource { offline: args.offline, repositories: &args.repositories };
+    let packages = locks.iter().map(|lock| from.obtain(lock, project, context)).collect::<Result<Vec<_>, _>>()?;
     let inputs: Vec<Inputs<'_>> = recipes
         .iter()
         .zip(&locks)
@@ -87,25 +87,6 @@ fn build_all(args: &Args, project: &Project, store: &Store, context: &Context) -
         .map(|((recipe, lock), packages)| Inputs { project, recipe, lock, packages, created })
         .collect();
     Ok(inputs.par_iter().map(|inputs| build(inputs, store)).collect::<Result<Vec<_>, BuildError>>()?)
-}
-
-fn obtain_all<'a>(
-    args: &Args,
-    project: &Project,
-    locks: &'a [Lock],
-    store: &Store,
-    context: &Context,
-) -> Result<Vec<Vec<Obtained<'a>>>, Failure> {
-    let (overrides, cache) = (args.repositories.overrides(), context.cache_dir()?);
-    let surroundings = Surroundings { base: project.root(), cache: &cache, overrides: &overrides };
-    let client = Client::new(store.clone(), Settings { offline: args.offline, ..Settings::default() })?;
-    let downloads = Downloads::new(context.ui());
-    let mut packages = Vec::new();
-    for lock in locks {
-        let sources = Sources::of_lock(lock, surroundings)?;
-        packages.push(context.block_on(obtain(lock, &sources, &client, &downloads))??);
-    }
-    Ok(packages)
 }
 
 /// Refuses a lock that was made for another recipe than there is now.

@@ -8,6 +8,7 @@ mod lock;
 mod mail;
 mod registry;
 mod repo;
+mod report;
 mod rootfs;
 mod solve;
 

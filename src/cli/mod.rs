@@ -15,14 +15,17 @@ mod init;
 mod layout;
 mod load;
 mod lock;
+mod locked;
 mod progress;
 mod push;
 mod repo;
 mod repositories;
 mod secrets;
 mod steps;
+mod tree;
 mod ui;
 mod user;
+mod why;
 
 use std::process::ExitCode;
 
@@ -75,6 +78,10 @@ enum Command {
     Load(load::Args),
     /// Put built images into a registry
     Push(push::Args),
+    /// Why a package is in an image: the chains of dependencies that lead to it
+    Why(why::Args),
+    /// What an image is made of, as a tree of dependencies
+    Tree(tree::Args),
     /// Print a shell's completion script
     Completions(completions::Args),
 }
@@ -111,6 +118,8 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Build(args) => build::run(&args, context),
         Command::Load(args) => load::run(&args, context),
         Command::Push(args) => push::run(&args, context),
+        Command::Why(args) => why::run(&args, context),
+        Command::Tree(args) => tree::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),
     }
 }

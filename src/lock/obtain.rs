@@ -1,8 +1,12 @@
+use std::fs::File;
+
 use camino::Utf8PathBuf;
 use rayon::prelude::*;
 
 use super::inspect::{Trust, inspect};
 use super::{Lock, LockError, LockedPackage, Sources};
+use crate::apk::Package;
+use crate::apk::package::PackageReader;
 use crate::digest::Sha256;
 use crate::fetch::{Client, Progress, Request, Size};
 use crate::store::Store;
@@ -14,6 +18,16 @@ pub struct Obtained<'a> {
     pub package: &'a LockedPackage,
     /// The file.
     pub path: Utf8PathBuf,
+}
+
+impl Obtained<'_> {
+    /// What the package says of itself: what it depends on, what it provides, and more that a lock doesn't hold.
+    pub fn metadata(&self) -> Result<Package, LockError> {
+        let name = || self.package.file.clone();
+        let file = File::open(&self.path).map_err(|source| LockError::Stored { package: name(), source })?;
+        let reader = PackageReader::new(file).map_err(|source| LockError::Package { package: name(), source })?;
+        Ok(reader.control().package.clone())
+    }
 }
 
 /// Brings all packages of a lock into the store, as far as they are not there, and checks each against everything that

@@ -16,6 +16,7 @@ mod visit;
 use crate::apk::{Dependency, Package};
 use attempt::Attempt;
 use pins::Pins;
+pub use similar::similar;
 pub use universe::{Repository, Universe};
 pub use unsolvable::{Problem, Reason, Unsolvable};
 

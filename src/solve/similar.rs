@@ -5,7 +5,8 @@ const LIMIT: usize = 3;
 
 /// The names, of those that are there, that are most like `name`: the same but for trailing numbers (`so:libfoo.so.2`
 /// and `so:libfoo.so.3`), or a slip of the finger away.
-pub(super) fn similar<'a>(name: &str, there: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+#[must_use]
+pub fn similar<'a>(name: &str, there: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let slips = name.chars().count() / 4;
     let mut found: Vec<(usize, &str)> = Vec::new();
     for other in there {

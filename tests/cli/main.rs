@@ -17,3 +17,4 @@ mod packages;
 mod push;
 mod secrets;
 mod users;
+mod why;

@@ -1,0 +1,67 @@
+//! The packages that a lock names, on this machine.
+
+use rayon::prelude::*;
+
+use super::progress::Downloads;
+use super::repositories::RepositoryArgs;
+use super::{Context, Failure};
+use crate::config::Project;
+use crate::fetch::{Client, Settings};
+use crate::lock::{Lock, Obtained, Sources, Surroundings, architecture, obtain, path};
+use crate::report::Graph;
+
+/// Where packages that the store doesn't have are taken from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PackageSource<'a> {
+    pub(super) offline: bool,
+    pub(super) repositories: &'a RepositoryArgs,
+}
+
+impl PackageSource<'_> {
+    /// The packages of a lock in the store, checked.
+    pub(super) fn obtain<'l>(
+        self,
+        lock: &'l Lock,
+        project: &Project,
+        context: &Context,
+    ) -> Result<Vec<Obtained<'l>>, Failure> {
+        let (overrides, cache) = (self.repositories.overrides(), context.cache_dir()?);
+        let surroundings = Surroundings { base: project.root(), cache: &cache, overrides: &overrides };
+        let sources = Sources::of_lock(lock, surroundings)?;
+        let client = Client::new(context.store()?, Settings { offline: self.offline, ..Settings::default() })?;
+        let downloads = Downloads::new(context.ui());
+        Ok(context.block_on(obtain(lock, &sources, &client, &downloads))??)
+    }
+}
+
+/// A locked image, for commands that look at its packages.
+#[derive(Debug, clap::Args)]
+pub(super) struct LockedImage {
+    /// The image
+    image: String,
+    /// Use no network: every package has to be in the store or in a directory
+    #[arg(long)]
+    offline: bool,
+    /// Architecture in apk's words, x86_64 or aarch64 [default: the channel's first]
+    #[arg(long)]
+    arch: Option<String>,
+    /// Look at another channel's lock than mailimg.toml names
+    #[arg(long)]
+    channel: Option<String>,
+    #[command(flatten)]
+    repositories: RepositoryArgs,
+}
+
+impl LockedImage {
+    /// What is in the image by its lock, and what its packages say of each other.
+    pub(super) fn graph(&self, context: &Context) -> Result<Graph, Failure> {
+        let project = Project::open_with(context.project(), self.channel.as_deref())?;
+        let arch = architecture(project.channel(), self.arch.as_deref())?;
+        let recipe = project.recipe(&self.image)?;
+        let lock = Lock::read(&path(&project.channel_dir(), &recipe.name, &arch))?;
+        let from = PackageSource { offline: self.offline, repositories: &self.repositories };
+        let obtained = from.obtain(&lock, &project, context)?;
+        let packages = obtained.par_iter().map(Obtained::metadata).collect::<Result<Vec<_>, _>>()?;
+        Ok(Graph::new(&recipe.name, &lock.world, packages))
+    }
+}

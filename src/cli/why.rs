@@ -1,0 +1,98 @@
+use serde_json::{Value, json};
+
+use super::locked::LockedImage;
+use super::{Context, Failure};
+use crate::report::{Chain, Chains, Edge, Graph, Kind, dot};
+
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Each line is a chain from the image's world to the package, the shortest first; in brackets is the dependency, where it \
+is not just the package's name. \"installed if\" stands before what makes a package install itself. Dependencies are \
+read from the locked packages, which are fetched if the store doesn't have them.")]
+pub(super) struct Args {
+    #[command(flatten)]
+    image: LockedImage,
+    /// The package, or something that packages provide, such as so:libcrypto.so.3
+    #[arg(value_name = "PKG")]
+    package: String,
+    /// Most chains to find for a package
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// Print an array of objects with package, version and chains, as JSON
+    #[arg(long, conflicts_with = "dot")]
+    json: bool,
+    /// Print everything that leads to the package as a graph, for Graphviz's dot
+    #[arg(long)]
+    dot: bool,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let graph = args.image.graph(context)?;
+    let targets = graph.find(&args.package)?;
+    if args.dot {
+        return context.ui().write(dot(&graph, graph.ways_to(&targets)).as_bytes());
+    }
+    let limit = args.limit.try_into().unwrap_or(usize::MAX);
+    let answers = targets.into_iter().map(|target| (target, graph.why(target, limit)));
+    if args.json {
+        let objects: Vec<Value> = answers.map(|(target, chains)| object(&graph, target, &chains)).collect();
+        return context.ui().json(&objects);
+    }
+    for (target, chains) in answers {
+        show(&graph, target, &chains, context)?;
+    }
+    Ok(())
+}
+
+fn object(graph: &Graph, target: usize, Chains { chains, complete }: &Chains<'_>) -> Value {
+    let package = graph.package(target);
+    let chains: Vec<Vec<Value>> =
+        chains.iter().map(|chain| chain.iter().map(|edge| link(graph, edge)).collect()).collect();
+    json!({
+        "image": graph.image(),
+        "package": package.map(|package| &package.name),
+        "version": package.map(|package| package.version.as_str()),
+        "chains": chains,
+        "complete": complete,
+    })
+}
+
+/// A step of a chain: the package that it leads to, and by which dependencies of the one before it.
+fn link(graph: &Graph, edge: &Edge) -> Value {
+    let package = graph.package(edge.to);
+    json!({
+        "package": package.map(|package| &package.name),
+        "version": package.map(|package| package.version.as_str()),
+        "kind": if edge.kind == Kind::Requires { "requires" } else { "install_if" },
+        "by": edge.by,
+    })
+}
+
+fn show(
+    graph: &Graph,
+    target: usize,
+    Chains { chains, complete }: &Chains<'_>,
+    context: &Context,
+) -> Result<(), Failure> {
+    let Some(package) = graph.package(target) else { return Ok(()) };
+    context.ui().line(format!("{} {}", package.name, package.version))?;
+    for chain in chains {
+        context.ui().line(format!("  {}", line(graph, chain)))?;
+    }
+    if chains.is_empty() {
+        context.ui().line("  nothing in the world leads to it: the lock was made from other dependencies")?;
+    }
+    if !complete {
+        context.ui().line("  ... and more: --limit finds them, --dot shows all at once")?;
+    }
+    Ok(())
+}
+
+fn line(graph: &Graph, chain: &Chain<'_>) -> String {
+    let step = |edge: &&Edge| {
+        let name = graph.package(edge.to).map_or("", |package| &package.name);
+        let reasons = graph.reasons(edge).map(|reasons| format!(" ({reasons})")).unwrap_or_default();
+        format!(" -> {name}{reasons}")
+    };
+    format!("world{}", chain.iter().map(step).collect::<Vec<_>>().concat())
+}

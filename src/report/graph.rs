@@ -1,0 +1,193 @@
+use std::collections::{BTreeMap, HashMap};
+
+use super::ReportError;
+use crate::apk::{Dependency, Package};
+use crate::solve::similar;
+
+/// Most names that are offered for one that is not there.
+const NEAR: usize = 5;
+
+/// The packages of an image, and what makes each of them be there.
+#[derive(Debug, Clone)]
+pub struct Graph {
+    image: String,
+    /// Sorted by name.
+    packages: Vec<Package>,
+    /// Sorted, each pair of ends and kind once.
+    edges: Vec<Edge>,
+}
+
+/// Where an edge begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum From {
+    /// In the world: somebody asked for the package.
+    World,
+    /// At the package of that position.
+    Package(usize),
+}
+
+/// How one package brings another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// By requiring it.
+    Requires,
+    /// By being one of those with which the other installs itself.
+    InstallIf,
+}
+
+/// One reason why a package is there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Edge {
+    /// What brings it.
+    pub from: From,
+    /// The package, by its position.
+    pub to: usize,
+    /// How.
+    pub kind: Kind,
+    /// The dependencies, as the one that has them writes them, that the package fulfils.
+    pub by: Vec<String>,
+}
+
+impl Graph {
+    /// Of the packages of an image and the world that it was made for.
+    #[must_use]
+    pub fn new(image: impl Into<String>, world: &[Dependency], mut packages: Vec<Package>) -> Self {
+        packages.sort_by(|a, b| a.name.cmp(&b.name));
+        let providers = Providers::of(&packages);
+        let mut found: BTreeMap<(From, usize, Kind), Vec<String>> = BTreeMap::new();
+        let mut add = |from, to, kind, dependency: &Dependency| {
+            if from != From::Package(to) {
+                found.entry((from, to, kind)).or_default().push(dependency.to_string());
+            }
+        };
+        for dependency in world {
+            for to in providers.fulfil(dependency) {
+                add(From::World, to, Kind::Requires, dependency);
+            }
+        }
+        for (position, package) in packages.iter().enumerate() {
+            for dependency in &package.depends {
+                for to in providers.fulfil(dependency) {
+                    add(From::Package(position), to, Kind::Requires, dependency);
+                }
+            }
+            if package.install_if.iter().all(|condition| providers.is_met(condition)) {
+                for condition in &package.install_if {
+                    for trigger in providers.fulfil(condition) {
+                        add(From::Package(trigger), position, Kind::InstallIf, condition);
+                    }
+                }
+            }
+        }
+        let edges = found.into_iter().map(|((from, to, kind), by)| Edge { from, to, kind, by }).collect();
+        Self { image: image.into(), packages, edges }
+    }
+
+    /// The image's name.
+    #[must_use]
+    pub fn image(&self) -> &str {
+        &self.image
+    }
+
+    /// All packages, sorted by name.
+    #[must_use]
+    pub fn packages(&self) -> &[Package] {
+        &self.packages
+    }
+
+    /// The package at a position.
+    #[must_use]
+    pub fn package(&self, position: usize) -> Option<&Package> {
+        self.packages.get(position)
+    }
+
+    /// All edges: the world's first, then by the position of the package that they begin at.
+    #[must_use]
+    pub fn edges(&self) -> &[Edge] {
+        &self.edges
+    }
+
+    /// What an edge that begins there leads to.
+    pub fn from(&self, from: From) -> impl Iterator<Item = &Edge> {
+        let start = self.edges.partition_point(|edge| edge.from < from);
+        self.edges.iter().skip(start).take_while(move |edge| edge.from == from)
+    }
+
+    /// The package of that name; if there is none, those that provide the name.
+    pub fn find(&self, name: &str) -> Result<Vec<usize>, ReportError> {
+        let found = Providers::of(&self.packages).fulfil(&Dependency::on(name));
+        if found.is_empty() { Err(self.unknown(name)) } else { Ok(found) }
+    }
+
+    /// The dependencies of an edge, if they say more than the package's name does.
+    #[must_use]
+    pub fn reasons(&self, edge: &Edge) -> Option<String> {
+        let name = self.package(edge.to).map(|package| package.name.as_str());
+        match (edge.kind, edge.by.as_slice()) {
+            (Kind::Requires, [only]) if Some(only.as_str()) == name => None,
+            (Kind::Requires, by) => Some(by.join(" ")),
+            (Kind::InstallIf, _) => {
+                let condition = self.package(edge.to).map(|package| &package.install_if);
+                let condition = condition.into_iter().flatten().map(ToString::to_string).collect::<Vec<_>>();
+                Some(format!("installed if {}", condition.join(" ")))
+            }
+        }
+    }
+
+    fn unknown(&self, name: &str) -> ReportError {
+        let names = || self.packages.iter().map(|package| package.name.as_str());
+        let mut near: Vec<String> = similar(name, names()).into_iter().map(str::to_owned).collect();
+        if near.is_empty() && name.len() > 2 {
+            near = names().filter(|other| other.contains(name) || name.contains(other)).map(str::to_owned).collect();
+            near.truncate(NEAR);
+        }
+        ReportError::NotInImage { image: self.image.clone(), package: name.to_owned(), near }
+    }
+}
+
+/// Which packages there are by which name.
+struct Providers<'a> {
+    packages: &'a [Package],
+    by_name: HashMap<&'a str, Vec<usize>>,
+}
+
+impl<'a> Providers<'a> {
+    fn of(packages: &'a [Package]) -> Self {
+        let mut by_name: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (position, package) in packages.iter().enumerate() {
+            let provided = package.provides.iter().map(|provide| provide.name.as_str());
+            for name in provided.chain([package.name.as_str()]) {
+                let positions = by_name.entry(name).or_default();
+                if positions.last() != Some(&position) {
+                    positions.push(position);
+                }
+            }
+        }
+        Self { packages, by_name }
+    }
+
+    /// The packages that fulfil a dependency: the one of that name, else those that provide it. A conflict asks for none.
+    fn fulfil(&self, dependency: &Dependency) -> Vec<usize> {
+        if dependency.conflict {
+            return Vec::new();
+        }
+        let there = self.by_name.get(dependency.name.as_str()).map_or(&[][..], Vec::as_slice);
+        let candidates = || there.iter().filter_map(|position| Some((*position, self.packages.get(*position)?)));
+        let named: Vec<usize> =
+            candidates().filter(|(_, package)| dependency.describes(package)).map(|(position, _)| position).collect();
+        if !named.is_empty() {
+            return named;
+        }
+        let provides = |package: &Package| package.provides.iter().any(|it| dependency.describes_provide(it));
+        candidates().filter(|(_, package)| provides(package)).map(|(position, _)| position).collect()
+    }
+
+    /// Whether a condition of `install_if` holds.
+    fn is_met(&self, condition: &Dependency) -> bool {
+        if condition.conflict {
+            let wanted = Dependency { conflict: false, ..condition.clone() };
+            return self.fulfil(&wanted).is_empty();
+        }
+        !self.fulfil(condition).is_empty()
+    }
+}

@@ -1,0 +1,110 @@
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+
+use super::graph::{Edge, From, Graph};
+
+/// Most beginnings of chains that are followed. Only packages that require each other in many circles come near it.
+const EFFORT: usize = 20_000;
+
+/// From the world to a package: each edge begins where the one before it ends.
+pub type Chain<'a> = Vec<&'a Edge>;
+
+/// Why a package is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chains<'a> {
+    /// The shortest first, those of one length by names. No package is twice in one.
+    pub chains: Vec<Chain<'a>>,
+    /// Whether these are all.
+    pub complete: bool,
+}
+
+/// The end of a chain: edges from the package in question backwards. Those that can become shortest go first.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Partial<'a> {
+    /// How long it is at least when it has reached the world.
+    length: usize,
+    backwards: Vec<&'a Edge>,
+}
+
+impl Graph {
+    /// Why the package at `target` is there: the chains from the world to it, at most `limit`.
+    #[must_use]
+    pub fn why(&self, target: usize, limit: usize) -> Chains<'_> {
+        let (incoming, distances) = (self.incoming(), self.distances());
+        let distance = |from: From| match from {
+            From::World => Some(0),
+            From::Package(position) => distances.get(position).copied().flatten(),
+        };
+        let (mut queue, mut chains, mut effort) = (BinaryHeap::new(), Vec::new(), 0);
+        queue.push(Reverse(Partial { length: 0, backwards: Vec::new() }));
+        let mut complete = true;
+        while let Some(Reverse(Partial { backwards, .. })) = queue.pop() {
+            effort += 1;
+            if chains.len() == limit || effort > EFFORT {
+                complete = false;
+                break;
+            }
+            let from = backwards.last().map_or(From::Package(target), |edge| edge.from);
+            let From::Package(position) = from else {
+                chains.push(backwards.into_iter().rev().collect());
+                continue;
+            };
+            for edge in incoming.get(position).into_iter().flatten().copied() {
+                let again = edge.from == From::Package(target) || backwards.iter().any(|it| it.from == edge.from);
+                if let Some(distance) = distance(edge.from).filter(|_| !again) {
+                    let mut backwards = backwards.clone();
+                    backwards.push(edge);
+                    queue.push(Reverse(Partial { length: backwards.len() + distance, backwards }));
+                }
+            }
+        }
+        chains.sort_by(|a: &Chain<'_>, b| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
+        Chains { chains, complete }
+    }
+
+    /// The edges that lie on some way from the world to the packages at `targets`.
+    #[must_use]
+    pub fn ways_to(&self, targets: &[usize]) -> Vec<&Edge> {
+        let incoming = self.incoming();
+        let mut seen: BTreeSet<usize> = targets.iter().copied().collect();
+        let mut queue: VecDeque<usize> = seen.iter().copied().collect();
+        let mut edges = BTreeSet::new();
+        while let Some(position) = queue.pop_front() {
+            for edge in incoming.get(position).into_iter().flatten().copied() {
+                edges.insert(edge);
+                if let From::Package(from) = edge.from
+                    && seen.insert(from)
+                {
+                    queue.push_back(from);
+                }
+            }
+        }
+        edges.into_iter().collect()
+    }
+
+    /// The edges that lead to each package.
+    fn incoming(&self) -> Vec<Vec<&Edge>> {
+        let mut incoming = vec![Vec::new(); self.packages().len()];
+        for edge in self.edges() {
+            if let Some(edges) = incoming.get_mut(edge.to) {
+                edges.push(edge);
+            }
+        }
+        incoming
+    }
+
+    /// How many edges the shortest way from the world to each package has.
+    fn distances(&self) -> Vec<Option<usize>> {
+        let mut distances: Vec<Option<usize>> = vec![None; self.packages().len()];
+        let mut queue = VecDeque::from([(From::World, 0)]);
+        while let Some((from, distance)) = queue.pop_front() {
+            for edge in self.from(from) {
+                if let Some(known @ None) = distances.get_mut(edge.to) {
+                    *known = Some(distance + 1);
+                    queue.push_back((From::Package(edge.to), distance + 1));
+                }
+            }
+        }
+        distances
+    }
+}
