@@ -9,6 +9,7 @@ use crate::store::Store;
 
 /// Options that every command takes.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(super) struct GlobalArgs {
     /// The project: the directory that holds mailimg.toml, recipes, images and apk-locks
     #[arg(short = 'C', long, global = true, value_name = "DIR", default_value = ".")]

@@ -10,6 +10,52 @@ fn help_names_every_exit_code() {
 }
 
 #[test]
+fn every_command_explains_itself_and_its_own_options_come_first() {
+    let project = Project::new();
+    let mut waiting: Vec<Vec<String>> = vec![Vec::new()];
+    let mut commands = 0;
+    while let Some(command) = waiting.pop() {
+        let mut arguments = command.clone();
+        arguments.push("--help".to_owned());
+        let help = project.run(&arguments);
+        let about = help.lines().next().unwrap();
+        assert!(about.len() > 10, "{arguments:?}: {help}");
+        let (own, shared) = help.split_once("Options of every command:").unwrap();
+        assert!(shared.contains("--project") && !own.contains("--project"), "{arguments:?}: {help}");
+        let listed = own.split("Commands:\n").nth(1).unwrap_or_default();
+        let names =
+            listed.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.split_whitespace().next());
+        for name in names.filter(|name| *name != "help") {
+            waiting.push(command.iter().cloned().chain([name.to_owned()]).collect());
+        }
+        commands += 1;
+    }
+    assert!(commands > 25, "only {commands} commands were found");
+}
+
+#[test]
+fn colours_are_for_terminals_alone() {
+    let project = Project::new();
+    let output = project.mailimg(["build"]).output().unwrap();
+    assert!(!output.stderr.contains(&0x1b), "{}", String::from_utf8_lossy(&output.stderr));
+    let in_terminal = |no_color: Option<&str>| {
+        let mut command = std::process::Command::new("script");
+        let run = format!("'{}' build", env!("CARGO_BIN_EXE_mailimg"));
+        command
+            .args(["-qec", &run, "/dev/null"])
+            .current_dir(project.path())
+            .env("TERM", "xterm")
+            .env_remove("NO_COLOR");
+        command.envs(no_color.map(|value| ("NO_COLOR", value))).stdin(std::process::Stdio::null());
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout.contains(&0x1b)
+    };
+    assert!(in_terminal(None));
+    assert!(!in_terminal(Some("1")));
+}
+
+#[test]
 fn unknown_command_is_a_usage_error() {
     let output = Project::new().mailimg(["biuld"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
