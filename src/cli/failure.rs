@@ -29,15 +29,18 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    /// Takes the message of `error` and of each of its causes.
+    /// Takes the message of `error` and of each of its causes. Where the system is at the bottom of it, there is a hint
+    /// already.
     pub(super) fn new(exit: Exit, error: &dyn Error) -> Self {
         let mut messages = vec![error.to_string()];
+        let mut hint = None;
         let mut cause = error.source();
         while let Some(error) = cause {
             messages.push(error.to_string());
+            hint = hint.or_else(|| error.downcast_ref().and_then(refusal_hint).map(ToOwned::to_owned));
             cause = error.source();
         }
-        Self { exit, messages, hint: None }
+        Self { exit, messages, hint }
     }
 
     /// A failure that is nothing but its message.
@@ -66,13 +69,27 @@ impl Failure {
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
-        Self::new(Exit::System, &error)
+        let hint = refusal_hint(&error).map(ToOwned::to_owned);
+        Self { hint, ..Self::new(Exit::System, &error) }
+    }
+}
+
+/// What helps against a refusal of the file system, wherever that is.
+fn refusal_hint(error: &std::io::Error) -> Option<&'static str> {
+    match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            Some("free some space there, and run it again: what was there before is as it was")
+        }
+        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+            Some("run as a user who may do that there, or choose another place")
+        }
+        _ => None,
     }
 }
 
 const DISK_FULL: &str = "free some space, or choose another place with --cache-dir";
 
-/// What helps against a refusal of the file system.
+/// What helps against a refusal of the file system that the cache is in.
 fn system_hint(error: &std::io::Error) -> Option<&'static str> {
     match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Some(DISK_FULL),
@@ -103,11 +120,7 @@ impl From<StoreError> for Failure {
 
 impl From<WriteError> for Failure {
     fn from(error: WriteError) -> Self {
-        let failure = Self::new(Exit::System, &error);
-        match error.source.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => failure.hint("free some space"),
-            _ => failure,
-        }
+        Self::new(Exit::System, &error)
     }
 }
 
@@ -131,8 +144,9 @@ impl From<FetchError> for Failure {
                  `--repository NAME=URL_OR_DIR` takes it from a mirror that still has it",
             ),
             FetchError::Size { .. } | FetchError::Digest { .. } => failure.hint(
-                "the file was changed on its way or at its source, and was not kept; a mirror in the middle of an \
-                 update looks like this too: try again later, or another mirror with `--repository NAME=URL_OR_DIR`",
+                "the file was changed on its way or at its source, or the lock was edited; nothing of it was kept. A \
+                 mirror in the middle of an update looks like this too: try again later, or another mirror with \
+                 `--repository NAME=URL_OR_DIR`",
             ),
             FetchError::Offline { .. } => failure.hint("run once without --offline"),
             FetchError::Network { .. } | FetchError::Status { .. } => failure.hint(

@@ -90,6 +90,14 @@ pub enum LockError {
         /// Why.
         source: KeyError,
     },
+    /// Where the channel's keys are can't be reached.
+    #[error("can't get the keys of channel {channel:?}")]
+    Keys {
+        /// The channel.
+        channel: String,
+        /// Why.
+        source: FetchError,
+    },
     /// There is not a single trusted key.
     #[error("no trusted key for channel {channel:?}{}", .directory.as_ref().map(|d| format!(" in {d}")).unwrap_or_default())]
     NoKeys {

@@ -98,6 +98,9 @@ async fn from_server(
                 tracing::info!("the key {} does not exist", request.location);
                 continue;
             }
+            Err(source @ (FetchError::Network { .. } | FetchError::Status { .. })) => {
+                return Err(LockError::Keys { channel: channel.name.clone(), source });
+            }
             Err(error) => return Err(error.into()),
         };
         let pem = std::fs::read(&entry.path).map_err(|source| LockError::Read { path: entry.path.clone(), source })?;

@@ -4,11 +4,11 @@ use camino::Utf8PathBuf;
 use rayon::prelude::*;
 
 use super::inspect::{Trust, inspect};
-use super::{Lock, LockError, LockedPackage, Sources};
+use super::{Lock, LockError, LockedPackage, LockedRepository, Place, Sources};
 use crate::apk::Package;
 use crate::apk::package::PackageReader;
 use crate::digest::Sha256;
-use crate::fetch::{Client, Progress, Request, Size};
+use crate::fetch::{Client, FetchError, Progress, Request, Size, Source};
 use crate::store::Store;
 
 /// A locked package in the store, checked.
@@ -49,11 +49,23 @@ pub async fn obtain<'a>(
         })
     };
     let requests = lock.packages.iter().map(request).collect::<Result<Vec<_>, LockError>>()?;
-    let entries = client.fetch_all(&requests, progress).await?;
+    let entries = client.fetch_all(&requests, progress).await.map_err(|error| explain(error, lock, sources))?;
     let obtained: Vec<_> =
         lock.packages.iter().zip(entries).map(|(package, entry)| Obtained { package, path: entry.path }).collect();
     obtained.par_iter().try_for_each(|obtained| check(obtained, client.store()))?;
     Ok(obtained)
+}
+
+/// A package that is missing because its whole repository has yet to be made is told as that.
+fn explain(error: FetchError, lock: &Lock, sources: &Sources) -> LockError {
+    let not_made = |repository: &LockedRepository| match (&repository.place, sources.get(&repository.name)) {
+        (Place::Imported(_), Ok(Source::Directory(directory))) if !directory.is_dir() => Some(directory.clone()),
+        _ => None,
+    };
+    match lock.repositories.iter().find_map(not_made) {
+        Some(directory) if matches!(error, FetchError::NotFound { .. }) => LockError::NotImported { directory },
+        _ => error.into(),
+    }
 }
 
 fn check(obtained: &Obtained<'_>, store: &Store) -> Result<(), LockError> {

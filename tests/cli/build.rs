@@ -11,6 +11,7 @@ use mailimg::store::{Store, verify};
 
 use crate::common::packages::{Made, MadeRepository, channel, key, write_key};
 use crate::common::project::Project;
+use crate::disk::SmallDisk;
 
 const RECIPE: &str = r#"description = "for tests"
 world = ["web"]
@@ -229,6 +230,116 @@ fn a_package_that_is_not_the_locked_one_is_refused() {
     assert_eq!(code, 3, "{error}");
     assert!(error.contains("web-1.0-r0.apk"), "{error}");
     assert!(!project.path().join("oci/index.json").exists());
+}
+
+#[test]
+fn a_lock_with_another_hash_is_refused() {
+    for (line, message) in [
+        ("  sha256 ", "web-1.0-r0.apk has SHA-256 "),
+        ("  data ", "web-1.0-r0.apk is not as the lock says"),
+        ("  diff-id ", "web-1.0-r0.apk is not as the lock says"),
+    ] {
+        let project = project(&packages());
+        edit_last_hash(&project, line);
+        let (code, error) = refused(&project, &[]);
+        assert_eq!(code, 3, "{error}");
+        assert!(error.contains(message) && error.contains("the lock was edited"), "{line}: {error}");
+        assert!(!project.path().join("oci/index.json").exists());
+    }
+}
+
+/// Changes the last digit of the hash on a line of the block of `web`, the last of the lock.
+fn edit_last_hash(project: &Project, line: &str) {
+    let lock = "apk-locks/made-up/web.x86_64.lock";
+    let mut text = project.read(lock);
+    let end = text.rfind(line).and_then(|start| Some(start + text[start..].find('\n')?)).unwrap();
+    let digit = if text[..end].ends_with('0') { "1" } else { "0" };
+    text.replace_range(end - 1..end, digit);
+    project.write(lock, text);
+}
+
+#[test]
+fn a_package_that_is_nowhere_is_named() {
+    let project = project(&packages());
+    fs_err::remove_dir_all(project.cache()).unwrap();
+    fs_err::remove_file(project.path().join("repository/x86_64/web-1.0-r0.apk")).unwrap();
+    for args in [&[][..], &["--offline"]] {
+        let (code, error) = refused(&project, args);
+        assert_eq!(code, 4, "{error}");
+        assert!(error.contains("repository/x86_64/web-1.0-r0.apk does not exist"), "{error}");
+        assert!(error.contains("mailimg lock") && error.contains("--repository"), "{error}");
+        assert!(!project.path().join("oci/index.json").exists());
+    }
+    // Nobody listens there, and nobody is asked.
+    let (code, error) = refused(&project, &["--offline", "--repository", "main=http://127.0.0.1:9"]);
+    assert_eq!(code, 4, "{error}");
+    assert!(error.contains("http://127.0.0.1:9/x86_64/web-1.0-r0.apk is not in the store"), "{error}");
+    assert!(error.contains("without --offline"), "{error}");
+}
+
+#[test]
+fn a_full_disk_leaves_the_images_that_were_there() {
+    let project = project(&packages());
+    let disk = SmallDisk::mount(project.path().join("oci"), "12m");
+    let old = digests(&project.run(["build", "--json"]));
+    let index = project.read("oci/index.json");
+    disk.grow("6m");
+    let mut other = packages();
+    other[1] = Made::new("web", "1.0-r1").depends("so:libc.so.1").file("usr/share/big", [noise(), noise()].concat());
+    MadeRepository::new(project.path().join("repository"), &other);
+    project.run(["lock", "--keys-dir", project.root().join("keys").to_str().unwrap()]);
+    let (code, error) = refused(&project, &[]);
+    assert_eq!(code, 6, "{error}");
+    for text in ["can't write blob ", "/oci\n", "No space left on device", "free some space"] {
+        assert!(error.contains(text), "{text:?} is not in:\n{error}");
+    }
+    assert_eq!(project.read("oci/index.json"), index);
+    let blob = project.path().join("oci/blobs").join(old[0].replace(':', "/"));
+    assert_eq!(Sha256::of(fs_err::read(blob).unwrap()).to_string(), old[0].trim_start_matches("sha256:"));
+    disk.grow("32m");
+    assert_ne!(digests(&project.run(["build", "--json"])), old);
+}
+
+#[test]
+fn a_full_cache_is_told_and_keeps_no_half_layer() {
+    let project = project(&packages());
+    let disk = SmallDisk::mount(project.root().join("disk"), "6m");
+    let cache = disk.path.to_str().unwrap();
+    let (code, error) = refused(&project, &["--cache-dir", cache]);
+    assert_eq!(code, 6, "{error}");
+    for text in ["writing the layer of ", "can't write to ", cache, "No space left on device", "free some space"] {
+        assert!(error.contains(text), "{text:?} is not in:\n{error}");
+    }
+    assert!(!project.path().join("oci/index.json").exists());
+    assert_eq!(fs_err::read_dir(disk.path.join("files-v1/tmp")).unwrap().count(), 0);
+    let store = Store::open(disk.path.as_path().try_into().unwrap()).unwrap();
+    assert_eq!(verify(&store).unwrap(), []);
+    drop(store);
+    disk.grow("32m");
+    project.run(["build", "--cache-dir", cache]);
+}
+
+#[test]
+fn names_that_would_harm_are_refused() {
+    let project = project(&packages());
+    let keys = project.root().join("keys");
+    for (path, command, message) in [
+        ("etc/.wh.passwd", "build", "is a layer's mark for a deleted file"),
+        ("../passwd", "lock", "contains “..”"),
+        ("/passwd", "lock", "the path \"/\""),
+    ] {
+        let hostile = [packages().remove(0), Made::new("web", "1.0-r0").depends("so:libc.so.1").file(path, "x")];
+        MadeRepository::new(project.path().join("repository"), &hostile);
+        let output = project.mailimg(["lock", "--keys-dir", keys.to_str().unwrap()]).output().unwrap();
+        let (code, error) = match output.status.code() {
+            Some(0) => refused(&project, &[]),
+            code => (code.unwrap(), String::from_utf8_lossy(&output.stderr).into_owned()),
+        };
+        assert_eq!(code, 3, "{path}: {error}");
+        assert_eq!(output.status.success(), command == "build", "{path}: {error}");
+        assert!(error.contains("web-1.0-r0") && error.contains(message), "{path}: {error}");
+        assert!(!project.path().join("oci/index.json").exists());
+    }
 }
 
 #[test]

@@ -305,6 +305,23 @@ fn fetches_keys_from_where_the_channel_says() {
 }
 
 #[test]
+fn without_network_says_what_else_there_is() {
+    let site = Site::new();
+    let text = channel("http://127.0.0.1:9");
+    site.project.write("apk-locks/made-up/channel.toml", format!("keys-url = \"http://127.0.0.1:9/keys\"\n{text}"));
+    let output = site.project.mailimg(["lock"]).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(4), "{error}");
+    for text in
+        ["can't get the keys of channel \"made-up\"", "127.0.0.1:9/keys", "--keys-dir", "--repository", "HTTPS_PROXY"]
+    {
+        assert!(error.contains(text), "{text:?} is not in:\n{error}");
+    }
+    assert!(!site.lock_path().exists());
+    site.refused(&[], 4, &["127.0.0.1:9/x86_64/APKINDEX.tar.gz", "HTTPS_PROXY", "--repository"]);
+}
+
+#[test]
 fn refuses_an_unsigned_package() {
     let site = Site::new();
     site.repository.publish(&packages(), None, Some(key()));
@@ -410,6 +427,14 @@ fn an_imported_channel_trusts_its_own_key_and_pins_neither_it_nor_the_index() {
     let text = site.project.read(LOCK);
     assert!(text.contains("\nrepository debian\n  import debian\n\nworld web\n"), "{text}");
     assert!(!text.contains("\nkey ") && !text.contains("  signature "), "{text}");
+
+    // On another machine the repository has yet to be made.
+    fs_err::remove_dir_all(site.project.cache()).unwrap();
+    let output = site.project.mailimg(["build"]).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(4), "{error}");
+    assert!(error.contains(&format!("there is no repository in {}", place.display())), "{error}");
+    assert!(error.contains("mailimg repo import-debian"), "{error}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod build;
 mod compose;
 mod config;
 mod debian;
+mod disk;
 mod init;
 mod lock;
 mod packages;

@@ -27,7 +27,10 @@ fn exit(error: &LockError) -> Exit {
         | LockError::UnknownArch { .. }
         | LockError::World { .. }
         | LockError::NotLocked { .. } => Exit::Usage,
-        LockError::Missing { .. } | LockError::NotImported { .. } | LockError::NoKeys { .. } => Exit::Missing,
+        LockError::Missing { .. }
+        | LockError::NotImported { .. }
+        | LockError::Keys { .. }
+        | LockError::NoKeys { .. } => Exit::Missing,
         LockError::Unsolvable { .. } => Exit::Unsolvable,
         LockError::Read { .. } | LockError::Stored { .. } => Exit::System,
         _ => Exit::Refused,
@@ -43,6 +46,11 @@ fn hint(error: &LockError) -> Option<&'static str> {
         LockError::NotImported { .. } => {
             "make it with `mailimg repo import-debian --suite trixie --out DIR`, or name one that is already made with \
              `--repository debian=DIR`"
+        }
+        LockError::Keys { .. } => {
+            "check the network and proxy settings (HTTPS_PROXY, NO_PROXY). A machine that doesn't reach the channel's own \
+             servers can take keys from a directory with --keys-dir and packages from a mirror with --repository, or \
+             lock against a channel that it reaches: see `channel` in mailimg.toml"
         }
         LockError::NoKeys { .. } => {
             "name a directory with the channel's key files with --keys-dir, or set keys-url in channel.toml"

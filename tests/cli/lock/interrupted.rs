@@ -11,39 +11,7 @@ use mailimg::store::{Store, verify};
 use super::{LOCK, Site, leftovers};
 use crate::common::packages::{Made, MadeRepository, channel, key};
 use crate::common::wait_for;
-
-/// A small file system. It goes when this value does.
-struct SmallDisk {
-    path: PathBuf,
-}
-
-impl SmallDisk {
-    fn mount(path: PathBuf, size: &str) -> Self {
-        fs_err::create_dir_all(&path).unwrap();
-        let disk = Self { path };
-        disk.run("mount", &["-t", "tmpfs", "-o", &format!("size={size}"), "mailimg-test"]);
-        disk
-    }
-
-    fn grow(&self, size: &str) {
-        self.run("mount", &["-o", &format!("remount,size={size}")]);
-    }
-
-    fn run(&self, program: &str, args: &[&str]) {
-        let output = Command::new(program).args(args).arg(&self.path).output().unwrap();
-        assert!(
-            output.status.success(),
-            "this test fills a file system of its own, which takes root and the right to mount a tmpfs: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.path).status();
-    }
-}
+use crate::disk::SmallDisk;
 
 /// Bytes that don't compress.
 fn noise(size: usize) -> Vec<u8> {
