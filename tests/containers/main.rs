@@ -17,6 +17,7 @@ mod common;
 
 mod alone;
 mod alpine;
+mod archives;
 mod compose;
 mod contents;
 mod dkim;
