@@ -39,7 +39,7 @@ impl DebianVersion {
     /// not change the style of what follows its numbers, or equal where they differ in the hash of a commit alone.
     ///
     /// The epoch is dropped. Pre-releases (`~beta2`) become `_beta2`, snapshots `_git20250101`, whatever else follows
-    /// the numbers `_p…`. Revision `N[.M][+deb13uU][+bB]` becomes the number `N MM UU BB`, two digits each:
+    /// the numbers `_p…`, several numbers there `_p A BBBB CCCC`. Revision `N[.M][+deb13uU][+bB]` becomes the number `N MM UU BB`, two digits each:
     /// `3.10.5-1+deb13u2` is `3.10.5-r1000200`. The mark of a repacked source (`+dfsg`, `+dfsg1`, `+ds`) goes, and its
     /// rank is put in front of that number, so that `+dfsg1-1` stays after `-5`: `2.4.1+dfsg1-6` is `2.4.1-r2006000000`.
     #[must_use]
@@ -187,25 +187,22 @@ fn upstream_to_apk(upstream: &str) -> String {
     if let Some((stated, really)) = lower.split_once("+really") {
         return really_to_apk(stated, really);
     }
-    let (mut version, tail) = numbers(&lower);
-    push_suffixes(&mut version, tail);
-    version
+    let (version, tail) = numbers(&lower);
+    with_suffixes(version, &suffixes(tail))
 }
 
-/// `1.3+really1.3.1` is 1.3.1 under a name that dpkg puts after 1.3. Where the real version is the lower one, it
-/// follows the stated one as `_p` numbers, for the order's sake.
+/// `1.3+really1.3.1` is 1.3.1 under a name that dpkg puts after 1.3. Where the real version is the lower one, its
+/// numbers follow the stated one as `_p`, for the order's sake.
 fn really_to_apk(stated: &str, really: &str) -> String {
-    let (mut stated_numbers, tail) = numbers(stated);
+    let (stated_numbers, tail) = numbers(stated);
     let (really_numbers, _) = numbers(really);
     if compare(&stated_numbers, &really_numbers).is_le() {
         return upstream_to_apk(really);
     }
-    push_suffixes(&mut stated_numbers, tail);
-    for number in really_numbers.split('.').filter(|n| n.bytes().all(|b| b.is_ascii_digit())) {
-        stated_numbers.push_str("_p");
-        stated_numbers.push_str(number);
-    }
-    stated_numbers
+    let mut suffixes = suffixes(tail);
+    let numbers = really_numbers.split('.').filter(|n| n.bytes().all(|b| b.is_ascii_digit()));
+    suffixes.extend(numbers.map(|number| ("p", number)));
+    with_suffixes(stated_numbers, &suffixes)
 }
 
 /// The numbers in front with one letter after them, without leading zeros, and the rest.
@@ -235,12 +232,10 @@ fn plain(number: &str) -> &str {
     if number.is_empty() { "0" } else { number }
 }
 
-/// Appends what follows the numbers as apk's suffixes.
-fn push_suffixes(version: &mut String, mut tail: &str) {
-    for _ in 0..6 {
-        if tail.is_empty() {
-            return;
-        }
+/// What follows the numbers, as apk's suffixes and the number of each, which may be empty.
+fn suffixes(mut tail: &str) -> Vec<(&'static str, &str)> {
+    let mut suffixes = Vec::new();
+    while suffixes.len() < 6 && !tail.is_empty() {
         let (separator, rest) = split_while(tail, |c| !c.is_ascii_alphanumeric());
         let (word, rest) = split_while(rest, |c| c.is_ascii_lowercase());
         let dotted = rest.strip_prefix('.').filter(|_| !word.is_empty()).unwrap_or(rest);
@@ -249,16 +244,48 @@ fn push_suffixes(version: &mut String, mut tail: &str) {
         if matches!(word, "dfsg" | "ds" | "repack" | "debian") {
             continue;
         }
-        let suffix = suffix(separator, word);
-        version.push('_');
-        version.push_str(suffix);
-        if !number.is_empty() {
-            version.push_str(plain(number));
+        let is_after_snapshot = !suffixes.is_empty() && word.len() > 3 && word.starts_with("git");
+        if is_after_snapshot {
+            break; // `+20151223.gitfa8646d`: the hash of a commit has no order.
         }
+        let suffix = suffix(separator, word);
+        suffixes.push((suffix, number));
         if matches!(suffix, "git" | "hg") || (separator.starts_with('~') && word.starts_with("git")) {
-            return; // The hash of a commit follows, which has no order.
+            break; // The hash of a commit follows.
         }
     }
+    suffixes
+}
+
+/// Appends suffixes. apk takes any number of them, other readers one that comes before a release and one that comes
+/// after: two or three of the latter become one, their numbers `A`, `B` and `C` the number `A BBBB CCCC`.
+fn with_suffixes(mut version: String, suffixes: &[(&'static str, &str)]) -> String {
+    let is_after = |suffix: &str| !matches!(suffix, "alpha" | "beta" | "pre" | "rc");
+    for run in suffixes.chunk_by(|left, right| is_after(left.0) && is_after(right.0)) {
+        let (packed, rest) = match run {
+            [(suffix, first), (_, second), rest @ ..] => {
+                let third = rest.first().map_or("0", |(_, third)| third);
+                (Some((*suffix, packed(first, second, third))), rest.get(1..).unwrap_or_default())
+            }
+            _ => (None, run),
+        };
+        let rest = rest.iter().map(|(suffix, number)| {
+            let number = if number.is_empty() { "" } else { plain(number) };
+            (*suffix, number.to_owned())
+        });
+        for (suffix, number) in packed.into_iter().chain(rest) {
+            version.push('_');
+            version.push_str(suffix);
+            version.push_str(&number);
+        }
+    }
+    version
+}
+
+fn packed(first: &str, second: &str, third: &str) -> String {
+    let value = |number: &str, most: u64| plain(number).parse().unwrap_or(most).min(most);
+    let number = value(first, 9_999_999_999) * 100_000_000 + value(second, 9_999) * 10_000 + value(third, 9_999);
+    number.to_string()
 }
 
 fn suffix(separator: &str, word: &str) -> &'static str {
@@ -299,6 +326,8 @@ mod tests {
         &["2025a-1", "2025b-4", "2025b-4+deb13u1", "2025c-0+deb13u1"],
         &["3.1-20250104-1", "3.1-20250104-2", "3.1-20251016-1"],
         &["0.0~git200730-1.1", "0.0~git200730-1.1+b1", "0.0-1"],
+        &["5.8+1.0.4", "5.8+1.0.11", "5.8+1.1", "5.8+1.1.1", "5.8+1.2", "5.8+2.0.1", "5.9+1.0"],
+        &["2.12.7+dfsg+really2.9.4-1", "2.12.7+dfsg+really2.9.14-1", "2.12.7+dfsg+really2.12.1-1", "2.13.0+dfsg-1"],
         &["20240203", "20250419", "20250419+b1"],
         &["0.1.20+really0.1.18-1", "0.1.20+really0.1.19-1", "0.1.21-1"],
         &["1.4.3+dfsg-1~deb12u1", "1.4.3+dfsg-1", "1.4.3+dfsg-1+b2", "1.5.2+dfsg-1"],
@@ -319,6 +348,11 @@ mod tests {
             ("6.5+20250216-2", "6.5_p20250216-r2000000"),
             ("2025b-4", "2025b-r4000000"),
             ("0.02-1", "0.2-r1000000"),
+            ("5.8+1.1.1", "5.8_p100010001-r0"),
+            ("2.4+20151223.gitfa8646d.1-2+b5", "2.4_p20151223-r2000005"),
+            ("2.12.7+dfsg+really2.9.14-2.1+deb13u3", "2.12.7_p200090014-r1002010300"),
+            ("1.0~rc2+20250101-1", "1.0_rc2_p20250101-r1000000"),
+            ("1.0+1.2.3.4-1", "1.0_p100020003_p4-r1000000"),
         ] {
             assert_eq!(DebianVersion::new(debian).to_apk(), expected, "{debian}");
         }
