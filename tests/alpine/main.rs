@@ -8,3 +8,4 @@ mod common;
 mod debian;
 mod own_apk;
 mod packages;
+mod scripts;

@@ -8,7 +8,7 @@ use mailimg::apk::signature::Pins;
 /// The folder that holds `x86_64/APKINDEX.tar.gz` and packages, and what apk leaves behind in `trees/`.
 pub fn mirror() -> PathBuf {
     let help = "this test reads real Alpine packages: set MAILIMG_ALPINE_MIRROR to a folder with \
-        x86_64/APKINDEX.tar.gz and packages (scripts/test does), or leave it out with `--skip alpine`";
+        x86_64/APKINDEX.tar.gz and packages (scripts/test does), or leave out `--test alpine`";
     let mirror: PathBuf = std::env::var_os("MAILIMG_ALPINE_MIRROR").expect(help).into();
     assert!(mirror.join("x86_64/APKINDEX.tar.gz").is_file(), "{help}; {} has none", mirror.display());
     mirror
