@@ -20,6 +20,7 @@ mod alpine;
 mod archives;
 mod compose;
 mod contents;
+mod database;
 mod dkim;
 mod failures;
 mod imap;
