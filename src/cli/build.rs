@@ -14,7 +14,7 @@ use crate::build::{BuildError, Inputs, build};
 use crate::config::{Project, Recipe};
 use crate::lock::{Lock, Wanted, architecture, path};
 use crate::oci::{Image, Layout, UNFINISHED, archive};
-use crate::store::Store;
+use crate::store::{Store, WriteError};
 use crate::timestamp::Timestamp;
 
 #[derive(Debug, clap::Args)]
@@ -116,13 +116,17 @@ fn archive_path(output: &Utf8Path, image: &Image) -> Utf8PathBuf {
 
 /// Writes the archive under another name first, so that a build that is cut off leaves the old one.
 fn write_archive(output: &Utf8Path, image: &Image) -> Result<(), Failure> {
-    let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(output)?;
-    let mut out = BufWriter::with_capacity(1 << 20, file);
-    archive(output, image, &mut out)?;
-    let file = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
-    readable_by_all(file.as_file())?;
-    file.as_file().sync_all()?;
-    file.persist(archive_path(output, image)).map_err(|error| error.error)?;
+    let path = archive_path(output, image);
+    let write = || {
+        let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(output)?;
+        let mut out = BufWriter::with_capacity(1 << 20, file);
+        archive(output, image, &mut out)?;
+        let file = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+        readable_by_all(file.as_file())?;
+        file.as_file().sync_all()?;
+        file.persist(&path).map_err(|error| error.error)
+    };
+    write().map_err(|source| WriteError { path: path.clone(), source })?;
     Ok(())
 }
 

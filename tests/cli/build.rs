@@ -297,10 +297,16 @@ fn a_package_that_is_nowhere_is_named() {
 #[test]
 fn a_full_disk_leaves_the_images_that_were_there() {
     let project = project(&packages());
-    let disk = SmallDisk::mount(project.path().join("oci"), "12m");
+    let disk = SmallDisk::mount(project.path().join("oci"), "6m");
     let old = digests(&project.run(["build", "--json"]));
     let index = project.read("oci/index.json");
-    disk.grow("6m");
+    let (code, error) = refused(&project, &["--archive"]);
+    assert_eq!(code, 6, "{error}");
+    for text in ["can't write ", "oci/web.tar", "No space left on device", "free some space"] {
+        assert!(error.contains(text), "{text:?} is not in:\n{error}");
+    }
+    let names = fs_err::read_dir(project.path().join("oci")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(names.into_iter().all(|name| !name.to_string_lossy().contains("archive")), "a half-written archive");
     let mut other = packages();
     other[1] = Made::new("web", "1.0-r1").depends("so:libc.so.1").file("usr/share/big", [noise(), noise()].concat());
     MadeRepository::new(project.path().join("repository"), &other);
