@@ -25,6 +25,7 @@ mod dkim;
 mod failures;
 mod imap;
 mod incoming;
+mod reproducible;
 mod secrets;
 mod stack;
 mod submission;
