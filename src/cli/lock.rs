@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use camino::Utf8PathBuf;
+use similar::TextDiff;
 
 use super::exit::Exit;
 use super::progress::Downloads;
@@ -22,6 +23,9 @@ pub(super) struct Args {
     /// Write nothing; exit with 1 and say what would change if a lock is out of date
     #[arg(long)]
     check: bool,
+    /// As --check, but say what would change as a patch of the lock files
+    #[arg(long)]
+    diff: bool,
     /// Move only these packages, and where it must be what they require; all others stay as long as a repository has them
     #[arg(long, value_name = "PKG", num_args = 1..)]
     update: Vec<String>,
@@ -62,13 +66,17 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         let Outcome { image, path, old, new } = outcome;
         let changed = old.as_ref().is_none_or(|old| !changes(old, new).is_empty());
         outdated += usize::from(changed);
-        show(outcome, context)?;
-        if !args.check && changed {
+        if args.diff {
+            context.ui().write(if changed { patch(outcome, &project) } else { String::new() }.as_bytes())?;
+        } else {
+            show(outcome, context)?;
+        }
+        if !args.check && !args.diff && changed {
             write_atomic(path, new.to_string(), 0o644)?;
             context.ui().status(format!("{image}: wrote {path}"));
         }
     }
-    if args.check && outdated > 0 { Err(out_of_date(outdated)) } else { Ok(()) }
+    if (args.check || args.diff) && outdated > 0 { Err(out_of_date(outdated)) } else { Ok(()) }
 }
 
 fn resolve(args: &Args, project: &Project, context: &Context) -> Result<Vec<Outcome>, Failure> {
@@ -141,6 +149,16 @@ fn show(outcome: &Outcome, context: &Context) -> Result<(), Failure> {
     }
     context.ui().line(format!("{image}: {count} packages, {} changes", changes.len()))?;
     changes.iter().try_for_each(|change: &Change| context.ui().line(format!("  {change}")))
+}
+
+/// What `git apply` in the project would make of the lock.
+fn patch(outcome: &Outcome, project: &Project) -> String {
+    let Outcome { path, old, new, .. } = outcome;
+    let path = path.strip_prefix(project.root()).unwrap_or(path);
+    let before = old.as_ref().map(ToString::to_string).unwrap_or_default();
+    let header = if old.is_some() { format!("a/{path}") } else { "/dev/null".to_owned() };
+    let after = new.to_string();
+    TextDiff::from_lines(&before, &after).unified_diff().header(&header, &format!("b/{path}")).to_string()
 }
 
 fn out_of_date(count: usize) -> Failure {

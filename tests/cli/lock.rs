@@ -195,6 +195,44 @@ fn check_says_what_would_change_and_changes_nothing() {
 }
 
 #[test]
+fn diff_is_a_patch_that_makes_the_new_lock() {
+    let site = Site::new();
+    let patched = |patch: &str| {
+        let file = site.project.root().join("patch");
+        fs_err::write(&file, patch).unwrap();
+        // As outside of any repository of git, wherever temporary files are.
+        let output = std::process::Command::new("git")
+            .args(["apply", "-v"])
+            .arg(file)
+            .current_dir(site.project.path())
+            .env("GIT_CEILING_DIRECTORIES", "/")
+            .env("GIT_DIR", "/nonexistent")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}\n{patch}", String::from_utf8_lossy(&output.stderr));
+        site.project.read(LOCK)
+    };
+
+    let (code, first, error) = site.lock(&["--diff"]);
+    assert!(code == 1 && error.contains("1 lock is out of date"), "{code} {error}");
+    assert!(!site.project.path().join(LOCK).exists(), "it was written");
+    let made = patched(&first);
+    assert_eq!(site.lock(&["--diff"]), (0, String::new(), String::new()), "nothing is left to change");
+
+    site.repository.publish(&newer_packages(), Some(key()), Some(key()));
+    let (code, second, _) = site.lock(&["--diff", "--check"]);
+    assert_eq!(code, 1);
+    for line in ["-  version 3.0-r0\n", "+  version 3.1-r0\n", "--- a/apk-locks/made-up/web.x86_64.lock\n"] {
+        assert!(second.contains(line), "{line:?} is not in:\n{second}");
+    }
+    assert_eq!(site.project.read(LOCK), made, "it was changed");
+    let made = patched(&second);
+    fs_err::remove_file(site.lock_path()).unwrap();
+    site.locked();
+    assert_eq!(site.project.read(LOCK), made);
+}
+
+#[test]
 fn an_index_that_moves_on_elsewhere_is_no_change() {
     let site = Site::new();
     site.locked();
@@ -359,8 +397,14 @@ fn says_which_package_is_not_there() {
 
 #[test]
 fn says_what_can_not_be_installed() {
-    let site = Site::with(&[Made::new("web", "1.0-r0").depends("so:libc.so.2")]);
-    site.refused(&[], 5, &["web: the requested packages can't be installed together"]);
+    let libc = Made::new("libc", "1.2.5-r0").provides("so:libc.so.1=1.2.5");
+    let site = Site::with(&[Made::new("web", "1.0-r0").depends("so:libc.so.2"), libc]);
+    let explanation = [
+        "web: the requested packages can't be installed together",
+        "so:libc.so.2, which is needed by web-1.0-r0, which is asked for",
+        "no package provides so:libc.so.2; libc-1.2.5-r0 provides so:libc.so.1",
+    ];
+    site.refused(&[], 5, &explanation);
 }
 
 #[test]

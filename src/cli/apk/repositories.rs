@@ -8,12 +8,11 @@ use crate::apk::{Dependency, Keyring, Package};
 use crate::cli::exit::Exit;
 use crate::cli::{Context, Failure};
 use crate::fetch::{Client, Location, Request, Settings, Silent, Size, Source};
+use crate::repo::read_keyring;
 use crate::solve::{Repository, Universe};
 
 /// Longest index file.
 const INDEX_LIMIT: u64 = 256 << 20;
-/// Longest key file.
-const KEY_LIMIT: u64 = 64 << 10;
 
 /// Which packages there are and who vouches for them.
 #[derive(Debug, clap::Args)]
@@ -44,7 +43,7 @@ impl RepositoryArgs {
     /// Reads and verifies the indexes.
     pub(super) fn read(&self, context: &Context) -> Result<Offer, Failure> {
         let world = Dependency::parse_list(&self.world.join(" "))?;
-        let keyring = read_keys(&self.keys_dir)?;
+        let keyring = read_keyring(&self.keys_dir)?;
         let (repositories, sources) = self
             .repositories
             .par_iter()
@@ -99,20 +98,6 @@ fn split_tag(text: &str) -> (Option<&str>, &str) {
         Some((tag, place)) => (Some(tag), place.trim_start()),
         None => (None, text),
     }
-}
-
-fn read_keys(directory: &Utf8Path) -> Result<Keyring, Failure> {
-    let unreadable =
-        |error: std::io::Error| Failure::new(Exit::Missing, &error).hint(format!("keys are read from {directory}"));
-    let mut keyring = Keyring::new();
-    for entry in directory.read_dir_utf8().map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.into_path();
-        if let Some(name) = path.file_name().filter(|name| name.ends_with(".rsa.pub")) {
-            let pem = read_limited(&path, KEY_LIMIT)?;
-            keyring.trust(name, &pem).map_err(|error| Failure::new(Exit::Refused, &error))?;
-        }
-    }
-    Ok(keyring)
 }
 
 fn read_limited(path: &Utf8Path, limit: u64) -> Result<Vec<u8>, Failure> {
