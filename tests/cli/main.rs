@@ -6,6 +6,7 @@
 mod common;
 
 mod apk;
+mod architecture;
 mod basics;
 mod build;
 mod compose;
