@@ -4,6 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::document::{Document, Step};
 use super::error::{ConfigError, Wrong, similar};
+use super::site::{LEAST_LAYERS, MOST_LAYERS};
 use super::{Channel, DomainName, Recipe, RecipeChannel, Site, scripts};
 
 /// A directory with `mailimg.toml`, `recipes/`, `images/` and `apk-locks/`, read and checked.
@@ -200,6 +201,13 @@ fn unknown_name(document: &Document, steps: &[Step<'_>], kind: &str, name: &str,
 fn check_site(document: &Document, site: &Site, recipes: &BTreeMap<String, Recipe>) -> Result<(), ConfigError> {
     if site.domains.is_empty() {
         return Err(document.wrong(&[Step::Key("domains")], "at least one domain is needed").into());
+    }
+    if !(LEAST_LAYERS..=MOST_LAYERS).contains(&site.layers) {
+        let message = format!(
+            "an image has {LEAST_LAYERS} to {MOST_LAYERS} layers: at least one of packages and one of its own, and no \
+             more than engines mount"
+        );
+        return Err(document.wrong(&[Step::Key("layers")], message).into());
     }
     check_unique(document, "domains", None, site.domains.iter().map(DomainName::as_str))?;
     check_unique(document, "images", None, site.images.iter().map(|name| &**name))?;

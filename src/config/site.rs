@@ -18,6 +18,9 @@ pub struct Site {
     pub channel: Name,
     /// Images to build; names of recipes.
     pub images: Vec<Name>,
+    /// The most layers that an image may have, [`LEAST_LAYERS`] to [`MOST_LAYERS`].
+    #[serde(default = "layers")]
+    pub layers: u32,
     /// Certificate and encryption.
     #[serde(default)]
     pub tls: Tls,
@@ -39,6 +42,16 @@ pub struct Site {
     /// Where images are pushed.
     #[serde(default)]
     pub registry: Option<Registry>,
+}
+
+/// The fewest layers of an image: one of packages, and on top of it one of what the image itself adds.
+pub(super) const LEAST_LAYERS: u32 = 2;
+
+/// The most layers of an image. Docker mounts at most 125 (`maxLayerDepth` of its layer store).
+pub(super) const MOST_LAYERS: u32 = 125;
+
+fn layers() -> u32 {
+    12
 }
 
 /// Where the certificate comes from, and how strict outbound TLS is.

@@ -108,6 +108,16 @@ fn a_project_is_read() {
 }
 
 #[test]
+fn the_number_of_layers_is_the_sites_to_choose() {
+    let fixture = Fixture::new();
+    assert_eq!(Project::open(fixture.root()).unwrap().site().layers, 12);
+    for layers in [2, 125] {
+        fixture.write("mailimg.toml", &format!("layers = {layers}\n{SITE}"));
+        assert_eq!(Project::open(fixture.root()).unwrap().site().layers, layers);
+    }
+}
+
+#[test]
 fn an_image_whose_feature_is_off_is_left_out() {
     let fixture = Fixture::new();
     fixture.write("mailimg.toml", &format!("{SITE}[antivirus]\nenabled = false\n"));
@@ -148,6 +158,9 @@ fn values_are_checked_where_they_are_written() {
         ("mailimg.toml", "[\"example.org\"]", "[]", "mailimg.toml:2:11: domains: at least one"),
         ("mailimg.toml", "clamav", "postfix", "mailimg.toml:5:22: images[1]: is there already"),
         ("mailimg.toml", "clamav", "calmav", "mailimg.toml:5:22: images[1]: there is no recipe \"calmav\""),
+        ("mailimg.toml", "images", "layers = 1\nimages", "mailimg.toml:5:10: layers: an image has 2 to 125 layers: at"),
+        ("mailimg.toml", "images", "layers = 126\nimages", "mailimg.toml:5:10: layers: an image has 2 to 125 layers"),
+        ("mailimg.toml", "images", "layers = \"12\"\nimages", "mailimg.toml:5:10: layers: invalid type: string"),
         ("mailimg.toml", "debian-13", "debian-31", "mailimg.toml:4:11: channel: there is no channel \"debian-31\""),
         (
             "recipes/postfix.toml",
