@@ -15,15 +15,16 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{BufReader, Read, Write};
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 use mailimg::apk::Dependency;
 use mailimg::apk::index::Index;
+use mailimg::apk::package::PackageReader;
 use mailimg::digest::Sha256;
 use mailimg::layer;
-use mailimg::rootfs::{ApkState, Node, NodeKind, PackageFiles, Tree, TreePath, as_installed};
+use mailimg::rootfs::{ApkState, Content, Node, NodeKind, PackageFiles, Tree, TreePath, as_installed};
 use mailimg::solve::{Repository, Universe, solve};
 
 #[test]
@@ -39,7 +40,8 @@ fn trees_are_as_apk_leaves_them() {
         for line in fs::read_to_string(folder.join("trees/worlds.txt")).unwrap().lines() {
             let (name, world) = line.split_once('\t').unwrap();
             let tree = tree(&folder, world);
-            assert_eq!(different_lines(&folder, name, &tree), Vec::<String>::new(), "{name}");
+            let contents = contents(&files(&folder, world));
+            assert_eq!(different_lines(&folder, name, &tree, &contents), Vec::<String>::new(), "{name}");
             let database = tree.get(&TreePath::new("lib/apk/db/installed").unwrap()).unwrap().inline().unwrap();
             let expected = unzipped(&folder.join(format!("trees/{name}.installed.gz")));
             assert_eq!(first_difference(&expected, &String::from_utf8_lossy(database)), None, "{name}");
@@ -55,7 +57,8 @@ fn layers_one_over_the_other_hold_the_tree() {
         for line in fs::read_to_string(folder.join("trees/worlds.txt")).unwrap().lines() {
             let (name, world) = line.split_once('\t').unwrap();
             let (tree, files) = (tree(&folder, world), files(&folder, world));
-            let open = |package: usize| File::open(&files[package]);
+            let contents = contents(&files);
+            let open = |package: usize| data(&files[package]);
             let mut unpacked = BTreeMap::new();
             for plan in &layer::plan(&tree).layers {
                 let mut blob = Vec::new();
@@ -68,7 +71,7 @@ fn layers_one_over_the_other_hold_the_tree() {
                 unpacked.extend(added);
             }
             let expected: BTreeMap<_, _> =
-                tree.iter().map(|(path, node)| (path.as_bytes().to_vec(), described(node))).collect();
+                tree.iter().map(|(path, node)| (path.as_bytes().to_vec(), described(node, &contents))).collect();
             assert!(unpacked == expected, "{name}");
         }
     }
@@ -101,10 +104,40 @@ fn unpack(blob: &[u8]) -> BTreeMap<Vec<u8>, String> {
     entries
 }
 
-fn described(node: &Node) -> String {
+/// SHA-256 of each entry's content, by package and position.
+fn contents(packages: &[PathBuf]) -> Vec<Vec<Sha256>> {
+    let of_package = |path: &PathBuf| {
+        let mut reader = PackageReader::new(File::open(path).unwrap()).unwrap();
+        let mut contents = Vec::new();
+        while reader.next_entry().unwrap().is_some() {
+            let mut content = Vec::new();
+            reader.content().read_to_end(&mut content).unwrap();
+            contents.push(Sha256::of(content));
+        }
+        contents
+    };
+    packages.iter().map(of_package).collect()
+}
+
+fn sha256(content: &Content, contents: &[Vec<Sha256>]) -> Sha256 {
+    match content {
+        Content::Inline(bytes) => Sha256::of(bytes),
+        Content::Package(source) => contents[source.package][source.entry],
+    }
+}
+
+/// A package's file, where its data member begins.
+fn data(package: &Path) -> std::io::Result<File> {
+    let (_, measured) = PackageFiles::read(File::open(package)?).map_err(std::io::Error::other)?;
+    let mut file = File::open(package)?;
+    file.seek(SeekFrom::Start(measured.data.offset))?;
+    Ok(file)
+}
+
+fn described(node: &Node, contents: &[Vec<Sha256>]) -> String {
     let content = match &node.kind {
         NodeKind::Directory => "/".to_owned(),
-        NodeKind::File { sha256, .. } => sha256.to_string(),
+        NodeKind::File { content, .. } => sha256(content, contents).to_string(),
         NodeKind::Symlink(target) => String::from_utf8_lossy(target).into_owned(),
         NodeKind::Fifo => Sha256::of(b"").to_string(),
     };
@@ -146,7 +179,7 @@ fn unzipped(path: &Path) -> String {
 }
 
 /// What differs in path, type, mode, owner, size, time of files, or content; apk's own volatile files and devices aside.
-fn different_lines(folder: &Path, name: &str, tree: &Tree) -> Vec<String> {
+fn different_lines(folder: &Path, name: &str, tree: &Tree, contents: &[Vec<Sha256>]) -> Vec<String> {
     let recorded = unzipped(&folder.join(format!("trees/{name}.noscripts.tsv.gz")));
     let mut expected = BTreeMap::new();
     for line in recorded.lines() {
@@ -160,8 +193,8 @@ fn different_lines(folder: &Path, name: &str, tree: &Tree) -> Vec<String> {
         .map(|(path, node)| {
             let (kind, size, mtime, content) = match &node.kind {
                 NodeKind::Directory => ("d", "-".to_owned(), "-".to_owned(), "-".to_owned()),
-                NodeKind::File { size, sha256, .. } => {
-                    ("f", size.to_string(), node.mtime.to_string(), sha256.to_string())
+                NodeKind::File { size, content } => {
+                    ("f", size.to_string(), node.mtime.to_string(), sha256(content, contents).to_string())
                 }
                 NodeKind::Symlink(target) => {
                     ("l", "-".to_owned(), "-".to_owned(), String::from_utf8_lossy(target).into_owned())

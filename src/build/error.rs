@@ -1,8 +1,6 @@
-use camino::Utf8PathBuf;
-
-use crate::apk::package::PackageError;
 use crate::config::ConfigError;
 use crate::layer::LayerError;
+use crate::lock::LockError;
 use crate::oci::ImageError;
 use crate::rootfs::RootfsError;
 use crate::store::StoreError;
@@ -13,24 +11,9 @@ pub enum BuildError {
     /// The recipe or a baked file is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A package in the store can't be opened.
-    #[error("can't read {path}")]
-    Open {
-        /// The file.
-        path: Utf8PathBuf,
-        /// The system's reason.
-        #[source]
-        source: std::io::Error,
-    },
-    /// A package in the store is damaged.
-    #[error("package {package} in the store can't be read")]
-    Package {
-        /// Its file name.
-        package: String,
-        /// Why.
-        #[source]
-        source: PackageError,
-    },
+    /// A package in the store can't be read.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// Packages and recipe don't fit together.
     #[error(transparent)]
     Rootfs(#[from] RootfsError),

@@ -5,7 +5,6 @@
 
 mod error;
 
-use std::fs::File;
 use std::io;
 
 use rayon::prelude::*;
@@ -14,7 +13,7 @@ use crate::config::{BakedFile, Directory, FileRule, Link, Project, Recipe, bake}
 use crate::layer::{self, Layer, LayerPlan};
 use crate::lock::{Lock, Obtained, Place};
 use crate::oci::{Image, ImageSpec};
-use crate::rootfs::{Additions, ApkState, PackageFiles, Tree, assemble};
+use crate::rootfs::{Additions, ApkState, Tree, assemble};
 use crate::store::{Incoming, Store};
 use crate::timestamp::Timestamp;
 
@@ -62,7 +61,7 @@ pub fn tree(inputs: &Inputs<'_>, created: Timestamp) -> Result<Tree, BuildError>
     let Inputs { project, recipe, lock, .. } = inputs;
     let share = project.channel_of(recipe)?;
     let baked: Vec<BakedFile> = bake(project, recipe)?;
-    let packages = inputs.packages.par_iter().map(read_package).collect::<Result<Vec<_>, _>>()?;
+    let packages = inputs.packages.par_iter().map(Obtained::files).collect::<Result<Vec<_>, _>>()?;
     let links: Vec<&Link> = recipe.links.iter().chain(share.iter().flat_map(|share| &share.links)).collect();
     let rules: Vec<&FileRule> = recipe.files.iter().chain(share.iter().flat_map(|share| &share.files)).collect();
     let directories: Vec<&Directory> = recipe.directories.iter().collect();
@@ -79,15 +78,6 @@ pub fn tree(inputs: &Inputs<'_>, created: Timestamp) -> Result<Tree, BuildError>
     Ok(assemble(&packages, &additions)?)
 }
 
-fn read_package(obtained: &Obtained<'_>) -> Result<PackageFiles, BuildError> {
-    let Obtained { package, path } = obtained;
-    let open = || File::open(path).map(io::BufReader::new);
-    let unreadable = |source| BuildError::Open { path: path.clone(), source };
-    let read = PackageFiles::read(open().map_err(unreadable)?);
-    let (files, _) = read.map_err(|source| BuildError::Package { package: package.file.clone(), source })?;
-    Ok(files.listed_for(&package.arch))
-}
-
 /// Lines of `etc/apk/repositories`. What was imported on one machine is of no use in the image.
 fn repositories(lock: &Lock) -> Vec<String> {
     let line = |place: &Place| match place {
@@ -101,7 +91,7 @@ fn repositories(lock: &Lock) -> Vec<String> {
 fn write_layer(tree: &Tree, plan: &LayerPlan, packages: &[Obtained<'_>], store: &Store) -> Result<Layer, BuildError> {
     let open = |position: usize| {
         let package = packages.get(position).ok_or(io::ErrorKind::NotFound)?;
-        File::open(&package.path).map(io::BufReader::new)
+        package.data().map_err(io::Error::other)
     };
     let mut incoming = store.incoming(LAYER_LIMIT)?;
     let layer = layer::write(tree, plan, open, ToStore(&mut incoming))?;

@@ -90,7 +90,6 @@ fn with_parents<'a>(paths: impl Iterator<Item = &'a TreePath>) -> Vec<TreePath> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::Sha256;
     use crate::rootfs::{Content, NodeKind};
 
     fn path(name: &str) -> TreePath {
@@ -103,7 +102,7 @@ mod tests {
 
     fn file(package: usize, entry: usize) -> Node {
         let content = Content::Package(Source { package, entry });
-        let kind = NodeKind::File { size: 0, sha256: Sha256::of(b""), content };
+        let kind = NodeKind::File { size: 0, content };
         of(package, Node { kind, ..Node::directory(0o644, 0) })
     }
 

@@ -3,7 +3,7 @@ use std::io::{self, Read, Write};
 
 use super::gzip::GzipMembers;
 use super::plan::{LayerPlan, Segment};
-use crate::apk::package::{PackageError, PackageReader};
+use crate::apk::package::{DataReader, PackageError};
 use crate::apk::tar::{self, Entry, EntryKind};
 use crate::digest::{Hashing, Sha256};
 use crate::rootfs::{Node, NodeKind, Tree, TreePath};
@@ -52,7 +52,7 @@ pub enum LayerError {
     },
 }
 
-/// Writes one layer of `tree` to `out`, compressed. `open` gives a package's file by its position in install order.
+/// Writes one layer of `tree` to `out`, compressed. `open` gives a package's data member by its position in install order.
 ///
 /// Packages are read as streams: memory doesn't grow with them.
 pub fn write<R: Read, W: Write>(
@@ -112,22 +112,18 @@ impl<W: Write> Writer<'_, W> {
         let failed = |source| LayerError::Io { title: title.to_owned(), source };
         let refused = |source| LayerError::Package { package, source };
         let Some(last) = files.keys().next_back() else { return Ok(()) };
-        let mut reader = PackageReader::new(open().map_err(failed)?).map_err(refused)?;
+        let mut reader = DataReader::new(open().map_err(failed)?);
         for position in 0..=*last {
             let entry = reader.next_entry().map_err(refused)?;
             let Some((path, links)) = files.get(&position).and_then(|names| names.split_first()) else { continue };
             let changed = || LayerError::Changed { package, path: path.clone() };
             let node = self.tree.get(path).ok_or_else(changed)?;
-            let NodeKind::File { size, sha256, .. } = node.kind else { return Err(changed()) };
+            let NodeKind::File { size, .. } = node.kind else { return Err(changed()) };
             if entry.is_none_or(|entry| entry.kind != EntryKind::File || entry.size != size) {
                 return Err(changed());
             }
             let written = self.out.write_all(&tar::header(&header(path, node)));
-            let mut content = Hashing::new(reader.content());
-            written.and_then(|()| self.content(&mut content, size)).map_err(failed)?;
-            if content.finish().0 != sha256 {
-                return Err(changed());
-            }
+            written.and_then(|()| self.content(&mut reader.content(), size)).map_err(failed)?;
             for link in links {
                 let mut entry = header(link, node);
                 (entry.kind, entry.size) = (EntryKind::Hardlink(path.as_bytes().to_vec()), 0);

@@ -1,4 +1,5 @@
 use std::fs::File;
+use std::io::{self, Seek as _, SeekFrom};
 
 use camino::Utf8PathBuf;
 use rayon::prelude::*;
@@ -6,7 +7,7 @@ use rayon::prelude::*;
 use super::inspect::{Trust, inspect};
 use super::{Lock, LockError, LockedPackage, LockedRepository, Place, Sources};
 use crate::apk::Package;
-use crate::apk::package::PackageReader;
+use crate::apk::package::{PackageError, PackageFiles, PackageReader};
 use crate::digest::Sha256;
 use crate::fetch::{Client, FetchError, Progress, Request, Size, Source};
 use crate::store::Store;
@@ -17,16 +18,42 @@ pub struct Obtained<'a> {
     /// What the lock says of it.
     pub package: &'a LockedPackage,
     /// The file.
-    pub path: Utf8PathBuf,
+    path: Utf8PathBuf,
 }
 
 impl Obtained<'_> {
     /// What the package says of itself: what it depends on, what it provides, and more that a lock doesn't hold.
     pub fn metadata(&self) -> Result<Package, LockError> {
-        let name = || self.package.file.clone();
-        let file = File::open(&self.path).map_err(|source| LockError::Stored { package: name(), source })?;
-        let reader = PackageReader::new(file).map_err(|source| LockError::Package { package: name(), source })?;
+        let reader = PackageReader::new(self.open()?).map_err(|source| self.refused(source))?;
         Ok(reader.control().package.clone())
+    }
+
+    /// What the tree needs of the package, under the architecture by which the lock lists it.
+    pub fn files(&self) -> Result<PackageFiles, LockError> {
+        let (files, _) = PackageFiles::read(self.open()?).map_err(|source| self.refused(source))?;
+        Ok(files.listed_for(&self.package.arch))
+    }
+
+    /// The data member: a file whose bytes from where it stands to its end are that member's, for
+    /// [`DataReader`](crate::apk::package::DataReader).
+    pub fn data(&self) -> Result<File, LockError> {
+        let mut file = self.open()?;
+        match file.seek(SeekFrom::Start(self.package.data.offset)) {
+            Ok(_) => Ok(file),
+            Err(source) => Err(self.unreadable(source)),
+        }
+    }
+
+    fn open(&self) -> Result<File, LockError> {
+        File::open(&self.path).map_err(|source| self.unreadable(source))
+    }
+
+    fn unreadable(&self, source: io::Error) -> LockError {
+        LockError::Stored { package: self.package.file.clone(), source }
+    }
+
+    fn refused(&self, source: PackageError) -> LockError {
+        LockError::Package { package: self.package.file.clone(), source }
     }
 }
 

@@ -1,11 +1,11 @@
 //! Packages and a recipe → the tree of an image.
 
 use super::accounts::{AccountFiles, Accounts};
-use super::input::PackageFiles;
 use super::merge::{Merged, make_directories, merge};
 use super::tree::{Content, Node, NodeKind, Tree};
 use super::{PathError, RootfsError, TreePath, database, scripts};
 use crate::apk::Dependency;
+use crate::apk::package::PackageFiles;
 use crate::config::{BakedFile, Contents, Directory, FileRule, Group, Link, User};
 
 /// What an image has beside its packages' files.

@@ -3,13 +3,12 @@
 //! The formats are those that apk 2.14 writes.
 
 use super::assemble::ApkState;
-use super::input::PackageFiles;
 use super::merge::{Owned, OwnedPath, make_directories};
 use super::tree::{Node, Tree};
 use super::{RootfsError, TreePath};
 use crate::apk::Checksum;
 use crate::apk::installed::{self, Installed, InstalledPath};
-use crate::apk::package::ScriptKind;
+use crate::apk::package::{PackageFiles, ScriptKind};
 use crate::apk::tar::{self, Entry, EntryKind};
 
 /// Adds apk's files to the tree. `owned` is what each package has in it.

@@ -16,9 +16,10 @@
 use std::collections::HashMap;
 
 use super::accounts::Accounts;
-use super::input::{PackageEntry, PackageFiles, READ_LIMIT, is_read};
 use super::tree::{Bearer, Content, Node, NodeKind, Source, Tree};
 use super::{PathError, RootfsError, TreePath};
+use crate::apk::Checksum;
+use crate::apk::package::{PackageEntry, PackageFiles, READ_LIMIT, is_read};
 use crate::apk::tar::{Entry, EntryKind};
 
 /// What apk makes before it unpacks the first package, with the modes that it insists on.
@@ -307,11 +308,30 @@ impl<'a> Merger<'a> {
         match contest(other, current.files) {
             Contest::Later => Ok(true),
             Contest::Earlier => Ok(false),
-            Contest::Neither if same_file(there, node) => Ok(false),
+            Contest::Neither if self.same_file(there, node) => Ok(false),
             Contest::Neither => {
                 Err(RootfsError::Conflict { first: other.title(), second: current.title(), path: path.clone() })
             }
         }
+    }
+
+    /// Whether two packages bring the same. Files are if their headers hold the same checksum: packages without
+    /// checksums have nothing in common.
+    fn same_file(&self, a: &Node, b: &Node) -> bool {
+        let kinds = match (&a.kind, &b.kind) {
+            (NodeKind::File { size, .. }, NodeKind::File { size: other, .. }) => {
+                let checksum = self.checksum(a);
+                size == other && checksum.is_some() && checksum == self.checksum(b)
+            }
+            (a, b) => a == b,
+        };
+        kinds && (a.mode, a.uid, a.gid, &a.xattrs) == (b.mode, b.uid, b.gid, &b.xattrs)
+    }
+
+    /// SHA-1 of a package's file, where its header has it.
+    fn checksum(&self, node: &Node) -> Option<Checksum> {
+        let source = node.source()?;
+        self.packages.get(source.package)?.entries.get(source.entry)?.header.checksum
     }
 
     /// The node that an entry makes if nothing stands against it.
@@ -331,7 +351,6 @@ impl<'a> Merger<'a> {
             EntryKind::Fifo => NodeKind::Fifo,
             EntryKind::File => NodeKind::File {
                 size: header.size,
-                sha256: entry.sha256,
                 content: Content::Package(Source { package: current.position, entry: index }),
             },
             EntryKind::Symlink(target) => {
@@ -450,14 +469,6 @@ fn contest(earlier: &PackageFiles, later: &PackageFiles) -> Contest {
         (first, second) if first > second => Contest::Earlier,
         _ => Contest::Later,
     }
-}
-
-fn same_file(a: &Node, b: &Node) -> bool {
-    let kinds = match (&a.kind, &b.kind) {
-        (NodeKind::File { size: a, sha256: x, .. }, NodeKind::File { size: b, sha256: y, .. }) => a == b && x == y,
-        (a, b) => a == b,
-    };
-    kinds && (a.mode, a.uid, a.gid, &a.xattrs) == (b.mode, b.uid, b.gid, &b.xattrs)
 }
 
 /// Whether apk leaves the entry out: package metadata and placeholders, at the top of the archive.

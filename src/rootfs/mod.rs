@@ -7,16 +7,15 @@ mod accounts;
 mod assemble;
 mod database;
 mod error;
-mod input;
 mod merge;
 mod path;
 mod scripts;
 mod tree;
 
+pub use crate::apk::package::{PackageEntry, PackageFiles, READ_LIMIT, is_read};
 pub use accounts::Accounts;
 pub use assemble::{Additions, ApkState, as_installed, assemble};
 pub use error::RootfsError;
-pub use input::{PackageEntry, PackageFiles, READ_LIMIT, is_read};
 pub use merge::{Merged, Owned, OwnedPath, merge};
 pub use path::{PathError, TreePath};
 pub use tree::{Bearer, Content, Node, NodeKind, Source, Tree};

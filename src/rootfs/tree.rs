@@ -2,7 +2,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::TreePath;
-use crate::digest::Sha256;
 
 /// The merged file system of an image: every path once, sorted by bytes, so that parents come before what is in them.
 #[derive(Debug, Clone, Default)]
@@ -38,8 +37,6 @@ pub enum NodeKind {
     File {
         /// Bytes.
         size: u64,
-        /// SHA-256 of the content.
-        sha256: Sha256,
         /// Where the content is.
         content: Content,
     },
@@ -81,11 +78,7 @@ impl Node {
     #[must_use]
     pub fn file(content: impl Into<Arc<[u8]>>, mode: u32, mtime: u64) -> Self {
         let content = content.into();
-        let kind = NodeKind::File {
-            size: content.len() as u64,
-            sha256: Sha256::of(&content),
-            content: Content::Inline(content),
-        };
+        let kind = NodeKind::File { size: content.len() as u64, content: Content::Inline(content) };
         Self::of_image(kind, mode, mtime)
     }
 

@@ -14,6 +14,7 @@
 //! `datahash` or without data; format v3.
 
 mod error;
+mod files;
 mod info;
 mod read;
 mod source;
@@ -22,8 +23,9 @@ mod write;
 use std::fmt;
 
 pub use error::PackageError;
+pub use files::{PackageEntry, PackageFiles, READ_LIMIT, is_read};
 pub use info::{Info, InfoError};
-pub use read::PackageReader;
+pub use read::{DataReader, PackageReader};
 pub use write::{PackageWriter, WriteError, Written};
 
 use super::{Checksum, Package};

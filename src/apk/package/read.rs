@@ -116,6 +116,34 @@ impl<R: Read> PackageReader<R> {
     }
 }
 
+/// Reads a data member by itself, entry by entry. What it must be has been checked when its package came in.
+pub struct DataReader<R> {
+    data: Entries<Data<R>>,
+}
+
+impl<R: Read> DataReader<R> {
+    /// Reads nothing yet.
+    pub fn new(source: R) -> Self {
+        Self { data: Entries::new(Data::new(Source::new(source))) }
+    }
+
+    /// The next entry, or none at the end.
+    pub fn next_entry(&mut self) -> Result<Option<Entry>, PackageError> {
+        self.data.next().map_err(|error| PackageError::from_tar("data", error))
+    }
+
+    /// Content of the entry that was returned last.
+    pub fn content(&mut self) -> Content<'_, impl Read + use<R>> {
+        self.data.content()
+    }
+
+    /// Where the entry that was returned last lies in the uncompressed data.
+    #[must_use]
+    pub fn position(&self) -> &Position {
+        self.data.position()
+    }
+}
+
 fn check_magic<R: Read>(source: &mut Source<R>) -> Result<(), PackageError> {
     let begin = source.fill_buf().map_err(PackageError::Read)?;
     match begin {

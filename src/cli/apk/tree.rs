@@ -1,13 +1,16 @@
 use std::collections::HashMap;
+use std::io::Read;
 
 use camino::Utf8PathBuf;
 use rayon::prelude::*;
 
 use super::repositories::RepositoryArgs;
 use crate::apk::Package;
+use crate::apk::package::{PackageError, PackageReader};
 use crate::cli::exit::Exit;
 use crate::cli::{Context, Failure};
-use crate::rootfs::{ApkState, Node, NodeKind, PackageFiles, Source, Tree, as_installed};
+use crate::digest::{Hashing, Sha256};
+use crate::rootfs::{ApkState, Content, Node, NodeKind, PackageFiles, Source, Tree, as_installed};
 use crate::solve::solve;
 
 #[derive(Debug, clap::Args)]
@@ -28,45 +31,66 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         files.push((step.package, offer.file(step.repository, step.package, context)?));
     }
     let packages = files.par_iter().map(|(package, path)| read(package, path)).collect::<Result<Vec<_>, _>>()?;
+    let (packages, contents): (Vec<_>, Vec<_>) = packages.into_iter().unzip();
     let apk = ApkState { world: &offer.world, repositories: args.repositories.lines(), arch: &offer.arch };
     let time = packages.iter().filter_map(|files| files.package().build_time).max().unwrap_or(0);
     let tree = as_installed(&packages, &apk, time)?;
-    context.ui().write(&listing(&tree))
+    context.ui().write(&listing(&tree, &contents))
 }
 
+/// SHA-256 of each entry's content, by its position.
+type Contents = Vec<Sha256>;
+
 /// Reads a package and checks that it is the one in the signed index.
-fn read(package: &Package, path: &Utf8PathBuf) -> Result<PackageFiles, Failure> {
-    let file = fs_err::File::open(path).map_err(|error| Failure::new(Exit::Missing, &error))?;
+fn read(package: &Package, path: &Utf8PathBuf) -> Result<(PackageFiles, Contents), Failure> {
+    let open = || fs_err::File::open(path).map_err(|error| Failure::new(Exit::Missing, &error));
     let refused = |error: &dyn std::error::Error| {
         Failure::new(Exit::Refused, error).hint(format!("the file is {path}; fetch it again from the repository"))
     };
-    let (files, measured) = PackageFiles::read(std::io::BufReader::new(file)).map_err(|error| refused(&error))?;
+    let (files, measured) = PackageFiles::read(open()?).map_err(|error| refused(&error))?;
     if package.checksum != Some(measured.checksum) {
         let found = measured.checksum;
         let message = format!("{path} is not the package in the index: its checksum is {found}");
         return Err(refused(&std::io::Error::other(message)));
     }
-    Ok(files.listed_for(&package.arch))
+    let contents = contents(open()?).map_err(|error| refused(&error))?;
+    Ok((files.listed_for(&package.arch), contents))
 }
 
-fn listing(tree: &Tree) -> Vec<u8> {
+fn contents(package: impl Read) -> Result<Contents, PackageError> {
+    let mut reader = PackageReader::new(package)?;
+    let mut contents = Vec::new();
+    while reader.next_entry()?.is_some() {
+        let mut content = Hashing::new(reader.content());
+        std::io::copy(&mut content, &mut std::io::sink()).map_err(PackageError::Read)?;
+        contents.push(content.finish().0);
+    }
+    Ok(contents)
+}
+
+fn listing(tree: &Tree, contents: &[Contents]) -> Vec<u8> {
     let links = tree.link_counts();
     let mut out = Vec::new();
     for (path, node) in tree.iter() {
         out.extend_from_slice(path.as_bytes());
-        out.extend_from_slice(&fields(node, &links));
+        out.extend_from_slice(&fields(node, &links, contents));
         out.push(b'\n');
     }
     out
 }
 
 /// All fields of a line but the path.
-fn fields(node: &Node, links: &HashMap<Source, u64>) -> Vec<u8> {
+fn fields(node: &Node, links: &HashMap<Source, u64>, contents: &[Contents]) -> Vec<u8> {
     let count = node.source().and_then(|source| links.get(&source)).copied().unwrap_or(1);
     let (kind, size, mtime, count, content) = match &node.kind {
         NodeKind::Directory => ('d', None, None, None, b"-".to_vec()),
-        NodeKind::File { size, sha256, .. } => {
-            ('f', Some(*size), Some(node.mtime), Some(count), sha256.to_string().into_bytes())
+        NodeKind::File { size, content } => {
+            let sha256 = match content {
+                Content::Inline(bytes) => Some(Sha256::of(bytes)),
+                Content::Package(source) => contents.get(source.package).and_then(|it| it.get(source.entry)).copied(),
+            };
+            let sha256 = sha256.map(|sha256| sha256.to_string()).unwrap_or_default();
+            ('f', Some(*size), Some(node.mtime), Some(count), sha256.into_bytes())
         }
         NodeKind::Symlink(target) => ('l', None, None, None, target.clone()),
         NodeKind::Fifo => ('p', None, None, None, b"-".to_vec()),

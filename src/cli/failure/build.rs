@@ -11,8 +11,9 @@ impl From<BuildError> for Failure {
             BuildError::Config(error) => error.into(),
             BuildError::Rootfs(error) => error.into(),
             BuildError::Store(error) => error.into(),
-            BuildError::Open { .. } | BuildError::Layer(LayerError::Io { .. }) => Self::new(Exit::System, &error),
-            BuildError::Package { .. } | BuildError::Layer(_) => Self::new(Exit::Refused, &error).hint(DAMAGED),
+            BuildError::Lock(error) => error.into(),
+            BuildError::Layer(LayerError::Io { .. }) => Self::new(Exit::System, &error),
+            BuildError::Layer(_) => Self::new(Exit::Refused, &error).hint(DAMAGED),
             BuildError::Image(_) => Self::new(Exit::Usage, &error),
         }
     }

@@ -1,7 +1,7 @@
 use super::*;
-use crate::apk::Package;
 use crate::apk::package::Control;
 use crate::apk::tar::{Entry, EntryKind};
+use crate::apk::{Checksum, Package};
 use crate::digest::Sha256;
 use crate::rootfs::{PackageEntry, is_read};
 
@@ -13,17 +13,17 @@ fn package(name: &str, entries: Vec<PackageEntry>) -> PackageFiles {
         scripts: Vec::new(),
         pkginfo: Vec::new(),
     };
-    PackageFiles { control, entries }
+    PackageFiles { control, entries, data_streams: 1, ends_with_blocks: true }
 }
 
 fn entry(path: &str, kind: EntryKind, mode: u32) -> PackageEntry {
-    PackageEntry { header: Entry::new(path, kind, mode), sha256: Sha256::of(b""), content: None }
+    PackageEntry { header: Entry::new(path, kind, mode), content: None }
 }
 
 fn file(path: &str, content: &str) -> PackageEntry {
     let mut entry = entry(path, EntryKind::File, 0o644);
     entry.header.size = content.len() as u64;
-    entry.sha256 = Sha256::of(content);
+    entry.header.checksum = Some(Checksum::of(content));
     entry.content = is_read(path.as_bytes()).then(|| content.into());
     entry
 }

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::apk::package::Control;
-use crate::apk::{Dependency, Package};
+use crate::apk::{Checksum, Dependency, Package};
 use crate::digest::Sha256;
 
 fn package(name: &str, entries: Vec<PackageEntry>) -> PackageFiles {
@@ -14,11 +14,11 @@ fn package(name: &str, entries: Vec<PackageEntry>) -> PackageFiles {
         scripts: Vec::new(),
         pkginfo: Vec::new(),
     };
-    PackageFiles { control, entries }
+    PackageFiles { control, entries, data_streams: 1, ends_with_blocks: true }
 }
 
 fn entry(path: &str, kind: EntryKind, mode: u32) -> PackageEntry {
-    PackageEntry { header: Entry::new(path, kind, mode), sha256: Sha256::of(b""), content: None }
+    PackageEntry { header: Entry::new(path, kind, mode), content: None }
 }
 
 fn dir(path: &str, mode: u32) -> PackageEntry {
@@ -28,7 +28,7 @@ fn dir(path: &str, mode: u32) -> PackageEntry {
 fn file(path: &str, content: &str) -> PackageEntry {
     let mut entry = entry(path, EntryKind::File, 0o644);
     entry.header.size = content.len() as u64;
-    entry.sha256 = Sha256::of(content);
+    entry.header.checksum = Some(Checksum::of(content));
     entry.content = Some(content.into());
     entry
 }

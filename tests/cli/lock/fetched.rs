@@ -3,21 +3,27 @@
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use mailimg::digest::{Hashing, Sha256};
 use mailimg::fetch::{Client, Settings, Silent};
-use mailimg::lock::{Lock, LockError, Sources, Surroundings, obtain};
+use mailimg::lock::{Lock, LockError, Obtained, Sources, Surroundings, obtain};
 use mailimg::store::Store;
 
 use super::Site;
 
-/// A lock's packages, from its own repository, into a store in `cache`.
-fn get(lock: &Lock, cache: &Utf8Path, offline: bool) -> Result<Vec<Utf8PathBuf>, LockError> {
+/// A lock's packages, from its own repository, into a store in `cache`: SHA-256 of each one's data member.
+fn get(lock: &Lock, cache: &Utf8Path, offline: bool) -> Result<Vec<Sha256>, LockError> {
     let store = Store::open(cache).unwrap();
     let client = Client::new(store, Settings { offline, ..Settings::default() }).unwrap();
     let surroundings = Surroundings { base: cache, cache, overrides: &BTreeMap::default() };
     let sources = Sources::of_lock(lock, surroundings).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let obtained = runtime.block_on(obtain(lock, &sources, &client, &Silent))?;
-    Ok(obtained.into_iter().map(|obtained| obtained.path).collect())
+    let data = |obtained: &Obtained<'_>| {
+        let mut content = Hashing::new(obtained.data()?);
+        std::io::copy(&mut content, &mut std::io::sink()).unwrap();
+        Ok(content.finish().0)
+    };
+    obtained.iter().map(data).collect()
 }
 
 fn cache(site: &Site, name: &str) -> Utf8PathBuf {
@@ -31,10 +37,10 @@ fn packages_come_once_and_then_without_network() {
     let cache = cache(&site, "empty");
     let error = get(&lock, &cache, true).unwrap_err().to_string();
     assert!(error.ends_with("x86_64/libc-1.2.5-r0.apk is not in the store"), "{error}");
-    let paths = get(&lock, &cache, false).unwrap();
-    assert_eq!(paths.len(), 3);
+    let data = get(&lock, &cache, false).unwrap();
+    assert_eq!(data, lock.packages.iter().map(|package| package.data.sha256).collect::<Vec<_>>());
     let before = site.server.requests().len();
-    assert_eq!(get(&lock, &cache, true).unwrap(), paths);
+    assert_eq!(get(&lock, &cache, true).unwrap(), data);
     assert_eq!(site.server.requests().len(), before);
 }
 

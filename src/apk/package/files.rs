@@ -1,9 +1,8 @@
-use std::io::{self, Read};
+use std::io::Read;
 
+use super::{Control, Measured, PackageError, PackageReader};
 use crate::apk::Package;
-use crate::apk::package::{Control, Measured, PackageError, PackageReader};
 use crate::apk::tar::{Entry, EntryKind};
-use crate::digest::{Hashing, Sha256};
 
 /// A package as the tree needs it: what it says of itself, and the entries of its data archive in their order.
 #[derive(Debug, Clone)]
@@ -12,6 +11,10 @@ pub struct PackageFiles {
     pub control: Control,
     /// Its data archive's entries.
     pub entries: Vec<PackageEntry>,
+    /// Gzip streams that make up the data member: normally one.
+    pub data_streams: u32,
+    /// Whether data ends with end-of-archive blocks.
+    pub ends_with_blocks: bool,
 }
 
 /// One entry of a package's data archive.
@@ -19,8 +22,6 @@ pub struct PackageFiles {
 pub struct PackageEntry {
     /// Its header.
     pub header: Entry,
-    /// SHA-256 of the content; of no bytes for all but files.
-    pub sha256: Sha256,
     /// The content itself, for the few files that the tree is made with; see [`is_read`].
     pub content: Option<Vec<u8>>,
 }
@@ -45,19 +46,16 @@ impl PackageFiles {
         while let Some(header) = reader.next_entry()? {
             let wanted = header.kind == EntryKind::File && is_read(&header.path) && header.size <= READ_LIMIT;
             let mut content = wanted.then(Vec::new);
-            let mut hashing = Hashing::new(reader.content());
-            match &mut content {
-                Some(content) => hashing.read_to_end(content).map(|n| n as u64),
-                None => io::copy(&mut hashing, &mut io::sink()),
+            if let Some(content) = &mut content {
+                reader.content().read_to_end(content).map_err(PackageError::Read)?;
             }
-            .map_err(PackageError::Read)?;
-            let (sha256, ..) = hashing.finish();
-            entries.push(PackageEntry { header, sha256, content });
+            entries.push(PackageEntry { header, content });
         }
         let mut control = reader.control().clone();
         let measured = reader.finish()?;
         control.package.file_size = Some(measured.size);
-        Ok((Self { control, entries }, measured))
+        let (data_streams, ends_with_blocks) = (measured.data_streams, measured.ends_with_blocks);
+        Ok((Self { control, entries, data_streams, ends_with_blocks }, measured))
     }
 
     /// The same with the architecture under which a repository's index lists it, which is what the installed database
