@@ -147,7 +147,8 @@ fn show(outcome: &Outcome, context: &Context) -> Result<(), Failure> {
     if changes.is_empty() {
         return context.ui().line(format!("{image}: {count} packages, nothing has changed"));
     }
-    context.ui().line(format!("{image}: {count} packages, {} changes", changes.len()))?;
+    let counted = if changes.len() == 1 { "1 change".to_owned() } else { format!("{} changes", changes.len()) };
+    context.ui().line(format!("{image}: {count} packages, {counted}"))?;
     changes.iter().try_for_each(|change: &Change| context.ui().line(format!("  {change}")))
 }
 

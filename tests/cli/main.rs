@@ -17,6 +17,7 @@ mod init;
 mod lock;
 mod packages;
 mod push;
+mod scripts;
 mod secrets;
 mod users;
 mod why;
