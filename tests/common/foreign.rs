@@ -27,15 +27,24 @@ pub fn copied_and_unpacked(archive: &Path, work: &Path) -> Copied {
     Copied { digest, files: Path::new(&bundle).join("rootfs") }
 }
 
+/// Copies an image of an OCI layout with skopeo and unpacks the copy with umoci, below `work`; returns where it is.
+pub fn unpacked(layout: &Path, image: &str, work: &Path) -> PathBuf {
+    let (copy, rootfs) = (work.join("layout").display().to_string(), work.join("rootfs"));
+    skopeo(&["copy", "--quiet", &format!("oci:{}:{image}", layout.display()), &format!("oci:{copy}:copied")]);
+    run(Command::new("umoci").args(["raw", "unpack", "--image", &format!("{copy}:copied")]).arg(&rootfs));
+    rootfs
+}
+
 /// Without a policy file of the machine: the images are not signed.
 fn skopeo<S: AsRef<OsStr>>(arguments: &[S]) -> String {
     run(Command::new("skopeo").arg("--insecure-policy").args(arguments))
 }
 
-fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap_or_else(|error| {
-        panic!("{command:?}: {error}\nhint: `apt-get install skopeo umoci`; `scripts/test` does it")
-    });
+/// Runs a program and returns what it printed; fails with what it said if it fails.
+pub fn run(command: &mut Command) -> String {
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}\nhint: `scripts/test` installs what the tests call"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }

@@ -23,6 +23,7 @@ mod contents;
 mod database;
 mod dkim;
 mod failures;
+mod flat;
 mod imap;
 mod incoming;
 mod reproducible;

@@ -1,0 +1,95 @@
+//! The tree that the product merges in memory, with the packages' contents as they are in the packages.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::BufReader;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use mailimg::build::{self, Inputs};
+use mailimg::config;
+use mailimg::digest::Sha256;
+use mailimg::fetch::{Client, Settings, Silent};
+use mailimg::lock::{self, Lock, Obtained, Sources, Surroundings};
+use mailimg::rootfs::{Content, NodeKind, Source};
+use mailimg::store::Store;
+use tar::EntryType;
+
+use super::{Entry, FlatTree, Kind, archive};
+use crate::common::project::Project;
+
+/// The tree of each image of a project whose packages are in its store: it has been built.
+pub fn trees(project: &Project) -> BTreeMap<String, FlatTree> {
+    let root: Utf8PathBuf = project.path().try_into().unwrap();
+    let cache = Utf8Path::from_path(project.cache()).unwrap();
+    let project = config::Project::open(&root).unwrap();
+    let arch = lock::architecture(project.channel(), None).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let client = Client::new(Store::open(cache).unwrap(), Settings { offline: true, ..Settings::default() }).unwrap();
+    let mut contents = Contents::default();
+    let mut trees = BTreeMap::new();
+    for recipe in project.recipes() {
+        let lock = Lock::read(&lock::path(&project.channel_dir(), &recipe.name, &arch)).unwrap();
+        let surroundings = Surroundings { base: &root, cache, overrides: &BTreeMap::new() };
+        let sources = Sources::of_lock(&lock, surroundings).unwrap();
+        let packages = runtime.block_on(lock::obtain(&lock, &sources, &client, &Silent)).unwrap();
+        let inputs = Inputs { project: &project, recipe, lock: &lock, packages: &packages, created: None };
+        let tree = build::tree(&inputs, lock.newest()).unwrap();
+        trees.insert(recipe.name.clone(), flat(&tree, &packages, &mut contents));
+    }
+    trees
+}
+
+fn flat(tree: &mailimg::rootfs::Tree, packages: &[Obtained<'_>], contents: &mut Contents) -> FlatTree {
+    let mut flat = FlatTree::default();
+    let mut first_names: HashMap<Source, Vec<u8>> = HashMap::new();
+    for (path, node) in tree.iter() {
+        let path = path.as_bytes().to_vec();
+        if let Some(source) = node.source() {
+            if let Some(first) = first_names.get(&source) {
+                assert!(flat.link(path, first));
+                continue;
+            }
+            first_names.insert(source, path.clone());
+        }
+        let kind = match &node.kind {
+            NodeKind::Directory => Kind::Directory,
+            NodeKind::Symlink(target) => Kind::Symlink(target.clone()),
+            NodeKind::Fifo => Kind::Fifo,
+            NodeKind::File { size, content, .. } => {
+                let sha256 = match content {
+                    Content::Inline(bytes) => Sha256::of(bytes),
+                    Content::Package(source) => contents.get(&packages[source.package])[source.entry],
+                };
+                Kind::File { size: *size, sha256 }
+            }
+        };
+        let (uid, gid) = (node.uid.into(), node.gid.into());
+        let (mode, mtime, xattrs) = (node.mode, node.mtime, node.xattrs.clone());
+        flat.insert(path, Entry { kind, mode, uid, gid, mtime, xattrs });
+    }
+    flat
+}
+
+/// Of the data members that were read: SHA-256 of each entry's content. Images share packages.
+#[derive(Default)]
+struct Contents(HashMap<Sha256, Vec<Sha256>>);
+
+impl Contents {
+    fn get(&mut self, obtained: &Obtained<'_>) -> &[Sha256] {
+        self.0.entry(obtained.package.data.sha256).or_insert_with(|| read(obtained))
+    }
+}
+
+fn read(obtained: &Obtained<'_>) -> Vec<Sha256> {
+    let data = flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(1 << 16, obtained.data().unwrap()));
+    let mut hashes = Vec::new();
+    for entry in tar::Archive::new(data).entries().unwrap() {
+        let mut entry = entry.unwrap();
+        if entry.header().entry_type() != EntryType::XGlobalHeader {
+            hashes.push(match archive::told(&mut entry).unwrap().entry.kind {
+                Kind::File { sha256, .. } => sha256,
+                _ => Sha256::of(b""),
+            });
+        }
+    }
+    hashes
+}
