@@ -13,6 +13,7 @@ mod compose;
 mod config;
 mod debian;
 mod disk;
+mod documentation;
 mod init;
 mod lock;
 mod packages;

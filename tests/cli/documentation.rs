@@ -1,0 +1,137 @@
+//! What the documentation names is there: commands, options, scripts, pages, locks.
+
+use std::path::{Path, PathBuf};
+
+use crate::common::project::Project;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The pages: path and text.
+fn pages() -> Vec<(PathBuf, String)> {
+    let docs = fs_err::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let mut paths: Vec<PathBuf> = docs.filter(|path| path.extension().is_some_and(|it| it == "md")).collect();
+    paths.extend(["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root().join(name)));
+    paths.into_iter().map(|path| (path.clone(), fs_err::read_to_string(path).unwrap())).collect()
+}
+
+/// Lines of code blocks without their prompt, and what is between backticks elsewhere.
+fn code(text: &str) -> Vec<String> {
+    let (mut found, mut prose, mut in_block) = (Vec::new(), String::new(), false);
+    for line in text.lines() {
+        if line.starts_with("```") {
+            in_block = !in_block;
+        } else if in_block {
+            found.push(line.trim_start_matches(['$', '#', ' ']).to_owned());
+        } else {
+            prose.push_str(line);
+            prose.push('\n');
+        }
+    }
+    found.extend(prose.split('`').skip(1).step_by(2).map(|code| code.replace('\n', " ")));
+    found
+}
+
+/// The words of a piece of code, if it calls `program`: up to a comment.
+fn arguments<'a>(code: &'a str, program: &str) -> Option<Vec<&'a str>> {
+    let mut words = code.split(" #").next()?.split_whitespace();
+    (words.next()? == program).then(|| words.collect())
+}
+
+fn options<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    let end = |c: char| !c.is_ascii_alphanumeric() && c != '-';
+    let words = arguments.iter().map(|word| word.trim_start_matches('['));
+    words.filter(|word| word.starts_with("--")).filter_map(|word| word.split(end).next()).collect()
+}
+
+#[test]
+fn every_command_that_is_named_is_there_with_its_options() {
+    let project = Project::new();
+    let mut seen = 0;
+    for (page, text) in pages() {
+        for code in code(&text) {
+            let Some(arguments) = arguments(&code, "mailimg") else { continue };
+            let is_word = |word: &&&str| word.starts_with(char::is_lowercase) && !word.contains(['.', '@', '/']);
+            let words = arguments.iter().take_while(is_word);
+            let output = project.mailimg(words).arg("--help").output().unwrap();
+            let help = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success(), "{}: `{code}`: there is no such command", page.display());
+            for option in options(&arguments) {
+                assert!(help.contains(option), "{}: `{code}`: there is no {option}", page.display());
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 30, "only {seen} commands were found");
+}
+
+#[test]
+fn every_script_that_is_named_is_there_with_its_options() {
+    let mut seen = 0;
+    for (page, text) in pages() {
+        for code in code(&text) {
+            let Some(name) = code.split_whitespace().next().filter(|word| word.starts_with("scripts/")) else {
+                continue;
+            };
+            let script = fs_err::read_to_string(root().join(name)).unwrap_or_default();
+            assert!(
+                script.contains(&format!("\n# usage: {name}")),
+                "{}: `{code}`: there is no such script",
+                page.display()
+            );
+            for option in options(&arguments(&code, name).unwrap()) {
+                assert!(script.contains(option), "{}: `{code}`: there is no {option}", page.display());
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 5, "only {seen} scripts were found");
+}
+
+#[test]
+fn every_link_to_a_page_leads_somewhere() {
+    let mut seen = 0;
+    for (page, text) in pages() {
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if !link.contains("://") && !link.starts_with('#') {
+                let target = page.parent().unwrap().join(link.split('#').next().unwrap());
+                assert!(target.exists(), "{} links to {link}", page.display());
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 8, "only {seen} links were found");
+}
+
+/// The first page a reader sees says which channels can be built.
+#[test]
+fn the_readme_knows_which_channels_are_locked() {
+    let readme = fs_err::read_to_string(root().join("README.md")).unwrap();
+    let locked = |channel: &str| {
+        let mut files = fs_err::read_dir(root().join("apk-locks").join(channel)).unwrap();
+        files.any(|file| file.unwrap().path().extension().is_some_and(|it| it == "lock"))
+    };
+    for (channel, claim) in [("debian-13", "is locked and is what runs today"), ("alpine-3.24", "It has not been yet")]
+    {
+        let (_, section) = readme.split_once(&format!("- **`{channel}`**")).unwrap();
+        let section = section.split("\n- ").next().unwrap().split("\n\n").next().unwrap();
+        assert!(section.contains(claim), "{channel}: {section}");
+        assert_eq!(locked(channel), !claim.contains("not"), "the readme is out of date: {section}");
+    }
+}
+
+/// Steps as `say` announces them, up to the first part that differs from run to run.
+#[test]
+fn the_readme_shows_what_the_scripts_say() {
+    let files = ["quickstart", "test", "engine", "lib/common.sh", "lib/build.sh", "lib/images.sh"];
+    let scripts = files.map(|name| fs_err::read_to_string(root().join("scripts").join(name)).unwrap()).concat();
+    let said = scripts.split("say \"").skip(1).filter_map(|rest| rest.split(['"', '$']).next());
+    let said: Vec<&str> = said.filter(|text| !text.is_empty()).collect();
+    let readme = fs_err::read_to_string(root().join("README.md")).unwrap();
+    let shown: Vec<&str> = readme.lines().filter_map(|line| line.strip_prefix("==> ")).collect();
+    assert!(shown.len() > 9, "only {} steps were found", shown.len());
+    for line in shown {
+        assert!(said.iter().any(|text| line.starts_with(text)), "no script says {line:?}");
+    }
+}
