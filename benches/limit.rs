@@ -1,0 +1,198 @@
+//! What a build of images can't be faster than: the packages that locks name are read, their bytes hashed and inflated,
+//! and nothing else is done with them.
+//!
+//! `cargo bench --bench limit` times the locks of the project. `scripts/bench` runs it beside builds, as one process.
+#![allow(clippy::print_stdout)]
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read as _, Write};
+use std::sync::Mutex;
+use std::thread;
+use std::time::Instant;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::{Parser, ValueEnum};
+use flate2::write::MultiGzDecoder;
+use mailimg::lock::{Lock, LockedPackage};
+use sha2::{Digest as _, Sha256};
+
+/// Bytes that are read at once.
+const CHUNK: usize = 256 << 10;
+
+/// Reads the packages of locks, hashes and inflates them, and prints how long that took.
+#[derive(Parser)]
+struct Args {
+    /// The locks [default: those of debian-13]
+    locks: Vec<Utf8PathBuf>,
+    /// The directory that holds x86_64/*.apk [default: where `mailimg repo import-debian` keeps it]
+    #[arg(long, value_name = "DIR")]
+    repository: Option<Utf8PathBuf>,
+    /// What to do with the packages; each in turn if not given
+    #[arg(long)]
+    work: Option<Work>,
+    /// How often; the median counts
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    #[arg(long, default_value_t = thread::available_parallelism().map_or(1, Into::into))]
+    threads: usize,
+    /// What `cargo bench` adds
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Work {
+    /// SHA-256 of the file, inflated by zlib as it is read
+    Inflate,
+    /// The same, and SHA-256 of what was inflated
+    DiffId,
+    /// SHA-256 of the file, inflated by libdeflate: both whole in memory
+    Whole,
+    /// SHA-256 of the file
+    Hash,
+}
+
+type Packages = BTreeMap<Utf8PathBuf, LockedPackage>;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let args = Args::parse();
+    let packages = packages(&args)?;
+    let bytes: u64 = packages.values().map(|package| package.size).sum();
+    println!("{} packages, {bytes} bytes, {} threads", packages.len(), args.threads);
+    let all = [Work::Inflate, Work::DiffId, Work::Whole, Work::Hash];
+    let chosen = args.work.as_ref().map_or(all.as_slice(), std::slice::from_ref);
+    for work in chosen {
+        let mut times = Vec::new();
+        let mut inflated = 0;
+        for _ in 0..args.rounds.max(1) {
+            let start = Instant::now();
+            inflated = all_packages(&packages, *work, args.threads)?;
+            times.push(start.elapsed());
+        }
+        times.sort();
+        let median = times.get(times.len() / 2).copied().unwrap_or_default();
+        let name = work.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+        println!("{name}: {:.3} s, {inflated} bytes inflated", median.as_secs_f64());
+    }
+    Ok(())
+}
+
+/// The distinct packages of the locks, and where they are.
+fn packages(args: &Args) -> Result<Packages, Box<dyn std::error::Error>> {
+    let project = Utf8Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut locks = args.locks.clone();
+    if locks.is_empty() {
+        let folder = project.join("apk-locks/debian-13").read_dir_utf8()?;
+        let paths = folder.map(|entry| entry.map(camino::Utf8DirEntry::into_path)).collect::<Result<Vec<_>, _>>()?;
+        locks = paths.into_iter().filter(|path| path.extension() == Some("lock")).collect();
+    }
+    let repository = args.repository.clone().or_else(imported).ok_or("say where the packages are with --repository")?;
+    let mut packages = Packages::new();
+    for path in locks {
+        let lock = Lock::read(&path)?;
+        for package in lock.packages {
+            packages.insert(repository.join(&lock.arch).join(&package.file), package);
+        }
+    }
+    Ok(packages)
+}
+
+fn imported() -> Option<Utf8PathBuf> {
+    let variable = |name| std::env::var(name).ok().map(Utf8PathBuf::from);
+    variable("MAILIMG_CACHE_DIR")
+        .or_else(|| variable("XDG_CACHE_HOME").map(|cache| cache.join("mailimg")))
+        .or_else(|| variable("HOME").map(|home| home.join(".cache/mailimg")))
+        .map(|cache| cache.join("debian-13"))
+}
+
+/// How many bytes there were inside. The biggest packages come first, so that no thread is left alone with one.
+fn all_packages(packages: &Packages, work: Work, threads: usize) -> io::Result<u64> {
+    let mut rest: Vec<_> = packages.iter().collect();
+    rest.sort_by_key(|(_, package)| package.size);
+    let rest = Mutex::new(rest);
+    let next = || rest.lock().ok().and_then(|mut rest| rest.pop());
+    let worker = || -> io::Result<u64> {
+        let mut sum = 0;
+        while let Some((path, package)) = next() {
+            sum += one_package(path, package, work).map_err(|error| io::Error::other(format!("{path}: {error}")))?;
+        }
+        Ok(sum)
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| Err(io::Error::other("panicked")))).sum()
+    })
+}
+
+fn one_package(path: &Utf8Path, package: &LockedPackage, work: Work) -> io::Result<u64> {
+    let (found, inflated) = match work {
+        Work::Whole => whole(path, package)?,
+        Work::Hash => (streamed(path, io::sink())?, 0),
+        Work::Inflate => streamed_through(path, MultiGzDecoder::new(Counted::default()))?,
+        Work::DiffId => {
+            let hashed = Counted { hasher: Some(Sha256::new()), ..Counted::default() };
+            streamed_through(path, MultiGzDecoder::new(hashed))?
+        }
+    };
+    if found == *package.sha256.as_bytes() { Ok(inflated) } else { Err(io::Error::other("not as locked")) }
+}
+
+fn streamed_through(path: &Utf8Path, mut inflate: MultiGzDecoder<Counted>) -> io::Result<([u8; 32], u64)> {
+    let digest = streamed(path, &mut inflate)?;
+    let out = inflate.finish()?;
+    std::hint::black_box(out.hasher.map(sha2::Digest::finalize));
+    Ok((digest, out.bytes))
+}
+
+/// Reads a file in chunks: its hash; each chunk goes on to `out`.
+fn streamed(path: &Utf8Path, mut out: impl Write) -> io::Result<[u8; 32]> {
+    let mut file = File::open(path)?;
+    let mut chunk = vec![0; CHUNK];
+    let mut hasher = Sha256::new();
+    loop {
+        let length = file.read(&mut chunk)?;
+        let Some(read) = chunk.get(..length).filter(|read| !read.is_empty()) else { break };
+        hasher.update(read);
+        out.write_all(read)?;
+    }
+    Ok(hasher.finalize().into())
+}
+
+/// Reads a file at once, and inflates each member at once, as its last four bytes and the lock say how long it gets.
+fn whole(path: &Utf8Path, package: &LockedPackage) -> io::Result<([u8; 32], u64)> {
+    let bytes = std::fs::read(path)?;
+    let digest = Sha256::digest(&bytes).into();
+    let mut inflate = libdeflater::Decompressor::new();
+    let mut inflated = 0;
+    for member in package.signatures.iter().chain([&package.control, &package.data]) {
+        let start = usize::try_from(member.offset).unwrap_or(usize::MAX);
+        let end = start.saturating_add(usize::try_from(member.size).unwrap_or(usize::MAX));
+        let bytes = bytes.get(start..end).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let length = bytes.last_chunk().map_or(0, |length| u32::from_le_bytes(*length));
+        let mut out = vec![0; usize::try_from(length).unwrap_or_default()];
+        inflated += inflate.gzip_decompress(bytes, &mut out).map_err(io::Error::other)? as u64;
+    }
+    Ok((digest, inflated))
+}
+
+/// Where inflated bytes end.
+#[derive(Default)]
+struct Counted {
+    bytes: u64,
+    hasher: Option<Sha256>,
+}
+
+impl Write for Counted {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.bytes += buffer.len() as u64;
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(buffer);
+        }
+        Ok(buffer.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,20 @@
+# How to get apko, Chainguard's image builder, and what to tell it; sourced after common.sh.
+# shellcheck shell=bash disable=SC2154
+
+apko_version=1.2.28
+apko=$cache/apko-$apko_version/apko
+
+# Makes sure that $apko is there.
+ensure_apko() {
+    [ ! -x "$apko" ] || return 0
+    have go || apt_install golang-go
+    say "compiling apko $apko_version"
+    compile_apko || fail "apko $apko_version does not compile" "it needs Go 1.26, and a Go that fetches that by itself: 1.21 or newer"
+}
+
+# Not `go install`, which asks for the list of versions: a proxy that serves this one is enough.
+compile_apko() (
+    export GOTOOLCHAIN=auto
+    source=$(cd / && go mod download -json "chainguard.dev/apko@v$apko_version" | sed -n 's/^[[:space:]]*"Dir": "\(.*\)".*/\1/p')
+    [ -n "$source" ] && mkdir -p "${apko%/*}" && cd "$source" && quietly go build -o "$apko" .
+)
