@@ -15,16 +15,17 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 use mailimg::apk::Dependency;
 use mailimg::apk::index::Index;
 use mailimg::apk::package::PackageReader;
+use mailimg::apk::tar::{Entry, EntryKind};
 use mailimg::digest::Sha256;
-use mailimg::layer;
-use mailimg::rootfs::{ApkState, Content, Node, NodeKind, PackageFiles, Tree, TreePath, as_installed};
+use mailimg::layer::{Draft, DraftContent, Group, ItemContent, Layer, drafts};
+use mailimg::rootfs::{ApkState, Content, Merged, Node, NodeKind, PackageFiles, Tree, TreePath, as_installed};
 use mailimg::solve::{Repository, Universe, solve};
 
 #[test]
@@ -56,52 +57,78 @@ fn layers_one_over_the_other_hold_the_tree() {
     for folder in recordings(Path::new(&mirror)) {
         for line in fs::read_to_string(folder.join("trees/worlds.txt")).unwrap().lines() {
             let (name, world) = line.split_once('\t').unwrap();
-            let (tree, files) = (tree(&folder, world), files(&folder, world));
-            let contents = contents(&files);
-            let open = |package: usize| data(&files[package]);
-            let mut unpacked = BTreeMap::new();
-            for plan in &layer::plan(&tree).layers {
-                let mut blob = Vec::new();
-                layer::write(&tree, plan, open, &mut blob).unwrap();
-                let added = unpack(&blob);
-                let directories = |path: &&Vec<u8>| unpacked.get(*path) != added.get(*path);
-                let again: Vec<_> =
-                    added.keys().filter(|path| unpacked.contains_key(*path)).filter(directories).collect();
-                assert!(again.is_empty(), "{name}: a layer changes what is below it: {again:?}");
-                unpacked.extend(added);
-            }
+            let (packages, merged) = merged(&folder, world);
+            let contents = contents(&files(&folder, world));
             let expected: BTreeMap<_, _> =
-                tree.iter().map(|(path, node)| (path.as_bytes().to_vec(), described(node, &contents))).collect();
-            assert!(unpacked == expected, "{name}");
+                merged.tree.iter().map(|(path, node)| (path.as_bytes().to_vec(), described(node, &contents))).collect();
+            let count = packages.len();
+            let group = |packages: Vec<usize>| Group { packages, images: vec![name.to_owned()] };
+            let alone: Vec<Group> = (0..count).map(|package| group(vec![package])).collect();
+            let thirds: Vec<Group> = (0..3).map(|third| group((third..count).step_by(3).collect())).collect();
+            for groups in [alone, thirds, vec![group((0..count).collect())]] {
+                let mut unpacked = BTreeMap::new();
+                for draft in &drafts(&merged, &packages, &members(&packages), &groups) {
+                    unpacked.extend(unpack(draft, &packages, &contents));
+                }
+                assert!(unpacked == expected, "{name} in {} layers", groups.len());
+            }
         }
     }
 }
 
-/// Mode, owner, time and content of each entry of a compressed layer; each path may be in it once.
-fn unpack(blob: &[u8]) -> BTreeMap<Vec<u8>, String> {
-    let mut archive = tar::Archive::new(MultiGzDecoder::new(blob));
-    let mut entries: BTreeMap<Vec<u8>, String> = BTreeMap::new();
-    for entry in archive.entries().unwrap() {
-        let mut entry = entry.unwrap();
-        let path = entry.path_bytes().strip_suffix(b"/").map_or(entry.path_bytes().to_vec(), <[u8]>::to_vec);
-        let header = entry.header().clone();
-        let target = entry.link_name_bytes().map(|target| target.to_vec());
-        let line = if header.entry_type().is_hard_link() {
-            entries[&target.unwrap()].clone()
-        } else {
-            let mut content = Vec::new();
-            entry.read_to_end(&mut content).unwrap();
-            let content = match target {
-                Some(target) => String::from_utf8_lossy(&target).into_owned(),
-                None if header.entry_type().is_dir() => "/".to_owned(),
-                None => Sha256::of(content).to_string(),
-            };
-            let (mode, uid, gid) = (header.mode().unwrap(), header.uid().unwrap(), header.gid().unwrap());
-            format!("{mode:o} {uid} {gid} {} {content}", header.mtime().unwrap())
+fn members(packages: &[PackageFiles]) -> Vec<Layer> {
+    let member = |files: &PackageFiles| Layer {
+        digest: files.control.data_hash,
+        size: 0,
+        diff_id: files.control.data_hash,
+        title: files.title(),
+    };
+    packages.iter().map(member).collect()
+}
+
+/// Mode, owner, time and content of what a layer brings; each path may be in it once.
+fn unpack(draft: &Draft, packages: &[PackageFiles], contents: &[Vec<Sha256>]) -> BTreeMap<Vec<u8>, String> {
+    let mut unpacked: BTreeMap<Vec<u8>, String> = BTreeMap::new();
+    let mut add = |header: &Entry, content: Sha256| {
+        let line = match &header.kind {
+            EntryKind::Hardlink(target) => unpacked[target].clone(),
+            EntryKind::Directory => line(header.mode, header, "/"),
+            EntryKind::Symlink(target) => line(0o777, header, &String::from_utf8_lossy(target)),
+            _ => line(header.mode, header, &content.to_string()),
         };
-        assert!(entries.insert(path, line).is_none(), "a path is twice in one layer");
+        let parent = header.path.iter().rposition(|&b| b == b'/').map(|slash| header.path[..slash].to_vec());
+        assert!(
+            parent.is_none_or(|parent| unpacked.contains_key(&parent)),
+            "{} before its directory",
+            header.display_path()
+        );
+        assert!(unpacked.insert(header.path.clone(), line).is_none(), "{} twice in one layer", header.display_path());
+    };
+    match &draft.content {
+        DraftContent::Member(_) => {
+            let package = draft.packages[0];
+            for (position, entry) in packages[package].entries.iter().enumerate() {
+                add(&entry.header, contents[package][position]);
+            }
+        }
+        DraftContent::Segments { segments, .. } => {
+            for (segment, item) in
+                segments.iter().flat_map(|segment| segment.items.iter().map(move |item| (segment, item)))
+            {
+                let content = match &item.content {
+                    ItemContent::Nothing => Sha256::of(b""),
+                    ItemContent::Inline(bytes) => Sha256::of(bytes),
+                    ItemContent::Package(entry) => contents[segment.package.unwrap()][*entry],
+                };
+                add(&item.header, content);
+            }
+        }
     }
-    entries
+    unpacked
+}
+
+fn line(mode: u32, header: &Entry, content: &str) -> String {
+    format!("{mode:o} {} {} {} {content}", header.uid, header.gid, header.mtime)
 }
 
 /// SHA-256 of each entry's content, by package and position.
@@ -126,14 +153,6 @@ fn sha256(content: &Content, contents: &[Vec<Sha256>]) -> Sha256 {
     }
 }
 
-/// A package's file, where its data member begins.
-fn data(package: &Path) -> std::io::Result<File> {
-    let (_, measured) = PackageFiles::read(File::open(package)?).map_err(std::io::Error::other)?;
-    let mut file = File::open(package)?;
-    file.seek(SeekFrom::Start(measured.data.offset))?;
-    Ok(file)
-}
-
 fn described(node: &Node, contents: &[Vec<Sha256>]) -> String {
     let content = match &node.kind {
         NodeKind::Directory => "/".to_owned(),
@@ -152,13 +171,19 @@ fn recordings(mirror: &Path) -> Vec<PathBuf> {
 }
 
 fn tree(folder: &Path, world: &str) -> Tree {
+    merged(folder, world).1.tree
+}
+
+fn merged(folder: &Path, world: &str) -> (Vec<PackageFiles>, Merged) {
     let read = |path: &PathBuf| {
         let (files, _) = PackageFiles::read(BufReader::new(File::open(path).unwrap())).unwrap();
         files.listed_for("x86_64")
     };
     let packages: Vec<_> = files(folder, world).iter().map(read).collect();
     let world = Dependency::parse_list(world).unwrap();
-    as_installed(&packages, &ApkState { world: &world, repositories: Vec::new(), arch: "x86_64" }, 0).unwrap()
+    let apk = ApkState { world: &world, repositories: Vec::new(), arch: "x86_64" };
+    let merged = as_installed(&packages, &apk, 0).unwrap();
+    (packages, merged)
 }
 
 /// The package files of a world, in the order in which they are installed.

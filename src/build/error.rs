@@ -20,10 +20,13 @@ pub enum BuildError {
     /// A layer can't be written.
     #[error(transparent)]
     Layer(#[from] LayerError),
-    /// The store can't take a layer.
+    /// The store can't take an image's description.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The image can't be described.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// The image's inputs can't be written as JSON.
+    #[error("the image's inputs can't be written as JSON")]
+    Json(#[from] serde_json::Error),
 }

@@ -1,67 +1,75 @@
-//! An image from its lock: the one place that joins the stages.
+//! Images from their locks: the one place that joins the stages.
 //!
-//! Packages and baked files become a tree, the tree becomes layers in the store, layers and the recipe become an image.
-//! Nothing but the lock, the recipe, the baked files and the time of creation decides the bytes.
+//! A lock, a recipe, baked files, the plan of the layers and the time of creation are an image's [`Inputs`]; nothing else
+//! decides its bytes. Their hash is the image's *derivation*: an image whose derivation the store knows is not made again.
+//! Else its packages become a tree, the tree becomes layers in the store, layers and the recipe become an image.
 
 mod error;
+mod inputs;
+mod layers;
 
 use std::io;
 
 use rayon::prelude::*;
 
-use crate::config::{BakedFile, Directory, FileRule, Link, Project, Recipe, bake};
-use crate::layer::{self, Layer, LayerPlan};
-use crate::lock::{Lock, Obtained, Place};
-use crate::oci::{Image, ImageSpec};
-use crate::rootfs::{Additions, ApkState, Tree, assemble};
-use crate::store::{Incoming, Store};
-use crate::timestamp::Timestamp;
+use crate::apk::package::PackageFiles;
+use crate::config::{Directory, FileRule, Link};
+use crate::layer::{self, Draft, Layer};
+use crate::lock::{Lock, LockedPackage, Obtained, Place};
+use crate::oci::{Image, ImageSpec, read_image_at};
+use crate::rootfs::{Additions, ApkState, Merged, assemble};
+use crate::store::Store;
 
 pub use error::BuildError;
+pub use inputs::{Inputs, Plan};
 
-/// Largest layer, compressed.
-const LAYER_LIMIT: u64 = 64 << 30;
+/// Largest manifest or configuration.
+const DOCUMENT_LIMIT: u64 = 4 << 20;
 
-/// An image's own inputs.
-#[derive(Debug, Clone, Copy)]
-pub struct Inputs<'a> {
-    /// The project.
-    pub project: &'a Project,
-    /// The image's recipe.
-    pub recipe: &'a Recipe,
-    /// The image's lock.
-    pub lock: &'a Lock,
-    /// The lock's packages in the store, checked.
-    pub packages: &'a [Obtained<'a>],
-    /// When the image says that it was made; by default when its newest package was.
-    pub created: Option<Timestamp>,
+/// An image to build: its inputs, and the packages of its lock in the store, checked.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// What decides its bytes.
+    pub inputs: Inputs<'a>,
+    /// Its packages, in install order.
+    pub packages: Vec<Obtained<'a>>,
 }
 
-/// Builds an image. Its layers are in the store then.
-pub fn build(inputs: &Inputs<'_>, store: &Store) -> Result<Image, BuildError> {
-    let Inputs { recipe, lock, .. } = inputs;
-    let created = inputs.created.unwrap_or_else(|| lock.newest());
-    let tree = tree(inputs, created)?;
-    let plan = layer::plan(&tree);
-    let layers = plan.layers.par_iter().map(|layer| write_layer(&tree, layer, inputs.packages, store));
-    let layers = layers.collect::<Result<Vec<_>, _>>()?;
-    let spec = ImageSpec {
-        name: &recipe.name,
-        description: &recipe.description,
-        arch: &lock.arch,
-        created,
-        config: &recipe.image,
-        layers: &layers,
-    };
-    Ok(Image::new(&spec)?)
+/// The image with these inputs, if the store has all of it.
+#[must_use]
+pub fn recall(inputs: &Inputs<'_>, store: &Store) -> Option<Image> {
+    let manifest = store.recall(&inputs.derivation())?;
+    let blob = |digest| store.find(&digest).unwrap_or_default();
+    let image = read_image_at(&blob, &inputs.recipe.name, manifest).ok()?;
+    let complete = image.layers.iter().all(|layer| store.find_sized(&layer.digest, layer.size).is_some());
+    complete.then_some(image)
+}
+
+/// Builds images. All of their layers are in the store then, and their descriptions; what several images share is made
+/// once.
+pub fn build(jobs: &[Job<'_>], store: &Store) -> Result<Vec<Image>, BuildError> {
+    let drafts = jobs.par_iter().map(drafts).collect::<Result<Vec<_>, _>>()?;
+    let layers = layers::make(jobs, &drafts, store)?;
+    jobs.iter().zip(&layers).map(|(job, layers)| describe(job, layers, store)).collect()
+}
+
+/// The layers of an image before they are written, bottom to top.
+pub fn drafts(job: &Job<'_>) -> Result<Vec<Draft>, BuildError> {
+    let packages = job.packages.par_iter().map(Obtained::files).collect::<Result<Vec<_>, _>>()?;
+    let merged = merged(&job.inputs, &packages)?;
+    let members: Vec<Layer> = job.packages.iter().map(|obtained| member(obtained.package)).collect();
+    Ok(layer::drafts(&merged, &packages, &members, &job.inputs.groups))
+}
+
+/// The data member of a package as a layer.
+fn member(package: &LockedPackage) -> Layer {
+    let title = format!("{}-{}", package.name, package.version);
+    Layer { digest: package.data.sha256, size: package.data.size, diff_id: package.diff_id, title }
 }
 
 /// The file tree of an image.
-pub fn tree(inputs: &Inputs<'_>, created: Timestamp) -> Result<Tree, BuildError> {
-    let Inputs { project, recipe, lock, .. } = inputs;
-    let share = project.channel_of(recipe)?;
-    let baked: Vec<BakedFile> = bake(project, recipe)?;
-    let packages = inputs.packages.par_iter().map(Obtained::files).collect::<Result<Vec<_>, _>>()?;
+pub fn merged(inputs: &Inputs<'_>, packages: &[PackageFiles]) -> Result<Merged, BuildError> {
+    let Inputs { recipe, share, lock, .. } = inputs;
     let links: Vec<&Link> = recipe.links.iter().chain(share.iter().flat_map(|share| &share.links)).collect();
     let rules: Vec<&FileRule> = recipe.files.iter().chain(share.iter().flat_map(|share| &share.files)).collect();
     let directories: Vec<&Directory> = recipe.directories.iter().collect();
@@ -70,12 +78,12 @@ pub fn tree(inputs: &Inputs<'_>, created: Timestamp) -> Result<Tree, BuildError>
         users: &lock.users,
         directories,
         links,
-        baked: &baked,
+        baked: &inputs.baked,
         rules,
         apk: ApkState { world: &lock.world, repositories: repositories(lock), arch: &lock.arch },
-        time: created.unix(),
+        time: inputs.created.unix(),
     };
-    Ok(assemble(&packages, &additions)?)
+    Ok(assemble(packages, &additions)?)
 }
 
 /// Lines of `etc/apk/repositories`. What was imported on one machine is of no use in the image.
@@ -88,27 +96,20 @@ fn repositories(lock: &Lock) -> Vec<String> {
     lock.repositories.iter().filter_map(|repository| line(&repository.place)).collect()
 }
 
-fn write_layer(tree: &Tree, plan: &LayerPlan, packages: &[Obtained<'_>], store: &Store) -> Result<Layer, BuildError> {
-    let open = |position: usize| {
-        let package = packages.get(position).ok_or(io::ErrorKind::NotFound)?;
-        package.data().map_err(io::Error::other)
-    };
-    let mut incoming = store.incoming(LAYER_LIMIT)?;
-    let layer = layer::write(tree, plan, open, ToStore(&mut incoming))?;
-    incoming.finish(Some(layer.digest))?;
-    Ok(layer)
-}
-
-/// Writes into a file that is coming into the store.
-struct ToStore<'a>(&'a mut Incoming);
-
-impl io::Write for ToStore<'_> {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.0.write(buffer).map_err(io::Error::other)?;
-        Ok(buffer.len())
+/// Describes an image whose layers are there, and remembers it by its derivation.
+fn describe(job: &Job<'_>, layers: &[Layer], store: &Store) -> Result<Image, BuildError> {
+    let Inputs { recipe, lock, created, .. } = &job.inputs;
+    let image = Image::new(&ImageSpec {
+        name: &recipe.name,
+        description: &recipe.description,
+        arch: &lock.arch,
+        created: *created,
+        config: &recipe.image,
+        layers,
+    })?;
+    for document in [&image.config, &image.manifest] {
+        store.insert(io::Cursor::new(&document.bytes), Some(document.digest), DOCUMENT_LIMIT)?;
     }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    store.remember(&job.inputs.derivation(), &image.manifest.digest)?;
+    Ok(image)
 }

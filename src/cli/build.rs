@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::BufWriter;
 
@@ -10,9 +10,9 @@ use super::exit::Exit;
 use super::locked::PackageSource;
 use super::repositories::RepositoryArgs;
 use super::{Context, Failure};
-use crate::build::{BuildError, Inputs, build};
+use crate::build::{Inputs, Job, Plan, build, recall};
 use crate::config::{Project, Recipe};
-use crate::lock::{Lock, Wanted, architecture, path};
+use crate::lock::{Lock, LockError, Wanted, architecture, path};
 use crate::oci::{Image, Layout, UNFINISHED, archive};
 use crate::store::{Store, WriteError};
 use crate::timestamp::Timestamp;
@@ -71,22 +71,30 @@ fn build_all(args: &Args, project: &Project, store: &Store, context: &Context) -
         [] => project.recipes().collect(),
         names => names.iter().map(|name| project.recipe(name)).collect::<Result<_, _>>()?,
     };
-    let lock_of = |recipe: &&Recipe| -> Result<Lock, Failure> {
-        let lock = Lock::read(&path(&project.channel_dir(), &recipe.name, &arch))?;
-        check_current(project, recipe, &lock)?;
-        Ok(lock)
-    };
-    let locks = recipes.iter().map(lock_of).collect::<Result<Vec<_>, _>>()?;
+    // What is in which layer depends on what images share, so that the locks of all are needed.
+    let read = |recipe: &Recipe| Lock::read(&path(&project.channel_dir(), &recipe.name, &arch));
+    let all = project.recipes().chain(recipes.iter().copied());
+    let locks =
+        all.map(|recipe| Ok((recipe.name.as_str(), read(recipe)?))).collect::<Result<BTreeMap<_, _>, LockError>>()?;
+    let plan = Plan::new(locks.iter().map(|(name, lock)| (*name, lock)), project.site().layers);
     let created = source_date_epoch()?;
+    let locked = recipes.iter().filter_map(|recipe| Some((*recipe, locks.get(recipe.name.as_str())?)));
+    let inputs = locked.map(|(recipe, lock)| {
+        check_current(project, recipe, lock)?;
+        Ok(Inputs::new(project, recipe, lock, &plan, created)?)
+    });
     let from = PackageSource { offline: args.offline, repositories: &args.repositories };
-    let packages = locks.iter().map(|lock| from.obtain(lock, project, context)).collect::<Result<Vec<_>, _>>()?;
-    let inputs: Vec<Inputs<'_>> = recipes
-        .iter()
-        .zip(&locks)
-        .zip(&packages)
-        .map(|((recipe, lock), packages)| Inputs { project, recipe, lock, packages, created })
-        .collect();
-    Ok(inputs.par_iter().map(|inputs| build(inputs, store)).collect::<Result<Vec<_>, BuildError>>()?)
+    let (mut images, mut jobs) = (Vec::new(), Vec::new());
+    for inputs in inputs.collect::<Result<Vec<_>, Failure>>()? {
+        let known = recall(&inputs, store);
+        if known.is_none() {
+            let packages = from.obtain(inputs.lock, project, context)?;
+            jobs.push(Job { inputs, packages });
+        }
+        images.push(known);
+    }
+    let mut made = build(&jobs, store)?.into_iter();
+    Ok(images.into_iter().filter_map(|known| known.or_else(|| made.next())).collect())
 }
 
 /// Refuses a lock that was made for another recipe than there is now.

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::values::{AbsolutePath, Mode, Name};
 
@@ -112,7 +112,7 @@ fn nologin() -> String {
 }
 
 /// A directory with its mode and owner. Paths are absolute.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Directory {
     /// Absolute path.
@@ -128,7 +128,7 @@ pub struct Directory {
 }
 
 /// Mode and owner of one file. Paths are absolute.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FileRule {
     /// Absolute path.
@@ -148,7 +148,7 @@ fn root() -> String {
 }
 
 /// A symbolic link: `path` points to `target`, written as given.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Link {
     /// Absolute path of the link.
@@ -158,7 +158,7 @@ pub struct Link {
 }
 
 /// The image configuration's share of a recipe (OCI image-spec, `config.md`).
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ImageConfig {
     /// The program and its first arguments.
@@ -190,7 +190,7 @@ pub struct ImageConfig {
 }
 
 /// How an engine tells that a container works. Durations in seconds.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Healthcheck {
     /// Command and arguments, without a shell.

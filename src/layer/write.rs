@@ -1,30 +1,25 @@
-use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
 
+use flate2::bufread::MultiGzDecoder;
+use sha2::Digest as _;
+
+use super::Layer;
+use super::draft::{Item, ItemContent, Segment};
 use super::gzip::GzipMembers;
-use super::plan::{LayerPlan, Segment};
 use crate::apk::package::{DataReader, PackageError};
-use crate::apk::tar::{self, Entry, EntryKind};
-use crate::digest::{Hashing, Sha256};
-use crate::rootfs::{Node, NodeKind, Tree, TreePath};
+use crate::apk::tar::{self, EntryKind};
+use crate::digest::Sha256;
+use crate::lock::{LockError, Obtained};
+use crate::store::{Incoming, Store, StoreError};
 
-/// A layer that was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Layer {
-    /// SHA-256 of the compressed layer: its name as a blob.
-    pub digest: Sha256,
-    /// Compressed bytes.
-    pub size: u64,
-    /// SHA-256 of the uncompressed layer: its name in the image's configuration.
-    pub diff_id: Sha256,
-    /// What it is, for people.
-    pub title: String,
-}
+/// Largest layer or segment, compressed.
+const LIMIT: u64 = 64 << 30;
 
 /// Why a layer can't be written.
 #[derive(Debug, thiserror::Error)]
 pub enum LayerError {
-    /// The layer can't be written, or a package not be opened.
+    /// A stream can't be read or compressed.
     #[error("writing the layer of {title} failed")]
     Io {
         /// What the layer is.
@@ -33,134 +28,264 @@ pub enum LayerError {
         #[source]
         source: io::Error,
     },
-    /// A package can't be read again.
+    /// The store can't give or take something.
+    #[error("writing the layer of {title} failed")]
+    Store {
+        /// What the layer is.
+        title: String,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+    /// A package's data can't be opened.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// A package's data can't be read again.
     #[error("reading package {package} again failed")]
     Package {
-        /// Position in install order.
-        package: usize,
+        /// The package.
+        package: String,
         /// Why.
         #[source]
         source: PackageError,
     },
-    /// A package's file isn't what it was when the tree was made.
-    #[error("package {package} has changed since the file tree was made: {path} is not there as it was")]
+    /// A package's data isn't what it was when the tree was made.
+    #[error("package {package} has changed in the store: {path} is not there as it was")]
     Changed {
-        /// Position in install order.
-        package: usize,
+        /// The package.
+        package: String,
         /// The file.
-        path: TreePath,
+        path: String,
     },
 }
 
-/// Writes one layer of `tree` to `out`, compressed. `open` gives a package's data member by its position in install order.
+/// The layer that was made under `key` before, if the store still has it.
+#[must_use]
+pub fn recall(store: &Store, key: &Sha256, title: &str) -> Option<Layer> {
+    let digest = store.recall(key)?;
+    let size = store.find(&digest)?.metadata().ok()?.len();
+    let diff_id = store.recall(&diff_question(key))?;
+    Some(Layer { digest, size, diff_id, title: title.to_owned() })
+}
+
+fn diff_question(key: &Sha256) -> Sha256 {
+    Sha256::of(format!("what is the diff_id of the layer {key}?"))
+}
+
+/// Makes the layer `key` of its segments, puts it into the store and remembers it. `packages` are the
+/// image's, in install order.
 ///
-/// Packages are read as streams: memory doesn't grow with them.
-pub fn write<R: Read, W: Write>(
-    tree: &Tree,
-    layer: &LayerPlan,
-    open: impl Fn(usize) -> io::Result<R>,
-    out: W,
+/// A package's segment that was made before, for this layer or another, is not compressed again. Packages are read as
+/// streams: memory doesn't grow with them.
+pub fn write(
+    title: &str,
+    key: &Sha256,
+    segments: &[Segment],
+    packages: &[Obtained<'_>],
+    store: &Store,
 ) -> Result<Layer, LayerError> {
-    let failed = |source| LayerError::Io { title: layer.title.clone(), source };
-    let mut writer = Writer { tree, out: Hashing::new(GzipMembers::new(Hashing::new(out))) };
-    for segment in &layer.segments {
-        match segment {
-            Segment::Directories(paths) | Segment::Image(paths) => writer.nodes(paths).map_err(failed)?,
-            Segment::Package { package, files, others } => {
-                writer.nodes(others).map_err(failed)?;
-                let title = &layer.title;
-                writer.package(title, *package, files, || open(*package))?;
-            }
-        }
-        writer.out.get_mut().cut().map_err(failed)?;
+    let failed = |source| LayerError::Store { title: title.to_owned(), source };
+    let mut writer =
+        Writer { title, packages, store, layer: store.incoming(LIMIT).map_err(failed)?, diff: sha2::Sha256::new() };
+    for segment in segments {
+        writer.segment(segment)?;
     }
-    let mut end = Vec::new();
-    tar::end(&mut end);
-    writer.out.write_all(&end).map_err(failed)?;
-    let (diff_id, _, compressed) = writer.out.finish();
-    let (digest, size, mut out) = compressed.finish().map_err(failed)?.finish();
-    out.flush().map_err(failed)?;
-    Ok(Layer { digest, size, diff_id, title: layer.title.clone() })
+    writer.end()?;
+    let diff_id = Sha256::from(<[u8; 32]>::from(writer.diff.finalize()));
+    let entry = writer.layer.finish(None).map_err(failed)?;
+    store.remember(&diff_question(key), &diff_id).map_err(failed)?;
+    store.remember(key, &entry.digest).map_err(failed)?;
+    Ok(Layer { digest: entry.digest, size: entry.size, diff_id, title: title.to_owned() })
 }
 
-struct Writer<'a, W> {
-    tree: &'a Tree,
-    /// Uncompressed bytes go in here.
-    out: Hashing<GzipMembers<W>>,
+struct Writer<'a> {
+    title: &'a str,
+    packages: &'a [Obtained<'a>],
+    store: &'a Store,
+    /// The layer's compressed bytes go in here,
+    layer: Incoming,
+    /// and what they hold in here.
+    diff: sha2::Sha256,
 }
 
-impl<W: Write> Writer<'_, W> {
-    /// Writes what is wholly in the tree: directories, links, pipes, and files whose content is there.
-    fn nodes(&mut self, paths: &[TreePath]) -> io::Result<()> {
-        for (path, node) in paths.iter().filter_map(|path| Some((path, self.tree.get(path)?))) {
-            self.out.write_all(&tar::header(&header(path, node)))?;
-            if let Some(content) = node.inline() {
-                self.content(&mut &content[..], content.len() as u64)?;
-            }
+impl Writer<'_> {
+    fn io(&self) -> impl Fn(io::Error) -> LayerError + use<> {
+        let title = self.title.to_owned();
+        move |source| LayerError::Io { title: title.clone(), source }
+    }
+
+    fn store(&self) -> impl Fn(StoreError) -> LayerError + use<> {
+        let title = self.title.to_owned();
+        move |source| LayerError::Store { title: title.clone(), source }
+    }
+
+    fn segment(&mut self, segment: &Segment) -> Result<(), LayerError> {
+        let Some(package) = segment.package.and_then(|package| self.packages.get(package)) else {
+            return self.compress(segment, None, None).map(drop);
+        };
+        let key = segment.key(|package| Some(self.packages.get(package)?.package.data.sha256));
+        if let Some(file) = self.store.recall(&key).and_then(|digest| self.store.open_entry(&digest).ok()) {
+            return self.copy(file).map_err(self.io());
+        }
+        let incoming = self.store.incoming(LIMIT).map_err(self.store())?;
+        if let Some(made) = self.compress(segment, Some(package), Some(incoming))? {
+            let entry = made.finish(None).map_err(self.store())?;
+            self.store.remember(&key, &entry.digest).map_err(self.store())?;
         }
         Ok(())
     }
 
-    /// Writes a package's files, in the order in which the package has them.
-    fn package<R: Read>(
+    /// Appends a segment that was made before.
+    fn copy(&mut self, segment: File) -> io::Result<()> {
+        let compressed = Tap { inner: segment, seen: |bytes: &[u8]| to_io(self.layer.write(bytes)) };
+        let mut content = MultiGzDecoder::new(BufReader::with_capacity(1 << 16, compressed));
+        io::copy(&mut content, &mut Hasher(&mut self.diff)).map(drop)
+    }
+
+    /// Makes a segment, appends it, and writes it into `copy`, too, which is returned.
+    fn compress(
         &mut self,
-        title: &str,
-        package: usize,
-        files: &BTreeMap<usize, Vec<TreePath>>,
-        open: impl FnOnce() -> io::Result<R>,
-    ) -> Result<(), LayerError> {
-        let failed = |source| LayerError::Io { title: title.to_owned(), source };
-        let refused = |source| LayerError::Package { package, source };
-        let Some(last) = files.keys().next_back() else { return Ok(()) };
-        let mut reader = DataReader::new(open().map_err(failed)?);
-        for position in 0..=*last {
-            let entry = reader.next_entry().map_err(refused)?;
-            let Some((path, links)) = files.get(&position).and_then(|names| names.split_first()) else { continue };
-            let changed = || LayerError::Changed { package, path: path.clone() };
-            let node = self.tree.get(path).ok_or_else(changed)?;
-            let NodeKind::File { size, .. } = node.kind else { return Err(changed()) };
-            if entry.is_none_or(|entry| entry.kind != EntryKind::File || entry.size != size) {
-                return Err(changed());
-            }
-            let written = self.out.write_all(&tar::header(&header(path, node)));
-            written.and_then(|()| self.content(&mut reader.content(), size)).map_err(failed)?;
-            for link in links {
-                let mut entry = header(link, node);
-                (entry.kind, entry.size) = (EntryKind::Hardlink(path.as_bytes().to_vec()), 0);
-                self.out.write_all(&tar::header(&entry)).map_err(failed)?;
+        segment: &Segment,
+        package: Option<&Obtained<'_>>,
+        copy: Option<Incoming>,
+    ) -> Result<Option<Incoming>, LayerError> {
+        let io = self.io();
+        let mut data = package.map(Data::open).transpose()?;
+        let gzip = GzipMembers::new(Both { layer: &mut self.layer, copy });
+        let mut out = Uncompressed { diff: &mut self.diff, gzip };
+        for Item { header, content } in &segment.items {
+            out.write_all(&tar::header(header)).map_err(&io)?;
+            match (content, &mut data) {
+                (ItemContent::Nothing, _) => {}
+                (ItemContent::Inline(bytes), _) => pour(&mut &bytes[..], header.size, &mut out).map_err(&io)?,
+                (ItemContent::Package(entry), Some(data)) => {
+                    data.seek(*entry, header)?;
+                    pour(&mut data.reader.content(), header.size, &mut out).map_err(&io)?;
+                }
+                (ItemContent::Package(_), None) => return Err(io(io::ErrorKind::NotFound.into())),
             }
         }
-        // What is behind the last file is covered by the lock's digest of the package; it is not needed.
-        Ok(())
+        Ok(out.gzip.finish().map_err(&io)?.copy)
     }
 
-    /// Writes a file's content, and zeros up to the next block.
-    fn content(&mut self, content: &mut impl Read, size: u64) -> io::Result<()> {
-        if io::copy(&mut content.take(size), &mut self.out)? != size {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let padding = size.next_multiple_of(tar::BLOCK as u64) - size;
-        io::copy(&mut io::repeat(0).take(padding), &mut self.out).map(drop)
+    /// Ends the archive: nothing that comes after would be read.
+    fn end(&mut self) -> Result<(), LayerError> {
+        let io = self.io();
+        let mut out =
+            Uncompressed { diff: &mut self.diff, gzip: GzipMembers::new(Both { layer: &mut self.layer, copy: None }) };
+        let mut end = Vec::new();
+        tar::end(&mut end);
+        out.write_all(&end).map_err(&io)?;
+        out.gzip.finish().map(drop).map_err(&io)
     }
 }
 
-/// A node's header. Owners are numbers alone: names would be looked up where the image is unpacked.
-fn header(path: &TreePath, node: &Node) -> Entry {
-    let (kind, size) = match &node.kind {
-        NodeKind::Directory => (EntryKind::Directory, 0),
-        NodeKind::File { size, .. } => (EntryKind::File, *size),
-        NodeKind::Symlink(target) => (EntryKind::Symlink(target.clone()), 0),
-        NodeKind::Fifo => (EntryKind::Fifo, 0),
-    };
-    Entry {
-        uid: node.uid,
-        gid: node.gid,
-        user: String::new(),
-        group: String::new(),
-        size,
-        mtime: node.mtime,
-        xattrs: node.xattrs.clone(),
-        ..Entry::new(path.as_bytes(), kind, node.mode)
+/// A package's data, read from front to back.
+struct Data<'a> {
+    package: &'a str,
+    reader: DataReader<File>,
+    /// How many entries have been read.
+    read: usize,
+}
+
+impl<'a> Data<'a> {
+    fn open(obtained: &'a Obtained<'_>) -> Result<Self, LockError> {
+        Ok(Self { package: &obtained.package.file, reader: DataReader::new(obtained.data()?), read: 0 })
+    }
+
+    /// Goes on to the entry at `position`, which must be the file that `expected` describes.
+    fn seek(&mut self, position: usize, expected: &tar::Entry) -> Result<(), LayerError> {
+        let package = || self.package.to_owned();
+        let mut found = None;
+        while self.read <= position {
+            found = self.reader.next_entry().map_err(|source| LayerError::Package { package: package(), source })?;
+            self.read += 1;
+            if found.is_none() {
+                break;
+            }
+        }
+        match found {
+            Some(entry) if entry.kind == EntryKind::File && entry.size == expected.size => Ok(()),
+            _ => Err(LayerError::Changed { package: package(), path: expected.display_path().into_owned() }),
+        }
+    }
+}
+
+/// Writes a file's content, and zeros up to the next block.
+fn pour(content: &mut impl Read, size: u64, out: &mut impl Write) -> io::Result<()> {
+    if io::copy(&mut content.take(size), out)? != size {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let padding = size.next_multiple_of(tar::BLOCK as u64) - size;
+    io::copy(&mut io::repeat(0).take(padding), out).map(drop)
+}
+
+fn to_io(result: Result<(), StoreError>) -> io::Result<()> {
+    result.map_err(io::Error::other)
+}
+
+/// Uncompressed bytes: hashed, then compressed.
+struct Uncompressed<'a, W> {
+    diff: &'a mut sha2::Sha256,
+    gzip: GzipMembers<W>,
+}
+
+impl<W: Write> Write for Uncompressed<'_, W> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let written = self.gzip.write(buffer)?;
+        self.diff.update(buffer.get(..written).unwrap_or_default());
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Compressed bytes: into the layer, and into the store as a segment.
+struct Both<'a> {
+    layer: &'a mut Incoming,
+    copy: Option<Incoming>,
+}
+
+impl Write for Both<'_> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        to_io(self.layer.write(buffer))?;
+        if let Some(copy) = &mut self.copy {
+            to_io(copy.write(buffer))?;
+        }
+        Ok(buffer.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Hasher<'a>(&'a mut sha2::Sha256);
+
+impl Write for Hasher<'_> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.0.update(buffer);
+        Ok(buffer.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Shows what is read to `seen`.
+struct Tap<R, F> {
+    inner: R,
+    seen: F,
+}
+
+impl<R: Read, F: FnMut(&[u8]) -> io::Result<()>> Read for Tap<R, F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        (self.seen)(buffer.get(..read).unwrap_or_default())?;
+        Ok(read)
     }
 }
 

@@ -63,13 +63,19 @@ pub fn images(layout: &Utf8Path) -> Result<BTreeMap<String, Sha256>, ImagesError
 
 /// Reads the image of a layout whose manifest has this digest.
 pub fn read_image(layout: &Utf8Path, name: &str, manifest: Sha256) -> Result<Image, ImagesError> {
-    let manifest = read_document(layout, manifest)?;
-    let path = blob_path(layout, manifest.digest);
+    read_image_at(&|digest| blob_path(layout, digest), name, manifest)
+}
+
+/// Reads the image whose manifest has this digest. `blob` says where manifest and configuration are.
+pub fn read_image_at(blob: &dyn Fn(Sha256) -> Utf8PathBuf, name: &str, manifest: Sha256) -> Result<Image, ImagesError> {
+    let path = blob(manifest);
+    let manifest = read_document(&path, manifest)?;
     let malformed =
         |source: Box<dyn std::error::Error + Send + Sync>| ImagesError::Malformed { path: path.clone(), source };
     let parsed: ImageManifest = serde_json::from_slice(&manifest.bytes).map_err(|error| malformed(error.into()))?;
     let digest = |text: &str| text.parse::<Sha256>().map_err(|error| malformed(error.into()));
-    let config = read_document(layout, digest(parsed.config().digest().digest())?)?;
+    let config = digest(parsed.config().digest().digest())?;
+    let config = read_document(&blob(config), config)?;
     let described: ImageConfiguration =
         serde_json::from_slice(&config.bytes).map_err(|error| malformed(error.into()))?;
     let diff_ids = described.rootfs().diff_ids();
@@ -93,16 +99,15 @@ pub fn read_image(layout: &Utf8Path, name: &str, manifest: Sha256) -> Result<Ima
 /// Longest manifest or configuration.
 const DOCUMENT_LIMIT: u64 = 4 << 20;
 
-fn read_document(layout: &Utf8Path, digest: Sha256) -> Result<Document, ImagesError> {
+fn read_document(path: &Utf8Path, digest: Sha256) -> Result<Document, ImagesError> {
     use std::io::Read as _;
-    let path = blob_path(layout, digest);
     let mut bytes = Vec::new();
-    let read = std::fs::File::open(&path).and_then(|file| file.take(DOCUMENT_LIMIT).read_to_end(&mut bytes));
-    read.map_err(|source| ImagesError::Read { path: path.clone(), source })?;
+    let read = std::fs::File::open(path).and_then(|file| file.take(DOCUMENT_LIMIT).read_to_end(&mut bytes));
+    read.map_err(|source| ImagesError::Read { path: path.to_owned(), source })?;
     let found = Sha256::of(&bytes);
     if found != digest {
         let source = format!("its SHA-256 is {found}").into();
-        return Err(ImagesError::Malformed { path, source });
+        return Err(ImagesError::Malformed { path: path.to_owned(), source });
     }
     Ok(Document { digest, bytes })
 }

@@ -8,6 +8,6 @@ mod reference;
 
 pub use archive::archive;
 pub use image::{Document, Image, ImageError, ImageSpec, MANIFEST, Platform};
-pub use images::{ImagesError, NAME, images, read_image};
+pub use images::{ImagesError, NAME, images, read_image, read_image_at};
 pub use layout::{Layout, LayoutError, UNFINISHED, blob_path};
 pub use reference::{local_reference, registry_reference, tag};

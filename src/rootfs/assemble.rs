@@ -2,7 +2,7 @@
 
 use super::accounts::{AccountFiles, Accounts};
 use super::merge::{Merged, make_directories, merge};
-use super::tree::{Content, Node, NodeKind, Tree};
+use super::tree::{Bearer, Content, Node, NodeKind, Tree};
 use super::{PathError, RootfsError, TreePath, database, scripts};
 use crate::apk::Dependency;
 use crate::apk::package::PackageFiles;
@@ -40,8 +40,9 @@ pub struct ApkState<'a> {
     pub arch: &'a str,
 }
 
-/// The tree of an image made of `packages`, given in install order.
-pub fn assemble(packages: &[PackageFiles], additions: &Additions<'_>) -> Result<Tree, RootfsError> {
+/// The tree of an image made of `packages`, given in install order, and what each package brought to it before the recipe
+/// had its say.
+pub fn assemble(packages: &[PackageFiles], additions: &Additions<'_>) -> Result<Merged, RootfsError> {
     let mut accounts = Accounts::default();
     for entry in packages.iter().flat_map(|package| &package.entries) {
         accounts.read(&entry.header.path, entry.content.as_deref().unwrap_or_default());
@@ -65,14 +66,14 @@ pub fn assemble(packages: &[PackageFiles], additions: &Additions<'_>) -> Result<
         assembly.rule(rule)?;
     }
     database::write(&mut assembly.tree, packages, &owned, &additions.apk, additions.time)?;
-    Ok(assembly.tree)
+    Ok(Merged { tree: assembly.tree, owned })
 }
 
-/// The tree that apk itself would leave of `packages` with `--no-scripts`.
-pub fn as_installed(packages: &[PackageFiles], apk: &ApkState<'_>, time: u64) -> Result<Tree, RootfsError> {
+/// What apk itself would leave of `packages` with `--no-scripts`.
+pub fn as_installed(packages: &[PackageFiles], apk: &ApkState<'_>, time: u64) -> Result<Merged, RootfsError> {
     let Merged { mut tree, owned } = merge(packages, &Accounts::default())?;
     database::write(&mut tree, packages, &owned, apk, time)?;
-    Ok(tree)
+    Ok(Merged { tree, owned })
 }
 
 struct Assembly<'a> {
@@ -136,8 +137,7 @@ impl Assembly<'_> {
         let path = recipe_path("directory", directory.path.as_str())?;
         let path = make_directories(&mut self.tree, &path, 0o755, self.time)?;
         if let Some(node) = self.tree.get_mut(&path) {
-            node.mode = directory.mode.bits();
-            (node.uid, node.gid) = owner;
+            set(node, directory.mode.bits(), owner);
         }
         Ok(())
     }
@@ -170,7 +170,7 @@ impl Assembly<'_> {
 
     /// Sets mode and owner of a file, by all its names.
     fn rule(&mut self, rule: &FileRule) -> Result<(), RootfsError> {
-        let (uid, gid) = self.owner(rule.path.as_str(), &rule.owner, &rule.group)?;
+        let owner = self.owner(rule.path.as_str(), &rule.owner, &rule.group)?;
         let missing = || RootfsError::RuleWithoutFile { path: rule.path.to_string() };
         let path = self.tree.resolve(&recipe_path("file", rule.path.as_str())?).ok_or_else(missing)?;
         let node = self.tree.get(&path).ok_or_else(missing)?;
@@ -180,7 +180,7 @@ impl Assembly<'_> {
         let source = node.source();
         for (other, node) in self.tree.nodes_mut() {
             if *other == path || (source.is_some() && node.source() == source) {
-                (node.mode, node.uid, node.gid) = (rule.mode.bits(), uid, gid);
+                set(node, rule.mode.bits(), owner);
             }
         }
         Ok(())
@@ -194,6 +194,13 @@ impl Assembly<'_> {
         let uid = self.accounts.uid(user).or_else(|| root(user)).ok_or_else(|| unknown("user", user))?;
         let gid = self.accounts.gid(group).or_else(|| root(group)).ok_or_else(|| unknown("group", group))?;
         Ok((uid, gid))
+    }
+}
+
+/// Sets what a recipe says of a node, which thereby is the image's own as far as it differs from what a package says.
+fn set(node: &mut Node, mode: u32, (uid, gid): (u32, u32)) {
+    if (node.mode, node.uid, node.gid) != (mode, uid, gid) {
+        (node.mode, node.uid, node.gid, node.bearer) = (mode, uid, gid, Bearer::Image);
     }
 }
 

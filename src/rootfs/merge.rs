@@ -65,6 +65,8 @@ pub struct OwnedPath {
     pub actual: TreePath,
     /// Position of the entry in the package's data archive.
     pub entry: usize,
+    /// Position of the entry that holds the content: of a hard link that of the file which it names, else its own.
+    pub content: usize,
     /// Mode as the package has it.
     pub mode: u32,
     /// Owner as the package has it, resolved.
@@ -166,6 +168,7 @@ impl<'a> Merger<'a> {
             declared: declared.clone(),
             actual,
             entry: index,
+            content: index,
             mode: claim.mode,
             uid: claim.uid,
             gid: claim.gid,
@@ -259,11 +262,12 @@ impl<'a> Merger<'a> {
             owned.files.retain(|file| file.actual != actual);
         }
         let (mode, uid, gid) = (node.mode, node.uid, node.gid);
-        if let Some(source) = node.source() {
-            current.contents.insert(declared.clone(), source.entry);
+        let content = node.source().map_or(index, |source| source.entry);
+        if node.source().is_some() {
+            current.contents.insert(declared.clone(), content);
         }
         self.tree.insert(actual.clone(), node);
-        current.owned.files.push(OwnedPath { declared, actual, entry: index, mode, uid, gid });
+        current.owned.files.push(OwnedPath { declared, actual, entry: index, content, mode, uid, gid });
         Ok(())
     }
 
@@ -443,9 +447,15 @@ fn settle(path: &TreePath, node: &mut Node, claims: &[Claim]) {
         (node.mode, node.uid, node.gid) = (*mode, 0, 0);
         return;
     }
-    let Some(owner) = claims.iter().map(|claim| (claim.uid, claim.gid)).min() else { return };
-    (node.uid, node.gid) = owner;
-    node.mode = claims.iter().filter(|claim| (claim.uid, claim.gid) == owner).fold(0o7777, |m, claim| m & claim.mode);
+    let Some((mode, uid, gid)) = agreed(claims.iter().map(|claim| (claim.mode, claim.uid, claim.gid))) else { return };
+    (node.mode, node.uid, node.gid) = (mode, uid, gid);
+}
+
+/// Mode and owner that a directory gets from what packages want of it, each as (mode, uid, gid).
+pub fn agreed(claims: impl Iterator<Item = (u32, u32, u32)> + Clone) -> Option<(u32, u32, u32)> {
+    let owner = claims.clone().map(|(_, uid, gid)| (uid, gid)).min()?;
+    let mode = claims.filter(|(_, uid, gid)| (*uid, *gid) == owner).fold(0o7777, |all, (mode, ..)| all & mode);
+    Some((mode, owner.0, owner.1))
 }
 
 /// Who of two packages gets a file that both have.

@@ -16,6 +16,6 @@ pub use crate::apk::package::{PackageEntry, PackageFiles, READ_LIMIT, is_read};
 pub use accounts::Accounts;
 pub use assemble::{Additions, ApkState, as_installed, assemble};
 pub use error::RootfsError;
-pub use merge::{Merged, Owned, OwnedPath, merge};
+pub use merge::{Merged, Owned, OwnedPath, agreed, merge};
 pub use path::{PathError, TreePath};
 pub use tree::{Bearer, Content, Node, NodeKind, Source, Tree};

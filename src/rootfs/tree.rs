@@ -69,7 +69,7 @@ pub struct Source {
 pub enum Bearer {
     /// The package at this position in install order; for a directory, the first that has it.
     Package(usize),
-    /// The recipe, or what stands in for packages' scripts, or apk's own files.
+    /// The recipe, be it only its mode and owner, or what stands in for packages' scripts, or apk's own files.
     Image,
 }
 

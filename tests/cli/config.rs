@@ -33,8 +33,8 @@ fn an_unknown_key_is_pointed_at() {
     let project = project();
     project.replace("mailimg.toml", "auth-on-25", "auth-on-24");
     let said = complaint(&project);
-    assert!(said.contains("./mailimg.toml:25:1: smtp.auth-on-24: unknown key \"auth-on-24\""), "{said}");
-    assert!(said.contains("25 | auth-on-24 = false"), "{said}");
+    assert!(said.contains("./mailimg.toml:29:1: smtp.auth-on-24: unknown key \"auth-on-24\""), "{said}");
+    assert!(said.contains("29 | auth-on-24 = false"), "{said}");
     assert!(said.contains("hint: did you mean auth-on-25?"), "{said}");
 }
 
@@ -44,7 +44,7 @@ fn an_ill_typed_value_is_pointed_at() {
     project.replace("mailimg.toml", "message-size = 26_214_400", "message-size = \"25M\"");
     let said = complaint(&project);
     assert!(
-        said.contains("./mailimg.toml:37:16: limits.message-size: invalid type: string \"25M\", expected u64"),
+        said.contains("./mailimg.toml:41:16: limits.message-size: invalid type: string \"25M\", expected u64"),
         "{said}"
     );
 }

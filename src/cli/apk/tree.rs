@@ -34,7 +34,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let (packages, contents): (Vec<_>, Vec<_>) = packages.into_iter().unzip();
     let apk = ApkState { world: &offer.world, repositories: args.repositories.lines(), arch: &offer.arch };
     let time = packages.iter().filter_map(|files| files.package().build_time).max().unwrap_or(0);
-    let tree = as_installed(&packages, &apk, time)?;
+    let tree = as_installed(&packages, &apk, time)?.tree;
     context.ui().write(&listing(&tree, &contents))
 }
 

@@ -11,10 +11,10 @@ impl From<BuildError> for Failure {
             BuildError::Config(error) => error.into(),
             BuildError::Rootfs(error) => error.into(),
             BuildError::Store(error) => error.into(),
-            BuildError::Lock(error) => error.into(),
-            BuildError::Layer(LayerError::Io { .. }) => Self::new(Exit::System, &error),
+            BuildError::Lock(error) | BuildError::Layer(LayerError::Lock(error)) => error.into(),
+            BuildError::Layer(LayerError::Io { .. } | LayerError::Store { .. }) => Self::new(Exit::System, &error),
             BuildError::Layer(_) => Self::new(Exit::Refused, &error).hint(DAMAGED),
-            BuildError::Image(_) => Self::new(Exit::Usage, &error),
+            BuildError::Image(_) | BuildError::Json(_) => Self::new(Exit::Usage, &error),
         }
     }
 }

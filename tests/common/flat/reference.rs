@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::BufReader;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use mailimg::build::{self, Inputs};
+use mailimg::build::{self, Inputs, Plan};
 use mailimg::config;
 use mailimg::digest::Sha256;
 use mailimg::fetch::{Client, Settings, Silent};
@@ -31,8 +31,9 @@ pub fn trees(project: &Project) -> BTreeMap<String, FlatTree> {
         let surroundings = Surroundings { base: &root, cache, overrides: &BTreeMap::new() };
         let sources = Sources::of_lock(&lock, surroundings).unwrap();
         let packages = runtime.block_on(lock::obtain(&lock, &sources, &client, &Silent)).unwrap();
-        let inputs = Inputs { project: &project, recipe, lock: &lock, packages: &packages, created: None };
-        let tree = build::tree(&inputs, lock.newest()).unwrap();
+        let inputs = Inputs::new(&project, recipe, &lock, &Plan::new(std::iter::empty(), 2), None).unwrap();
+        let files: Vec<_> = packages.iter().map(|package| package.files().unwrap()).collect();
+        let tree = build::merged(&inputs, &files).unwrap().tree;
         trees.insert(recipe.name.clone(), flat(&tree, &packages, &mut contents));
     }
     trees

@@ -1,0 +1,97 @@
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::BuildError;
+use crate::config::{BakedFile, Contents, Project, Recipe, RecipeChannel, bake};
+use crate::digest::Sha256;
+use crate::layer::{self, ASSEMBLY_VERSION, Group, Packed};
+use crate::lock::Lock;
+use crate::timestamp::Timestamp;
+
+/// Which packages share a layer, for all images of a project.
+#[derive(Debug, Clone)]
+pub struct Plan(BTreeMap<String, Vec<Group>>);
+
+/// All that decides an image's bytes.
+#[derive(Debug)]
+pub struct Inputs<'a> {
+    /// The image's recipe.
+    pub recipe: &'a Recipe,
+    /// What it says for the project's channel alone.
+    pub share: Option<&'a RecipeChannel>,
+    /// The image's lock.
+    pub lock: &'a Lock,
+    /// The files to bake, rendered.
+    pub baked: Vec<BakedFile>,
+    /// Which of its packages share a layer, bottom to top.
+    pub groups: Vec<Group>,
+    /// When the image says that it was made.
+    pub created: Timestamp,
+    derivation: Sha256,
+}
+
+impl Plan {
+    /// Plans the layers of all images of a project, given with their locks: what one image's layers are depends on what
+    /// the others share with it, also where it is built alone.
+    #[must_use]
+    pub fn new<'a>(locks: impl Iterator<Item = (&'a str, &'a Lock)>, budget: u32) -> Self {
+        let packed = |lock: &Lock| {
+            let package = |package: &crate::lock::LockedPackage| Packed {
+                name: package.name.clone(),
+                digest: package.data.sha256,
+                size: package.data.size,
+            };
+            lock.packages.iter().map(package).collect()
+        };
+        Self(layer::plan(&locks.map(|(name, lock)| (name.to_owned(), packed(lock))).collect(), budget as usize))
+    }
+}
+
+impl<'a> Inputs<'a> {
+    /// Renders the image's files and hashes all inputs. Without `created` the image says that it was made when its newest
+    /// package was.
+    pub fn new(
+        project: &Project,
+        recipe: &'a Recipe,
+        lock: &'a Lock,
+        plan: &Plan,
+        created: Option<Timestamp>,
+    ) -> Result<Self, BuildError> {
+        let share = project.channel_of(recipe)?;
+        let baked = bake(project, recipe)?;
+        let groups = plan.0.get(&recipe.name).cloned().unwrap_or_default();
+        let created = created.unwrap_or_else(|| lock.newest());
+        let mut inputs = Self { recipe, share, lock, baked, groups, created, derivation: Sha256::of(b"") };
+        inputs.derivation = inputs.hash()?;
+        Ok(inputs)
+    }
+
+    /// The hash of all inputs. Images with the same derivation are the same.
+    #[must_use]
+    pub fn derivation(&self) -> Sha256 {
+        self.derivation
+    }
+
+    fn hash(&self) -> Result<Sha256, BuildError> {
+        let baked = |file: &BakedFile| match &file.contents {
+            Contents::File { mode, bytes } => json!([file.path, mode, Sha256::of(bytes)]),
+            Contents::Link { target } => json!([file.path, target]),
+        };
+        let group = |group: &Group| json!([group.packages, group.images]);
+        let inputs = json!({
+            "assembly": ASSEMBLY_VERSION,
+            "lock": Sha256::of(self.lock.to_string()),
+            "name": self.recipe.name,
+            "description": self.recipe.description,
+            "image": self.recipe.image,
+            "directories": self.recipe.directories,
+            "links": [Some(&self.recipe.links), self.share.map(|share| &share.links)],
+            "files": [Some(&self.recipe.files), self.share.map(|share| &share.files)],
+            "baked": self.baked.iter().map(baked).collect::<Vec<_>>(),
+            "groups": self.groups.iter().map(group).collect::<Vec<_>>(),
+            "created": self.created.unix(),
+        });
+        Ok(Sha256::of(serde_json::to_vec(&inputs)?))
+    }
+}

@@ -1,0 +1,158 @@
+use std::collections::{HashMap, HashSet};
+
+use crate::apk::package::PackageFiles;
+use crate::apk::tar::EntryKind;
+use crate::rootfs::{Bearer, NodeKind, Owned, OwnedPath, Tree, TreePath};
+
+/// Largest file that the top layer holds again because the recipe gives it another mode or owner, bytes.
+const REPAIR_LIMIT: u64 = 256 << 10;
+
+/// Why a package's data member can't be a layer as it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotVerbatim {
+    /// Readers of layers may stop after the first gzip stream.
+    #[error("its data is {streams} gzip streams, not one")]
+    Streams {
+        /// How many.
+        streams: u32,
+    },
+    /// Readers of layers may take that for a download that was cut off.
+    #[error("its archive lacks the blocks that end it")]
+    NoEnd,
+    /// apk leaves it out, or another package has taken it over.
+    #[error("{path} is not installed, or another package has it")]
+    NotInstalled {
+        /// As the package has it.
+        path: TreePath,
+    },
+    /// A name that is no path in an image.
+    #[error("it holds a name that an image can't hold")]
+    Name,
+    /// Another package has a link where this one has a directory.
+    #[error("{path} is {actual} in the image, by another package's link")]
+    BehindLink {
+        /// As the package has it.
+        path: TreePath,
+        /// Where it is.
+        actual: TreePath,
+    },
+    /// Its owner's name means another number here.
+    #[error("{path} belongs to {name} ({uid}:{gid} here), and to {found_uid}:{found_gid} in the package")]
+    Owner {
+        /// Which path.
+        path: TreePath,
+        /// Names of user and group.
+        name: String,
+        /// Number of the owner in the image.
+        uid: u32,
+        /// Number of the group in the image.
+        gid: u32,
+        /// Number of the owner in the package.
+        found_uid: u32,
+        /// Number of the group in the package.
+        found_gid: u32,
+    },
+    /// Several packages have the directory, and want different things of it.
+    #[error("the directory {path} has mode {found:04o}, and {expected:04o} or another owner in the image")]
+    Directory {
+        /// Which.
+        path: TreePath,
+        /// Mode in the image.
+        expected: u32,
+        /// Mode in the package.
+        found: u32,
+    },
+    /// An engine that unpacks the layer would have to invent it.
+    #[error("{path} comes before its directory, or without it")]
+    NoParent {
+        /// Which path.
+        path: TreePath,
+    },
+    /// Docker refuses such layers.
+    #[error("{path} is in it twice")]
+    Twice {
+        /// Which path.
+        path: TreePath,
+    },
+    /// Engines can't link to another layer's file.
+    #[error("{path} is a hard link to what is not before it in the package")]
+    Hardlink {
+        /// The link.
+        path: TreePath,
+    },
+    /// The top layer would have to hold it again.
+    #[error("the recipe changes mode or owner of {path}, which has {size} bytes")]
+    Changed {
+        /// Which file.
+        path: TreePath,
+        /// Its length.
+        size: u64,
+    },
+}
+
+/// Whether the data member of a package, unpacked as it is, leaves what the package is to have in `tree`. `owned` is what
+/// the package has there.
+///
+/// Times of directories are not looked at, nor is what the recipe puts over a package's files: the top layer sets that
+/// right.
+pub(super) fn check(files: &PackageFiles, owned: &Owned, tree: &Tree) -> Result<(), NotVerbatim> {
+    if files.data_streams != 1 {
+        return Err(NotVerbatim::Streams { streams: files.data_streams });
+    }
+    if !files.ends_with_blocks {
+        return Err(NotVerbatim::NoEnd);
+    }
+    let installed: HashMap<&TreePath, &OwnedPath> =
+        owned.directories.iter().chain(&owned.files).map(|path| (&path.declared, path)).collect();
+    let mut before: HashSet<TreePath> = HashSet::new();
+    for header in files.entries.iter().map(|entry| &entry.header) {
+        let path = TreePath::new(&header.path).map_err(|_| NotVerbatim::Name)?;
+        if before.contains(&path) {
+            return Err(NotVerbatim::Twice { path });
+        }
+        let Some(place) = installed.get(&path) else { return Err(NotVerbatim::NotInstalled { path }) };
+        if place.actual != path {
+            return Err(NotVerbatim::BehindLink { path, actual: place.actual.clone() });
+        }
+        if (place.uid, place.gid) != (header.uid, header.gid) {
+            return Err(NotVerbatim::Owner {
+                path,
+                name: format!("{}:{}", header.user, header.group),
+                uid: place.uid,
+                gid: place.gid,
+                found_uid: header.uid,
+                found_gid: header.gid,
+            });
+        }
+        if path.parent().is_some_and(|parent| !before.contains(&parent)) {
+            return Err(NotVerbatim::NoParent { path });
+        }
+        if let EntryKind::Hardlink(target) = &header.kind
+            && !TreePath::new(target).is_ok_and(|target| before.contains(&target))
+        {
+            return Err(NotVerbatim::Hardlink { path });
+        }
+        check_in_image(&path, place, tree)?;
+        before.insert(path);
+    }
+    Ok(())
+}
+
+/// Compares with what became of the path in the image.
+fn check_in_image(path: &TreePath, place: &OwnedPath, tree: &Tree) -> Result<(), NotVerbatim> {
+    let Some(node) = tree.get(path) else { return Err(NotVerbatim::NotInstalled { path: path.clone() }) };
+    match (&node.kind, node.bearer) {
+        (NodeKind::Directory, Bearer::Package(_))
+            if (node.mode, node.uid, node.gid) != (place.mode, place.uid, place.gid) =>
+        {
+            Err(NotVerbatim::Directory { path: path.clone(), expected: node.mode, found: place.mode })
+        }
+        (NodeKind::File { size, .. }, Bearer::Image) if node.source().is_some() && *size > REPAIR_LIMIT => {
+            Err(NotVerbatim::Changed { path: path.clone(), size: *size })
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
