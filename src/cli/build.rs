@@ -54,11 +54,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let store = context.store()?;
     let images = build_all(args, &project, &store, context)?;
     let layout = Layout::open(&output)?;
-    let open = |digest| store.open_entry(&digest).map_err(std::io::Error::other);
-    images.par_iter().try_for_each(|image| layout.add(image, open))?;
+    layout.add(&images, &store)?;
     let known: BTreeSet<&str> = project.recipes().map(|recipe| recipe.name.as_str()).collect();
     layout.commit(&images, |name| known.contains(name))?;
-    layout.prune()?;
     if args.archive {
         images.par_iter().try_for_each(|image| write_archive(&output, image))?;
     }

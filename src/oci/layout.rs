@@ -1,19 +1,22 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use cap_std_ext::cap_std;
 use oci_spec::image::{Descriptor, MediaType};
 use ocidir::OciDir;
+use rayon::prelude::*;
 use serde_json::{Value, json};
 
-use super::image::{CONFIG, INDEX, LAYER, MANIFEST, descriptor};
+use super::image::{INDEX, MANIFEST, descriptor};
+use super::share::Sharing;
 use super::{Document, Image, NAME};
 use crate::digest::Sha256;
-use crate::store::{WriteError, write_atomic};
+use crate::store::{Store, WriteError, write_atomic};
 
-/// What the names of archives in a layout's directory begin with while they are being written.
+/// What the names of files in a layout's directory begin with while they are being written.
 pub const UNFINISHED: &str = ".archive-";
 
 /// An OCI image layout on disk, held by one process at a time.
@@ -21,8 +24,14 @@ pub const UNFINISHED: &str = ".archive-";
 pub struct Layout {
     path: Utf8PathBuf,
     directory: OciDir,
+    sharing: Sharing,
+    /// Whether a blob has been put into it.
+    is_changed: AtomicBool,
     _lock: File,
 }
+
+/// Why a blob can't be put into a layout.
+type Refusal = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a layout can't be written.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +54,7 @@ pub enum LayoutError {
         digest: Sha256,
         /// Why.
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Refusal,
     },
     /// The directory holds something else.
     #[error("{path} is neither empty nor an OCI layout")]
@@ -72,15 +81,20 @@ impl Layout {
     pub fn open(path: &Utf8Path) -> Result<Self, LayoutError> {
         let failed = |source| LayoutError::Io { path: path.to_owned(), source };
         std::fs::create_dir_all(path).map_err(failed)?;
-        let is_empty = path.read_dir_utf8().map_err(failed)?.next().is_none();
-        if !is_empty && !path.join("oci-layout").is_file() {
+        if !path.join("oci-layout").is_file() && path.read_dir_utf8().map_err(failed)?.next().is_some() {
             return Err(LayoutError::Foreign { path: path.to_owned() });
         }
         let lock = File::open(path).map_err(failed)?;
         lock.lock().map_err(failed)?;
         let directory = cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority()).map_err(failed)?;
         let other = |error: ocidir::Error| failed(io::Error::other(error));
-        Ok(Self { path: path.to_owned(), directory: OciDir::ensure(directory).map_err(other)?, _lock: lock })
+        Ok(Self {
+            path: path.to_owned(),
+            directory: OciDir::ensure(directory).map_err(other)?,
+            sharing: Sharing::default(),
+            is_changed: AtomicBool::new(false),
+            _lock: lock,
+        })
     }
 
     /// Where the blob with this digest is or would be.
@@ -89,55 +103,62 @@ impl Layout {
         blob_path(&self.path, digest)
     }
 
-    /// Puts the blobs of an image into the layout. `open` gives a layer's bytes. What is there already stays.
+    /// Puts the blobs of images into the layout. What is there already stays, what is in the store is shared with it where
+    /// the file system can, by reflink or hard link. Layers have to be in the store.
     ///
-    /// The image can be seen only after [`commit`](Self::commit).
-    pub fn add(&self, image: &Image, open: impl Fn(Sha256) -> io::Result<File>) -> Result<(), LayoutError> {
-        for layer in &image.layers {
-            self.put(LAYER, layer.digest, layer.size, |out| io::copy(&mut open(layer.digest)?, out).map(drop))?;
-        }
-        for (media_type, document) in [(CONFIG, &image.config), (MANIFEST, &image.manifest)] {
-            let size = document.bytes.len() as u64;
-            self.put(media_type, document.digest, size, |out| out.write_all(&document.bytes))?;
-        }
-        Ok(())
+    /// The images can be seen only after [`commit`](Self::commit).
+    pub fn add(&self, images: &[Image], store: &Store) -> Result<(), LayoutError> {
+        let layers = images.iter().flat_map(|image| &image.layers).map(|layer| (layer.digest, (layer.size, None)));
+        let documents = images.iter().flat_map(|image| [&image.config, &image.manifest]);
+        let documents = documents.map(|it| (it.digest, (it.bytes.len() as u64, Some(it.bytes.as_slice()))));
+        let blobs: BTreeMap<Sha256, (u64, Option<&[u8]>)> = layers.chain(documents).collect();
+        blobs.into_par_iter().try_for_each(|(digest, (size, bytes))| {
+            self.put(digest, size, bytes, store).map_err(|source| LayoutError::Blob {
+                path: self.path.clone(),
+                digest,
+                source,
+            })
+        })
     }
 
-    fn put(
-        &self,
-        media_type: &str,
-        digest: Sha256,
-        size: u64,
-        fill: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
-    ) -> Result<(), LayoutError> {
+    /// Makes the layout have a blob, from the store or else from `bytes`.
+    fn put(&self, digest: Sha256, size: u64, bytes: Option<&[u8]>, store: &Store) -> Result<(), Refusal> {
         let path = self.blob(digest);
-        // A build that was cut off leaves no blob of the right length under its name; a damaged disk may leave a shorter.
-        if path.metadata().is_ok_and(|found| found.is_file() && found.len() == size) {
-            return Ok(());
+        match path.symlink_metadata() {
+            // A build that was cut off leaves no blob of the right length under its name; a damaged disk may leave a
+            // shorter one.
+            Ok(found) if found.is_file() && found.len() == size => return Ok(()),
+            Ok(_) => std::fs::remove_file(&path)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error.into()),
         }
-        let failed = |source: Box<dyn std::error::Error + Send + Sync>| LayoutError::Blob {
-            path: self.path.clone(),
-            digest,
-            source,
-        };
-        let name = digest.to_oci().parse::<oci_spec::image::Digest>().map_err(|error| failed(error.into()))?;
-        let expected = Descriptor::new(MediaType::from(media_type), size, name);
-        let mut blob = self.directory.create_blob().map_err(|error| failed(error.into()))?;
-        fill(&mut blob).map_err(|error| failed(error.into()))?;
-        blob.complete_verified_as(&expected).map_err(|error| failed(error.into()))?;
-        // ocidir leaves it to the system when bytes reach the disk.
-        let synced = File::open(&path).and_then(|file| file.sync_all());
-        synced.map_err(|error| failed(error.into()))
+        self.is_changed.store(true, Ordering::Relaxed);
+        match (store.find_sized(&digest, size), bytes) {
+            (Some(stored), _) if self.sharing.share(&stored, &path, &self.path)? => Ok(()),
+            (Some(stored), _) => self.copy(digest, size, File::open(stored)?),
+            (None, Some(bytes)) => self.copy(digest, size, bytes),
+            (None, None) => Err("it is not in the store".into()),
+        }
     }
 
-    /// Makes `images` visible, all at once: replaces the index. Images of other names that `keep` holds on to stay.
+    /// Writes a blob, which is checked.
+    fn copy(&self, digest: Sha256, size: u64, mut content: impl Read) -> Result<(), Refusal> {
+        let name = digest.to_oci().parse::<oci_spec::image::Digest>()?;
+        let mut blob = self.directory.create_blob()?;
+        io::copy(&mut content, &mut blob)?;
+        // The media type isn't looked at.
+        blob.complete_verified_as(&Descriptor::new(MediaType::EmptyJSON, size, name))?;
+        // ocidir leaves it to the system when bytes reach the disk.
+        Ok(File::open(self.blob(digest))?.sync_all()?)
+    }
+
+    /// Makes `images` visible, all at once: replaces the index. Images of other names that `keep` holds on to stay. Then
+    /// removes what no image of the index needs.
     pub fn commit(&self, images: &[Image], keep: impl Fn(&str) -> bool) -> Result<(), LayoutError> {
-        let blobs = self.path.join("blobs/sha256");
-        let failed = |source| LayoutError::Io { path: blobs.clone(), source };
-        File::open(&blobs).and_then(|directory| directory.sync_all()).map_err(failed)?;
         let path = self.path.join("index.json");
         let malformed = |source| LayoutError::Malformed { path: path.clone(), source };
-        let mut entries: Vec<Value> = self.entries()?;
+        let old = self.read_index()?;
+        let mut entries = entries(&old).map_err(malformed)?;
         entries.retain(|entry| {
             let name = name_of(entry).unwrap_or_default();
             keep(name) && images.iter().all(|image| image.name != name)
@@ -145,23 +166,35 @@ impl Layout {
         entries.extend(images.iter().map(|image| entry(image, &[(NAME, &image.name)])));
         entries.sort_by(|a, b| name_of(a).cmp(&name_of(b)));
         let index = Document::new(&index(&entries)).map_err(malformed)?;
-        write_atomic(&path, &index.bytes, 0o644)?;
-        Ok(())
+        let is_new = old != index.bytes;
+        if is_new || self.is_changed.load(Ordering::Relaxed) {
+            self.sync()?;
+        }
+        if is_new {
+            write_atomic(&path, &index.bytes, 0o644)?;
+        }
+        self.prune(images, &entries)
     }
 
-    /// The images in the layout's index.
-    fn entries(&self) -> Result<Vec<Value>, LayoutError> {
+    /// What an index may name has to survive a crash. Blobs are on the disk; their names are not.
+    fn sync(&self) -> Result<(), LayoutError> {
+        ["oci-layout", "blobs/sha256"].into_par_iter().try_for_each(|name| {
+            let path = self.path.join(name);
+            let synced = File::open(&path).and_then(|it| it.sync_all());
+            synced.map_err(|source| LayoutError::Io { path, source })
+        })
+    }
+
+    /// The layout's index as it is on disk; empty where there is none.
+    fn read_index(&self) -> Result<Vec<u8>, LayoutError> {
         let path = self.path.join("index.json");
-        let bytes = match std::fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other.map_err(|source| LayoutError::Io { path: path.clone(), source })?,
-        };
-        let index: Value =
-            serde_json::from_slice(&bytes).map_err(|source| LayoutError::Malformed { path: path.clone(), source })?;
-        Ok(index.get("manifests").and_then(Value::as_array).cloned().unwrap_or_default())
+        match std::fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            other => other.map_err(|source| LayoutError::Io { path, source }),
+        }
     }
 
-    /// Removes archives that a build left half-written that was cut off. No other build is at work: the layout is locked.
+    /// Removes what a build left half-written that was cut off. No other build is at work: the layout is locked.
     fn remove_leftovers(&self) -> Result<(), LayoutError> {
         let failed = |source| LayoutError::Io { path: self.path.clone(), source };
         for file in self.path.read_dir_utf8().map_err(failed)? {
@@ -173,15 +206,24 @@ impl Layout {
         Ok(())
     }
 
-    /// Removes blobs that no image of the index needs, and what a build left that was cut off.
-    pub fn prune(&self) -> Result<(), LayoutError> {
+    /// Removes blobs that no image of the index needs, and what a build left that was cut off. `images` are known.
+    fn prune(&self, images: &[Image], entries: &[Value]) -> Result<(), LayoutError> {
         let mut needed = BTreeSet::new();
-        for entry in self.entries()? {
-            needed.extend(digest_of(&entry));
-            let manifest = digest_of(&entry).and_then(|digest| std::fs::read(self.blob(digest)).ok());
+        for image in images {
+            needed.extend([image.manifest.digest, image.config.digest]);
+            needed.extend(image.layers.iter().map(|layer| layer.digest));
+        }
+        let is_known = |digest: &Sha256| images.iter().any(|image| image.manifest.digest == *digest);
+        for digest in entries.iter().map(digest_of) {
+            let Some(digest) = digest else { return Ok(()) };
+            if is_known(&digest) {
+                continue;
+            }
+            let manifest = std::fs::read(self.blob(digest)).ok();
             let manifest = manifest.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
             // Something that isn't understood may need any blob.
             let Some(manifest) = manifest.filter(|manifest| manifest.get("layers").is_some()) else { return Ok(()) };
+            needed.insert(digest);
             needed.extend(manifest.get("config").and_then(digest_of));
             needed.extend(manifest.get("layers").and_then(Value::as_array).into_iter().flatten().filter_map(digest_of));
         }
@@ -196,6 +238,15 @@ impl Layout {
         }
         Ok(())
     }
+}
+
+/// The images in an index.
+fn entries(index: &[u8]) -> Result<Vec<Value>, serde_json::Error> {
+    if index.is_empty() {
+        return Ok(Vec::new());
+    }
+    let index: Value = serde_json::from_slice(index)?;
+    Ok(index.get("manifests").and_then(Value::as_array).cloned().unwrap_or_default())
 }
 
 /// An index of some manifests.
@@ -230,38 +281,50 @@ fn digest_of(descriptor: &Value) -> Option<Sha256> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Seek as _, Write as _};
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
     use super::*;
     use crate::oci::image::tests::image;
     use crate::oci::images;
     use ocidir::OciRead as _;
 
-    fn open(bytes: &'static [u8]) -> impl Fn(Sha256) -> io::Result<File> {
-        move |_| {
-            let mut file = tempfile::tempfile()?;
-            file.write_all(bytes)?;
-            file.rewind()?;
-            Ok(file)
+    /// A store with these layers, and room for a layout.
+    struct Fixture {
+        directory: tempfile::TempDir,
+        store: Store,
+    }
+
+    impl Fixture {
+        fn new(layers: &[&[u8]]) -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let store = Store::open(&Utf8Path::from_path(directory.path()).unwrap().join("cache")).unwrap();
+            for layer in layers {
+                store.insert(*layer, None, 1 << 20).unwrap();
+            }
+            Self { directory, store }
+        }
+
+        fn path(&self) -> Utf8PathBuf {
+            Utf8Path::from_path(self.directory.path()).unwrap().join("oci")
         }
     }
 
     #[test]
     fn a_layout_has_what_was_committed_and_is_sound() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = Utf8Path::from_path(directory.path()).unwrap().join("oci");
+        let fixture = Fixture::new(&[b"first", b"second"]);
+        let path = fixture.path();
         let (first, second) = (image(b"first"), image(b"second"));
         let layout = Layout::open(&path).unwrap();
-        layout.add(&first, open(b"first")).unwrap();
+        layout.add(std::slice::from_ref(&first), &fixture.store).unwrap();
         layout.commit(std::slice::from_ref(&first), |_| true).unwrap();
-        layout.add(&second, open(b"second")).unwrap();
+        layout.add(std::slice::from_ref(&second), &fixture.store).unwrap();
         assert_eq!(images(&path).unwrap()["postfix"], first.manifest.digest, "not before it is committed");
         let other = Image { name: "other".to_owned(), ..first.clone() };
         layout.commit(&[second.clone(), other], |_| true).unwrap();
         assert_eq!(images(&path).unwrap().len(), 2);
-        layout.commit(&[], |name| name == "postfix").unwrap();
+        assert!(layout.blob(first.layers[0].digest).exists(), "needed by the other one");
         std::fs::write(path.join(format!("{UNFINISHED}x")), "half").unwrap();
-        layout.prune().unwrap();
+        layout.commit(&[], |name| name == "postfix").unwrap();
         assert_eq!(
             images(&path).unwrap().into_iter().collect::<Vec<_>>(),
             [("postfix".to_owned(), second.manifest.digest)]
@@ -272,24 +335,81 @@ mod tests {
     }
 
     #[test]
-    fn a_blob_that_was_cut_short_is_written_again() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = Utf8Path::from_path(directory.path()).unwrap();
-        let layout = Layout::open(path).unwrap();
+    fn what_is_there_already_is_not_written_again() {
+        let fixture = Fixture::new(&[b"layer"]);
         let image = image(b"layer");
-        layout.add(&image, open(b"layer")).unwrap();
-        let blob = layout.blob(image.layers[0].digest);
-        std::fs::remove_file(&blob).unwrap();
-        std::fs::write(&blob, b"lay").unwrap();
-        layout.add(&image, open(b"layer")).unwrap();
-        assert_eq!(std::fs::read(blob).unwrap(), b"layer");
+        let build = || {
+            let layout = Layout::open(&fixture.path()).unwrap();
+            layout.add(std::slice::from_ref(&image), &fixture.store).unwrap();
+            layout.commit(std::slice::from_ref(&image), |_| true).unwrap();
+            let files = ["oci-layout".into(), "index.json".into(), format!("blobs/{}", image.manifest.digest.to_oci())];
+            files.map(|name: String| fixture.path().join(name.replace(':', "/")).metadata().unwrap().ino())
+        };
+        assert_eq!(build(), build());
     }
 
     #[test]
-    fn a_layer_that_is_not_what_the_image_says_is_refused() {
-        let directory = tempfile::tempdir().unwrap();
-        let layout = Layout::open(Utf8Path::from_path(directory.path()).unwrap()).unwrap();
-        assert!(matches!(layout.add(&image(b"layer"), open(b"rotten")), Err(LayoutError::Blob { .. })));
+    fn blobs_are_shared_with_the_store_and_read_only() {
+        let fixture = Fixture::new(&[b"layer"]);
+        let (image, layout) = (image(b"layer"), Layout::open(&fixture.path()).unwrap());
+        fixture.store.insert(image.config.bytes.as_slice(), None, 1 << 20).unwrap();
+        // As where the file system makes no reflinks, which most don't.
+        let layout = Layout { sharing: Sharing::without_reflinks(), ..layout };
+        layout.add(std::slice::from_ref(&image), &fixture.store).unwrap();
+        for digest in [image.layers[0].digest, image.config.digest] {
+            let stored = fixture.store.find(&digest).unwrap().metadata().unwrap();
+            let blob = layout.blob(digest).metadata().unwrap();
+            assert_eq!((blob.dev(), blob.ino()), (stored.dev(), stored.ino()));
+            assert_eq!(blob.permissions().mode() & 0o777, 0o444);
+        }
+        assert_eq!(
+            std::fs::read(layout.blob(image.manifest.digest)).unwrap(),
+            image.manifest.bytes,
+            "not in the store"
+        );
+    }
+
+    #[test]
+    fn blobs_are_copied_to_another_file_system_and_checked() {
+        let fixture = Fixture::new(&[b"layer"]);
+        let memory = tempfile::tempdir_in("/dev/shm").unwrap();
+        let layout = Layout::open(Utf8Path::from_path(memory.path()).unwrap()).unwrap();
+        let image = image(b"layer");
+        layout.add(std::slice::from_ref(&image), &fixture.store).unwrap();
+        assert_eq!(std::fs::read(layout.blob(image.layers[0].digest)).unwrap(), b"layer");
+        std::fs::remove_file(layout.blob(image.layers[0].digest)).unwrap();
+        rot(&fixture.store, image.layers[0].digest, "rot10");
+        assert!(matches!(layout.add(&[image], &fixture.store), Err(LayoutError::Blob { .. })));
+    }
+
+    /// Damages a file of the store.
+    fn rot(store: &Store, digest: Sha256, content: &str) {
+        let path = store.find(&digest).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+
+    #[test]
+    fn a_blob_that_was_cut_short_is_replaced_and_not_written_into() {
+        let fixture = Fixture::new(&[b"layer"]);
+        let (image, layout) = (image(b"layer"), Layout::open(&fixture.path()).unwrap());
+        let blob = layout.blob(image.layers[0].digest);
+        std::fs::write(&blob, b"lay").unwrap();
+        let witness = fixture.path().join("witness");
+        std::fs::hard_link(&blob, &witness).unwrap();
+        layout.add(&[image], &fixture.store).unwrap();
+        assert_eq!(std::fs::read(blob).unwrap(), b"layer");
+        assert_eq!(std::fs::read(witness).unwrap(), b"lay");
+    }
+
+    #[test]
+    fn a_layer_that_the_store_lacks_is_told() {
+        let fixture = Fixture::new(&[b"layer"]);
+        let (image, layout) = (image(b"layer"), Layout::open(&fixture.path()).unwrap());
+        rot(&fixture.store, image.layers[0].digest, "lay");
+        let error = layout.add(std::slice::from_ref(&image), &fixture.store).unwrap_err();
+        let LayoutError::Blob { digest, source, .. } = error else { panic!("{error}") };
+        assert_eq!((digest, source.to_string().as_str()), (image.layers[0].digest, "it is not in the store"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod image;
 mod images;
 mod layout;
 mod reference;
+mod share;
 
 pub use archive::archive;
 pub use image::{Document, Image, ImageError, ImageSpec, MANIFEST, Platform};

@@ -1,0 +1,119 @@
+use std::fs::{File, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use camino::Utf8Path;
+use rustix::io::Errno;
+
+use super::UNFINISHED;
+
+/// How files get a second name without being copied, as far as it has turned out that the file systems can't do it.
+///
+/// A reflink has an inode of its own, so that whoever writes into one file leaves the other as it was. A hard link is the
+/// same file; nothing here ever writes into one, and both of its names are read-only.
+#[derive(Debug, Default)]
+pub(super) struct Sharing {
+    no_reflinks: AtomicBool,
+    no_hard_links: AtomicBool,
+}
+
+impl Sharing {
+    /// Makes `target`, which isn't there, the same as the complete file `source`. False if that takes a copy.
+    /// `directory` is one of the target's file system, for a file on its way.
+    pub(super) fn share(&self, source: &Utf8Path, target: &Utf8Path, directory: &Utf8Path) -> io::Result<bool> {
+        let shared = attempt(&self.no_reflinks, &NO_REFLINKS, || reflink(source, target, directory))?;
+        Ok(shared || attempt(&self.no_hard_links, &NO_HARD_LINKS, || std::fs::hard_link(source, target))?)
+    }
+}
+
+/// What says that the file system, its kind, or something above it that guards it, makes no reflink.
+const NO_REFLINKS: [Errno; 7] =
+    [Errno::OPNOTSUPP, Errno::NOTTY, Errno::XDEV, Errno::INVAL, Errno::NOSYS, Errno::PERM, Errno::ACCESS];
+
+/// The same of hard links. `MLINK` is of one file alone: it has as many names as it may have.
+const NO_HARD_LINKS: [Errno; 6] =
+    [Errno::XDEV, Errno::PERM, Errno::OPNOTSUPP, Errno::NOSYS, Errno::ACCESS, Errno::MLINK];
+
+/// Runs `way` unless it has been found impossible. Whether it did the work.
+fn attempt(impossible: &AtomicBool, refusals: &[Errno], way: impl FnOnce() -> io::Result<()>) -> io::Result<bool> {
+    if impossible.load(Ordering::Relaxed) {
+        return Ok(false);
+    }
+    match way() {
+        Ok(()) => Ok(true),
+        Err(error) => match Errno::from_io_error(&error).filter(|found| refusals.contains(found)) {
+            Some(Errno::MLINK) => Ok(false),
+            Some(_) => {
+                impossible.store(true, Ordering::Relaxed);
+                Ok(false)
+            }
+            None => Err(error),
+        },
+    }
+}
+
+fn reflink(source: &Utf8Path, target: &Utf8Path, directory: &Utf8Path) -> io::Result<()> {
+    let source = File::open(source)?;
+    let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(directory)?;
+    rustix::fs::ioctl_ficlone(file.as_file(), source)?;
+    file.as_file().set_permissions(Permissions::from_mode(0o444))?;
+    file.as_file().sync_all()?;
+    file.persist(target).map(drop).map_err(|error| error.error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::*;
+
+    fn refuse(errno: Errno) -> impl FnOnce() -> io::Result<()> {
+        move || Err(errno.into())
+    }
+
+    impl Sharing {
+        /// As on a file system that makes none.
+        pub(in crate::oci) fn without_reflinks() -> Self {
+            Self { no_reflinks: true.into(), ..Self::default() }
+        }
+    }
+
+    #[test]
+    fn what_a_file_system_cannot_do_is_tried_once() {
+        let impossible = AtomicBool::new(false);
+        assert!(!attempt(&impossible, &NO_HARD_LINKS, refuse(Errno::MLINK)).unwrap());
+        assert!(attempt(&impossible, &NO_HARD_LINKS, || Ok(())).unwrap(), "another file may have more names");
+        assert!(!attempt(&impossible, &NO_HARD_LINKS, refuse(Errno::XDEV)).unwrap());
+        assert!(!attempt(&impossible, &NO_HARD_LINKS, || panic!("tried again")).unwrap());
+    }
+
+    #[test]
+    fn other_failures_are_told() {
+        let impossible = AtomicBool::new(false);
+        let error = attempt(&impossible, &NO_REFLINKS, refuse(Errno::NOSPC)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert!(!impossible.into_inner());
+    }
+
+    #[test]
+    fn without_reflinks_it_is_the_same_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let directory = Utf8Path::from_path(directory.path()).unwrap();
+        let (source, target) = (directory.join("a"), directory.join("b"));
+        std::fs::write(&source, "content").unwrap();
+        assert!(Sharing::without_reflinks().share(&source, &target, directory).unwrap());
+        assert_eq!(source.metadata().unwrap().ino(), target.metadata().unwrap().ino());
+    }
+
+    #[test]
+    fn nothing_is_shared_between_file_systems() {
+        let (disk, memory) = (tempfile::tempdir().unwrap(), tempfile::tempdir_in("/dev/shm").unwrap());
+        let (disk, memory) = (Utf8Path::from_path(disk.path()).unwrap(), Utf8Path::from_path(memory.path()).unwrap());
+        assert_ne!(disk.metadata().unwrap().dev(), memory.metadata().unwrap().dev(), "two file systems");
+        let (source, target) = (disk.join("a"), memory.join("b"));
+        std::fs::write(&source, "content").unwrap();
+        assert!(!Sharing::default().share(&source, &target, memory).unwrap());
+        assert_eq!(memory.read_dir_utf8().unwrap().count(), 0);
+    }
+}
