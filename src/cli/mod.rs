@@ -46,27 +46,11 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Ask what apk would do, and look into packages
-    #[command(subcommand)]
-    Apk(apk::Command),
-    /// Make repositories: keys, indexes, signatures
-    #[command(subcommand)]
-    Repo(repo::Command),
     /// Make a new project for a mail domain
     Init(init::Args),
     /// Passwords, keys and certificates
     #[command(subcommand)]
     Secrets(secrets::Command),
-    /// Write the compose file that runs the built images
-    Compose(compose::Args),
-    /// Users of the running mail server
-    #[command(subcommand)]
-    User(user::Command),
-    /// Aliases of the running mail server
-    #[command(subcommand)]
-    Alias(alias::Command),
-    /// Make DKIM keys that are not there yet, and print the DNS records that publish them
-    Dkim(dkim::Args),
     /// What is written in mailimg.toml, recipes and templates
     #[command(subcommand)]
     Config(config::Command),
@@ -78,10 +62,26 @@ enum Command {
     Load(load::Args),
     /// Put built images into a registry
     Push(push::Args),
+    /// Write the compose file that runs the built images
+    Compose(compose::Args),
+    /// Users of the running mail server
+    #[command(subcommand)]
+    User(user::Command),
+    /// Aliases of the running mail server
+    #[command(subcommand)]
+    Alias(alias::Command),
+    /// Make DKIM keys that are not there yet, and print the DNS records that publish them
+    Dkim(dkim::Args),
     /// Why a package is in an image: the chains of dependencies that lead to it
     Why(why::Args),
     /// What an image is made of, as a tree of dependencies
     Tree(tree::Args),
+    /// Make repositories: keys, indexes, signatures
+    #[command(subcommand)]
+    Repo(repo::Command),
+    /// Ask what apk would do, and look into packages
+    #[command(subcommand)]
+    Apk(apk::Command),
     /// Print a shell's completion script
     Completions(completions::Args),
 }
