@@ -141,6 +141,18 @@ impl<W: Write> Write for Hashing<W> {
     }
 }
 
+/// Where bytes go and are hashed on the way.
+pub trait Digesting: Write {
+    /// SHA-256 of all that has been written.
+    fn sha256(&self) -> Sha256;
+}
+
+impl<W: Write> Digesting for Hashing<W> {
+    fn sha256(&self) -> Sha256 {
+        Sha256(self.hasher.clone().finalize().into())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,12 +3,13 @@ use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
 use sha1::Digest as _;
 
 /// A SHA-1, as apk identifies a package by: that of its compressed control member.
 ///
 /// Shown as `Q1` and 28 characters of base64; `X1` and 40 hexadecimal digits is read too.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Checksum([u8; 20]);
 
 /// The text is not a checksum as apk writes them.

@@ -90,18 +90,16 @@ fn resolve(args: &Args, project: &Project, context: &Context) -> Result<Vec<Outc
     let (overrides, cache) = (args.repositories.overrides(), context.cache_dir()?);
     let surroundings = Surroundings { base: project.root(), cache: &cache, overrides: &overrides };
     let sources = Sources::of_channel(project.channel(), surroundings)?;
-    let client = Client::new(context.store()?, Settings::default())?;
+    let client = Client::new(context.store()?, Settings::default());
     let downloads = Downloads::new(context.ui());
     let orders: Vec<_> = wanted
         .into_iter()
         .zip(&old)
         .map(|(wanted, old)| Order { wanted, old: old.as_ref(), update: update.as_ref() })
         .collect();
-    let new = context.block_on(async {
-        let keys = args.keys_dir.as_deref();
-        let offer = Offer::open(project.channel(), &arch, &sources, keys, &client, &downloads).await?;
-        crate::lock::make(&offer, &orders, &client, &downloads).await
-    })??;
+    let keys = args.keys_dir.as_deref();
+    let offer = context.block_on(Offer::open(project.channel(), &arch, &sources, keys, &client, &downloads))??;
+    let new = crate::lock::make(&offer, &orders, &client, &downloads)?;
     drop(orders);
     let names = recipes.iter().map(|recipe| recipe.name.clone());
     let outcome = |(((image, path), old), new)| Outcome { image, path, old, new };

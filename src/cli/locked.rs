@@ -18,19 +18,19 @@ pub(super) struct PackageSource<'a> {
 }
 
 impl PackageSource<'_> {
-    /// The packages of a lock in the store, checked.
+    /// The packages of some locks in the store, checked.
     pub(super) fn obtain<'l>(
         self,
-        lock: &'l Lock,
+        locks: &[&'l Lock],
         project: &Project,
         context: &Context,
-    ) -> Result<Vec<Obtained<'l>>, Failure> {
+    ) -> Result<Vec<Vec<Obtained<'l>>>, Failure> {
         let (overrides, cache) = (self.repositories.overrides(), context.cache_dir()?);
         let surroundings = Surroundings { base: project.root(), cache: &cache, overrides: &overrides };
-        let sources = Sources::of_lock(lock, surroundings)?;
-        let client = Client::new(context.store()?, Settings { offline: self.offline, ..Settings::default() })?;
+        let sources = locks.iter().map(|lock| Sources::of_lock(lock, surroundings)).collect::<Result<Vec<_>, _>>()?;
+        let client = Client::new(context.store()?, Settings { offline: self.offline, ..Settings::default() });
         let downloads = Downloads::new(context.ui());
-        Ok(context.block_on(obtain(lock, &sources, &client, &downloads))??)
+        Ok(obtain(&locks.iter().copied().zip(&sources).collect::<Vec<_>>(), &client, &downloads)?)
     }
 }
 
@@ -60,8 +60,8 @@ impl LockedImage {
         let recipe = project.recipe(&self.image)?;
         let lock = Lock::read(&path(&project.channel_dir(), &recipe.name, &arch))?;
         let from = PackageSource { offline: self.offline, repositories: &self.repositories };
-        let obtained = from.obtain(&lock, &project, context)?;
-        let packages = obtained.par_iter().map(Obtained::metadata).collect::<Result<Vec<_>, _>>()?;
+        let obtained = from.obtain(&[&lock], &project, context)?;
+        let packages = obtained.par_iter().flatten().map(Obtained::metadata).collect::<Result<Vec<_>, _>>()?;
         Ok(Graph::new(&recipe.name, &lock.world, packages))
     }
 }

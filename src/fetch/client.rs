@@ -1,7 +1,10 @@
+use std::fs::File;
+use std::io::{self, Read, Seek as _};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use futures_util::stream::{self, TryStreamExt as _};
+use camino::Utf8Path;
+use futures_util::stream::{self, Stream, StreamExt as _};
 use reqwest::StatusCode;
 use reqwest::redirect::Policy;
 use url::Url;
@@ -92,10 +95,38 @@ impl Default for Settings {
     }
 }
 
+/// A file that has been fetched and is not in the store: one of this machine itself, or a download that is gone when this
+/// is dropped. Of the size that was asked for, and otherwise unchecked.
+#[derive(Debug)]
+pub struct Fetched {
+    location: Location,
+    file: File,
+}
+
+impl Fetched {
+    /// Where it is from.
+    #[must_use]
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// Goes back to its beginning.
+    pub fn rewind(&mut self) -> io::Result<()> {
+        self.file.rewind()
+    }
+}
+
+impl Read for Fetched {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.file.read(buffer)
+    }
+}
+
 /// Brings files into the store.
 #[derive(Debug, Clone)]
 pub struct Client {
-    http: reqwest::Client,
+    /// Made when it is needed: reading the machine's root certificates takes its time.
+    http: Arc<OnceLock<reqwest::Client>>,
     settings: Settings,
     store: Store,
 }
@@ -133,15 +164,23 @@ impl From<FetchError> for Attempt {
 
 impl Client {
     /// A client whose files go into `store`.
-    pub fn new(store: Store, settings: Settings) -> Result<Self, FetchError> {
+    #[must_use]
+    pub fn new(store: Store, settings: Settings) -> Self {
+        Self { http: Arc::default(), settings, store }
+    }
+
+    fn http(&self) -> Result<&reqwest::Client, FetchError> {
+        if let Some(http) = self.http.get() {
+            return Ok(http);
+        }
         let http = reqwest::Client::builder()
             .user_agent(concat!("mailimg/", env!("CARGO_PKG_VERSION")))
             .redirect(redirects())
-            .connect_timeout(settings.connect_timeout)
-            .read_timeout(settings.read_timeout)
+            .connect_timeout(self.settings.connect_timeout)
+            .read_timeout(self.settings.read_timeout)
             .build()
             .map_err(|source| FetchError::Client { source })?;
-        Ok(Self { http, settings, store })
+        Ok(self.http.get_or_init(|| http))
     }
 
     /// Where files go.
@@ -150,12 +189,34 @@ impl Client {
         &self.store
     }
 
-    /// Fetches all of them, several at a time; the entries are in the requests' order. Stops at the first failure.
-    pub async fn fetch_all(&self, requests: &[Request], progress: &dyn Progress) -> Result<Vec<Entry>, FetchError> {
-        stream::iter(requests.iter().map(|request| self.fetch(request, progress)))
-            .buffered(self.settings.parallel.max(1))
-            .try_collect()
-            .await
+    /// Fetches all of them for reading, several at a time, each with its position as it comes.
+    pub fn open_all<'a>(
+        &'a self,
+        requests: &'a [Request],
+        progress: &'a dyn Progress,
+    ) -> impl Stream<Item = (usize, Result<Fetched, FetchError>)> + 'a {
+        let open = move |(position, request)| async move { (position, self.open(request, progress).await) };
+        stream::iter(requests.iter().enumerate().map(open)).buffer_unordered(self.settings.parallel.max(1))
+    }
+
+    /// The file of a request, for reading. What the store has is not looked at, and nothing comes into it.
+    pub async fn open(&self, request: &Request, progress: &dyn Progress) -> Result<Fetched, FetchError> {
+        let file = match &request.location {
+            Location::File(path) => {
+                progress.started(request);
+                let file = open_file(request, path)?;
+                let found = file.metadata().map_err(|source| unreadable(request, source))?.len();
+                check_size(request, found)?;
+                progress.received(request, found);
+                file
+            }
+            Location::Url(url) => {
+                let incoming = self.download(request, url, progress).await?;
+                incoming.into_temporary().map_err(|error| failed(request, error))?
+            }
+        };
+        progress.finished(request);
+        Ok(Fetched { location: request.location.clone(), file })
     }
 
     /// The store's entry for the request, fetched if the store doesn't have it.
@@ -165,19 +226,14 @@ impl Client {
         if let Some(entry) = self.present(request) {
             return Ok(entry);
         }
-        let location = || Box::new(request.location.clone());
-        let entry = match &request.location {
+        let incoming = match &request.location {
             Location::File(path) => {
                 progress.started(request);
-                let file = std::fs::File::open(path).map_err(|source| match source.kind() {
-                    std::io::ErrorKind::NotFound => FetchError::NotFound { location: location(), status: None },
-                    _ => FetchError::File { location: location(), source },
-                })?;
-                self.read_file(request, file, progress)?
+                self.read_file(request, open_file(request, path)?, progress)?
             }
-            Location::Url(_) if self.settings.offline => return Err(FetchError::Offline { location: location() }),
             Location::Url(url) => self.download(request, url, progress).await?,
         };
+        let entry = incoming.finish(request.digest).map_err(|error| failed(request, error))?;
         progress.finished(request);
         Ok(entry)
     }
@@ -192,34 +248,31 @@ impl Client {
         Some(Entry { digest, size, path })
     }
 
-    fn read_file(
-        &self,
-        request: &Request,
-        mut file: std::fs::File,
-        progress: &dyn Progress,
-    ) -> Result<Entry, FetchError> {
-        use std::io::Read as _;
+    fn read_file(&self, request: &Request, mut file: File, progress: &dyn Progress) -> Result<Incoming, FetchError> {
         let mut incoming = self.incoming(request)?;
         let mut buffer = vec![0; 128 * 1024];
         loop {
-            let n = file
-                .read(&mut buffer)
-                .map_err(|source| FetchError::File { location: Box::new(request.location.clone()), source })?;
+            let n = file.read(&mut buffer).map_err(|source| unreadable(request, source))?;
             if n == 0 {
-                return finish(request, incoming);
+                check_size(request, incoming.size())?;
+                return Ok(incoming);
             }
             append(request, &mut incoming, buffer.get(..n).unwrap_or_default())?;
             progress.received(request, n as u64);
         }
     }
 
-    async fn download(&self, request: &Request, url: &Url, progress: &dyn Progress) -> Result<Entry, FetchError> {
+    /// All of a file, of the right size.
+    async fn download(&self, request: &Request, url: &Url, progress: &dyn Progress) -> Result<Incoming, FetchError> {
+        if self.settings.offline {
+            return Err(FetchError::Offline { location: Box::new(request.location.clone()) });
+        }
         let mut number = 1;
         let mut pause = self.settings.backoff;
         loop {
             progress.started(request);
             match self.attempt(request, url, number, progress).await {
-                Ok(entry) => return Ok(entry),
+                Ok(incoming) => return Ok(incoming),
                 Err(Attempt { error, passing }) if !passing || number >= self.settings.attempts => return Err(error),
                 Err(Attempt { error, .. }) => tracing::info!("{error}; trying again in {pause:?}"),
             }
@@ -235,14 +288,14 @@ impl Client {
         url: &Url,
         attempts: u32,
         progress: &dyn Progress,
-    ) -> Result<Entry, Attempt> {
+    ) -> Result<Incoming, Attempt> {
         let location = || Box::new(request.location.clone());
         let network = |source: reqwest::Error| Attempt {
             // A refused redirect or a malformed request stays as it is.
             passing: !(source.is_redirect() || source.is_builder()),
             error: FetchError::Network { location: location(), attempts, source: source.without_url() },
         };
-        let mut response = self.http.get(url.clone()).send().await.map_err(network)?;
+        let mut response = self.http()?.get(url.clone()).send().await.map_err(network)?;
         let status = response.status();
         if matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE) {
             return Err(FetchError::NotFound { location: location(), status: Some(status.as_u16()) }.into());
@@ -263,7 +316,8 @@ impl Client {
             append(request, &mut incoming, &bytes)?;
             progress.received(request, bytes.len() as u64);
         }
-        Ok(finish(request, incoming)?)
+        check_size(request, incoming.size())?;
+        Ok(incoming)
     }
 
     fn incoming(&self, request: &Request) -> Result<Incoming, FetchError> {
@@ -281,14 +335,24 @@ fn append(request: &Request, incoming: &mut Incoming, bytes: &[u8]) -> Result<()
     })
 }
 
-fn finish(request: &Request, incoming: Incoming) -> Result<Entry, FetchError> {
-    if let Size::Exactly(expected) = request.size
-        && incoming.size() != expected
-    {
-        let found = incoming.size();
-        return Err(FetchError::Size { location: Box::new(request.location.clone()), expected, found });
+fn check_size(request: &Request, found: u64) -> Result<(), FetchError> {
+    let location = || Box::new(request.location.clone());
+    match request.size {
+        Size::Exactly(expected) if expected != found => Err(FetchError::Size { location: location(), expected, found }),
+        Size::AtMost(limit) if limit < found => Err(FetchError::TooLarge { location: location(), limit }),
+        _ => Ok(()),
     }
-    incoming.finish(request.digest).map_err(|error| failed(request, error))
+}
+
+fn open_file(request: &Request, path: &Utf8Path) -> Result<File, FetchError> {
+    File::open(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => FetchError::NotFound { location: Box::new(request.location.clone()), status: None },
+        _ => unreadable(request, source),
+    })
+}
+
+fn unreadable(request: &Request, source: io::Error) -> FetchError {
+    FetchError::File { location: Box::new(request.location.clone()), source }
 }
 
 fn failed(request: &Request, error: StoreError) -> FetchError {

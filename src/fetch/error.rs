@@ -86,6 +86,12 @@ pub enum FetchError {
         /// Why.
         source: StoreError,
     },
+    /// What waits for the network can't be started.
+    #[error("can't start what waits for the network")]
+    Runtime {
+        /// Why.
+        source: io::Error,
+    },
     /// The HTTP client can't be set up.
     #[error("can't set up the HTTP client")]
     Client {

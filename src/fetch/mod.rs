@@ -5,6 +5,6 @@ mod client;
 mod error;
 mod source;
 
-pub use client::{Client, Progress, Request, Settings, Silent, Size};
+pub use client::{Client, Fetched, Progress, Request, Settings, Silent, Size};
 pub use error::FetchError;
 pub use source::{Location, Source, SourceError};

@@ -1,9 +1,5 @@
-use std::fs::File;
-
-use camino::Utf8Path;
-
-use super::{Deb, LockError, LockedPackage, Script};
-use crate::apk::package::{Control, Measured, PackageReader};
+use super::{Deb, LockedPackage, Script};
+use crate::apk::package::{Control, Measured};
 use crate::apk::{Keyring, Package};
 use crate::digest::Sha256;
 use crate::repo::debian::DebSource;
@@ -38,25 +34,9 @@ pub(super) fn file_name(package: &Package) -> String {
     format!("{}-{}.apk", package.name, package.version)
 }
 
-/// Reads a package file and checks it in itself: signature, and data against control.
-pub(super) fn inspect(path: &Utf8Path, name: &str, trust: Trust<'_>) -> Result<Inspected, LockError> {
-    let file = File::open(path).map_err(|source| LockError::Stored { package: name.to_owned(), source })?;
-    let refused = |source| LockError::Package { package: name.to_owned(), source };
-    let reader = PackageReader::new(file).map_err(refused)?;
-    let signers = match trust {
-        Trust::Locked => Ok(Vec::new()),
-        Trust::ByIndex(_) if reader.signatures().is_empty() => Ok(Vec::new()),
-        Trust::ByIndex(keyring) | Trust::Signed(keyring) => reader.verify(keyring),
-    };
-    let signers = signers.map_err(|source| LockError::Signature { package: name.to_owned(), source })?;
-    let control = reader.control().clone();
-    let measured = reader.finish().map_err(refused)?;
-    Ok(Inspected { control, measured, signers })
-}
-
 impl Inspected {
     /// What a lock says of it. `arch` is what the index says in place of `noarch`.
-    pub(super) fn locked(&self, file: &str, repository: &str, arch: &str) -> LockedPackage {
+    pub(super) fn locked(&self, file: &str, repository: &str, arch: &str, diff_id: Sha256) -> LockedPackage {
         let Self { control, measured, .. } = self;
         let package = &control.package;
         let mut scripts: Vec<_> = control
@@ -77,7 +57,7 @@ impl Inspected {
             signatures: measured.signatures.clone(),
             control: measured.control,
             data: measured.data,
-            diff_id: measured.diff_id,
+            diff_id,
             unpacked: measured.diff_size,
             checksum: measured.checksum,
             built: Timestamp::from_unix(package.build_time.unwrap_or_default()),

@@ -1,16 +1,18 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 
-use rayon::prelude::*;
-
+use super::arrive::{self, Reading};
 use super::hold::{Held, plan_update};
-use super::inspect::{Inspected, NOARCH, Trust, file_name, inspect};
+use super::inspect::{Inspected, NOARCH, Trust, file_name};
+use super::obtain::remember;
 use super::offer::Chosen;
 use super::scripts::unclassified;
 use super::{Lock, LockError, Offer, Place, Wanted};
+use crate::apk::package::{Listing, Measured};
 use crate::apk::{Checksum, Package};
 use crate::digest::Sha256;
 use crate::fetch::{Client, Progress, Request, Size};
-use crate::store::{Entry, Store};
+use crate::store::{Keeper, Store};
 
 /// An image to lock, and what is locked of it so far.
 #[derive(Debug)]
@@ -24,8 +26,10 @@ pub struct Order<'a> {
 }
 
 /// Solves each order, fetches the packages into the store, verifies and reads them, and returns the locks in the orders'
-/// order.
-pub async fn make(
+/// order. A build from these locks finds all packages there, and read.
+///
+/// Not for use inside of a runtime: it starts one.
+pub fn make(
     offer: &Offer,
     orders: &[Order<'_>],
     client: &Client,
@@ -36,9 +40,13 @@ pub async fn make(
     for chosen in plans.iter().flatten() {
         unique.insert(checksum(&chosen.package)?, chosen);
     }
-    let packages = read_packages(offer, unique, client, progress).await?;
+    let keeper = client.store().keeper();
+    let packages = read_packages(offer, unique, client, progress, &keeper)?;
     classify(offer, &packages)?;
-    plans.iter().zip(orders).map(|(plan, order)| assemble(offer, &order.wanted, plan, &packages)).collect()
+    let locks = plans.iter().zip(orders).map(|(plan, order)| assemble(offer, &order.wanted, plan, &packages, &keeper));
+    let locks = locks.collect::<Result<_, _>>()?;
+    keeper.finish()?;
+    Ok(locks)
 }
 
 fn plan(offer: &Offer, order: &Order<'_>) -> Result<Vec<Chosen>, LockError> {
@@ -56,54 +64,87 @@ fn size(package: &Package) -> Result<u64, LockError> {
     package.file_size.ok_or_else(|| LockError::NotInIndex { package: file_name(package), field: "size" })
 }
 
-/// What the store calls the file of which an index says checksum and size.
+/// What the store calls the listing of a package of which an index says checksum and size.
 fn question(package: &Package) -> Result<Sha256, LockError> {
-    let (checksum, size) = (checksum(package)?, size(package)?);
-    Ok(Sha256::of(format!("which package file has this checksum and size? v1\n{checksum} {size}\n")))
+    let (checksum, size, version) = (checksum(package)?, size(package)?, Listing::VERSION);
+    let question = format!("which listing has the package of this checksum and size? v{version}\n{checksum} {size}\n");
+    Ok(Sha256::of(question))
 }
 
-/// A package and the place that it was read from.
+/// A package that is in the store, and the place that it was read from.
 struct Read {
     repository: usize,
     inspected: Inspected,
+    diff_id: Sha256,
+    listing: Sha256,
 }
 
-async fn read_packages(
+fn read_packages(
     offer: &Offer,
     unique: BTreeMap<Checksum, &Chosen>,
     client: &Client,
     progress: &dyn Progress,
+    keeper: &Keeper,
 ) -> Result<BTreeMap<Checksum, Read>, LockError> {
-    let request = |chosen: &&Chosen| request(offer, chosen, client.store());
-    let requests = unique.values().map(request).collect::<Result<Vec<_>, _>>()?;
-    let entries = client.fetch_all(&requests, progress).await?;
-    let fetched: Vec<_> = unique.into_iter().zip(entries).collect();
-    let read = |((checksum, chosen), entry): ((Checksum, &Chosen), Entry)| {
-        let inspected = verify(offer, &chosen.package, &entry)?;
-        client.store().remember(&question(&chosen.package)?, &entry.digest)?;
-        Ok((checksum, Read { repository: chosen.repository, inspected }))
-    };
-    fetched.into_par_iter().map(read).collect()
+    let store = client.store();
+    let (mut packages, mut missing) = (BTreeMap::new(), Vec::new());
+    for (checksum, chosen) in unique {
+        match from_store(offer, chosen, store)? {
+            Some(read) => drop(packages.insert(checksum, read)),
+            None => missing.push((checksum, chosen)),
+        }
+    }
+    missing.sort_by_key(|(_, chosen)| std::cmp::Reverse(chosen.package.file_size));
+    let requests = missing.iter().map(|(_, chosen)| request(offer, chosen)).collect::<Result<Vec<_>, _>>()?;
+    let read = arrive::each(client, (&requests, &missing), progress, |(checksum, chosen), file| {
+        let name = file_name(&chosen.package);
+        let reading = Reading { name: &name, trust: trust(offer), with_diff_id: true, store: Some(store) };
+        let arrival = arrive::read(file?, reading)?;
+        compare(&chosen.package, &arrival.inspected)?;
+        let inspected = arrival.inspected.clone();
+        let unknown = || LockError::Stored { package: name.clone(), source: ErrorKind::InvalidData.into() };
+        let diff_id = inspected.measured.diff_id.ok_or_else(unknown)?;
+        let listing = arrival.keep(keeper)?;
+        keeper.remember(&question(&chosen.package)?, &listing)?;
+        Ok((*checksum, Read { repository: chosen.repository, inspected, diff_id, listing }))
+    })?;
+    packages.extend(read);
+    Ok(packages)
 }
 
-fn request(offer: &Offer, chosen: &Chosen, store: &Store) -> Result<Request, LockError> {
+/// A package that has been read for a lock before. Its signature is verified again: the keys may be others now.
+fn from_store(offer: &Offer, chosen: &Chosen, store: &Store) -> Result<Option<Read>, LockError> {
+    let Some(digest) = store.recall(&question(&chosen.package)?) else { return Ok(None) };
+    let Some(listing) = arrive::recall(store, &digest) else { return Ok(None) };
+    let Measured { signatures, control, data, .. } = &listing.measured;
+    if !arrive::has_all(store, arrive::members(signatures, control, data)) {
+        return Ok(None);
+    }
+    let name = file_name(&chosen.package);
+    let file = arrive::join(store, arrive::members(signatures, control, data))?;
+    let inspected = arrive::inspect(file, &name, trust(offer), &listing)?;
+    compare(&chosen.package, &inspected)?;
+    let found = listing.measured.diff_id;
+    Ok(found.map(|diff_id| Read { repository: chosen.repository, inspected, diff_id, listing: digest }))
+}
+
+fn trust(offer: &Offer) -> Trust<'_> {
+    let keyring = &offer.trusted.keyring;
+    if offer.channel.import.is_some() { Trust::ByIndex(keyring) } else { Trust::Signed(keyring) }
+}
+
+fn request(offer: &Offer, chosen: &Chosen) -> Result<Request, LockError> {
     let (package, name) = (&chosen.package, file_name(&chosen.package));
-    let size = size(package)?;
-    let known = store.recall(&question(package)?).filter(|digest| store.find_sized(digest, size).is_some());
     let opened = offer
         .repositories
         .get(chosen.repository)
         .ok_or_else(|| LockError::NotInIndex { package: name.clone(), field: "repository" })?;
     let location = opened.source.file(&offer.arch, &name);
-    Ok(Request { name, location, size: Size::Exactly(size), digest: known })
+    Ok(Request { name, location, size: Size::Exactly(size(package)?), digest: None })
 }
 
-/// Reads a fetched package and compares it with what the index says of it.
-fn verify(offer: &Offer, indexed: &Package, entry: &Entry) -> Result<Inspected, LockError> {
-    let name = file_name(indexed);
-    let keyring = &offer.trusted.keyring;
-    let trust = if offer.channel.import.is_some() { Trust::ByIndex(keyring) } else { Trust::Signed(keyring) };
-    let inspected = inspect(&entry.path, &name, trust)?;
+/// Compares a package with what the index says of it.
+fn compare(indexed: &Package, inspected: &Inspected) -> Result<(), LockError> {
     let package = &inspected.control.package;
     for (field, expected, found) in [
         ("checksum", checksum(indexed)?.to_string(), inspected.measured.checksum.to_string()),
@@ -112,10 +153,10 @@ fn verify(offer: &Offer, indexed: &Package, entry: &Entry) -> Result<Inspected, 
         ("architecture", indexed.arch.clone(), package.arch.clone()),
     ] {
         if expected != found && found != NOARCH {
-            return Err(LockError::NotAsIndexed { package: name, field, expected, found });
+            return Err(LockError::NotAsIndexed { package: file_name(indexed), field, expected, found });
         }
     }
-    Ok(inspected)
+    Ok(())
 }
 
 /// Fails if there are scripts of which nobody has said what becomes of them.
@@ -137,6 +178,7 @@ fn assemble(
     wanted: &Wanted,
     plan: &[Chosen],
     packages: &BTreeMap<Checksum, Read>,
+    keeper: &Keeper,
 ) -> Result<Lock, LockError> {
     let mut locked = Vec::new();
     let mut signers: BTreeSet<&String> = BTreeSet::new();
@@ -145,7 +187,10 @@ fn assemble(
         let read = packages.get(&checksum(&chosen.package)?).ok_or_else(missing)?;
         let opened = offer.repositories.get(read.repository).ok_or_else(missing)?;
         signers.extend(&read.inspected.signers);
-        locked.push(read.inspected.locked(&file_name(&chosen.package), &opened.locked.name, &chosen.package.arch));
+        let (file, arch) = (file_name(&chosen.package), &chosen.package.arch);
+        let package = read.inspected.locked(&file, &opened.locked.name, arch, read.diff_id);
+        remember(&package, read.listing, keeper)?;
+        locked.push(package);
     }
     signers.extend(offer.repositories.iter().flat_map(|repository| &repository.signers));
     let fingerprints = &offer.trusted.fingerprints;

@@ -6,6 +6,7 @@
 //! Making one: an [`Offer`] is what a channel's repositories have now, verified; [`make`] solves, fetches, verifies and
 //! reads the packages. Using one: [`obtain`] brings the packages into the store and checks them.
 
+mod arrive;
 mod change;
 mod error;
 mod file;

@@ -1,55 +1,63 @@
+use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Seek as _, SeekFrom};
+use std::io::Read as _;
 
-use camino::Utf8PathBuf;
-use rayon::prelude::*;
-
-use super::inspect::{Trust, inspect};
-use super::{Lock, LockError, LockedPackage, LockedRepository, Place, Sources};
+use super::arrive::{self, Arrival, Reading};
+use super::inspect::Trust;
+use super::{Lock, LockError, LockedPackage, Member, Place, Sources};
 use crate::apk::Package;
-use crate::apk::package::{PackageError, PackageFiles, PackageReader};
+use crate::apk::package::{Control, Listing, PackageError, PackageFiles};
 use crate::digest::Sha256;
 use crate::fetch::{Client, FetchError, Progress, Request, Size, Source};
-use crate::store::Store;
+use crate::store::{Keeper, Store};
 
 /// A locked package in the store, checked.
 #[derive(Debug, Clone)]
 pub struct Obtained<'a> {
     /// What the lock says of it.
     pub package: &'a LockedPackage,
-    /// The file.
-    path: Utf8PathBuf,
+    store: Store,
+    /// What its listing is called in the store.
+    listing: Option<Sha256>,
 }
 
 impl Obtained<'_> {
     /// What the package says of itself: what it depends on, what it provides, and more that a lock doesn't hold.
     pub fn metadata(&self) -> Result<Package, LockError> {
-        let reader = PackageReader::new(self.open()?).map_err(|source| self.refused(source))?;
-        Ok(reader.control().package.clone())
+        Ok(self.control()?.package)
     }
 
-    /// What the tree needs of the package, under the architecture by which the lock lists it.
+    /// What the tree needs of the package, under the architecture by which the lock lists it. Its data is not read.
     pub fn files(&self) -> Result<PackageFiles, LockError> {
-        let (files, _) = PackageFiles::read(self.open()?).map_err(|source| self.refused(source))?;
-        Ok(files.listed_for(&self.package.arch))
+        let listing = match self.listing.and_then(|listing| arrive::recall(&self.store, &listing)) {
+            Some(listing) => listing,
+            None => self.list_again()?,
+        };
+        Ok(PackageFiles::new(self.control()?, listing).listed_for(&self.package.arch))
     }
 
-    /// The data member: a file whose bytes from where it stands to its end are that member's, for
-    /// [`DataReader`](crate::apk::package::DataReader).
+    /// The data member, which [`DataReader`](crate::apk::package::DataReader) reads.
     pub fn data(&self) -> Result<File, LockError> {
-        let mut file = self.open()?;
-        match file.seek(SeekFrom::Start(self.package.data.offset)) {
-            Ok(_) => Ok(file),
-            Err(source) => Err(self.unreadable(source)),
-        }
+        Ok(self.store.open_entry(&self.package.data.sha256)?)
     }
 
-    fn open(&self) -> Result<File, LockError> {
-        File::open(&self.path).map_err(|source| self.unreadable(source))
+    fn control(&self) -> Result<Control, LockError> {
+        let Member { sha256, size, .. } = self.package.control;
+        let unreadable = |source| LockError::Stored { package: self.package.file.clone(), source };
+        let mut member = Vec::new();
+        self.store.open_entry(&sha256)?.take(size).read_to_end(&mut member).map_err(unreadable)?;
+        Control::read(&member).map_err(|source| self.refused(source))
     }
 
-    fn unreadable(&self, source: io::Error) -> LockError {
-        LockError::Stored { package: self.package.file.clone(), source }
+    /// Replaces a listing that was damaged.
+    fn list_again(&self) -> Result<Listing, LockError> {
+        let reading = reading(self.package, None);
+        let arrival = arrive::read(arrive::join(&self.store, members(self.package))?, reading)?;
+        let listing = arrival.listing().clone();
+        let keeper = self.store.keeper();
+        settle(self.package, arrival, &keeper)?;
+        keeper.finish()?;
+        Ok(listing)
     }
 
     fn refused(&self, source: PackageError) -> LockError {
@@ -57,56 +65,145 @@ impl Obtained<'_> {
     }
 }
 
-/// Brings all packages of a lock into the store, as far as they are not there, and checks each against everything that
-/// the lock says of it: the file, its members, and what they hold. In the order of installation.
+/// Brings all packages of some locks into the store, as far as they are not there, and checks each against everything that
+/// its lock says of it: the file, its members, and what they hold. In the order of the locks, and of installation.
 ///
 /// What has been checked once is not read again: neither content in the store nor a lock's text changes under its name.
-pub async fn obtain<'a>(
-    lock: &'a Lock,
-    sources: &Sources,
+/// A package of which the store has all members is not fetched, even if nothing else is known of it.
+///
+/// Of a package that is fetched, one thing is not computed: the SHA-256 of the uncompressed data. It was when the lock was
+/// made, the SHA-256 of the compressed data leaves it no choice, and it would take three times as long as all other
+/// hashing. If a lock was edited there, no engine accepts an image that has the package as a layer.
+///
+/// Not for use inside of a runtime: it starts one where it has to fetch.
+pub fn obtain<'a>(
+    locks: &[(&'a Lock, &Sources)],
     client: &Client,
     progress: &dyn Progress,
-) -> Result<Vec<Obtained<'a>>, LockError> {
-    let request = |package: &LockedPackage| {
+) -> Result<Vec<Vec<Obtained<'a>>>, LockError> {
+    let store = client.store();
+    let mut listings = HashMap::new();
+    let mut missing = Vec::new();
+    for (lock, sources) in locks {
+        for package in &lock.packages {
+            let question = question(package);
+            if listings.contains_key(&question) {
+                continue;
+            }
+            let known = store.recall(&question).filter(|listing| store.find(listing).is_some());
+            let whole = arrive::has_all(store, members(package));
+            if !(whole && known.is_some()) {
+                missing.push(Missing { package, lock, sources, question, whole });
+            }
+            listings.insert(question, known);
+        }
+    }
+    for (question, listing) in bring(missing, client, progress)? {
+        listings.insert(question, Some(listing));
+    }
+    let obtained = |package: &'a LockedPackage| {
+        let listing = listings.get(&question(package)).copied().flatten();
+        Obtained { package, store: store.clone(), listing }
+    };
+    Ok(locks.iter().map(|(lock, _)| lock.packages.iter().map(obtained).collect()).collect())
+}
+
+/// A package that the store doesn't have, or of which nothing is known.
+struct Missing<'a> {
+    package: &'a LockedPackage,
+    lock: &'a Lock,
+    sources: &'a Sources,
+    question: Sha256,
+    /// Whether its members are there.
+    whole: bool,
+}
+
+/// What the store calls the listing of a package that is as this block of a lock says.
+fn question(package: &LockedPackage) -> Sha256 {
+    let version = Listing::VERSION;
+    Sha256::of(format!("which listing has the package that is as this block of a lock says? v{version}\n{package}"))
+}
+
+/// Brings in what is missing. Returns the listings, by their questions.
+fn bring(
+    missing: Vec<Missing<'_>>,
+    client: &Client,
+    progress: &dyn Progress,
+) -> Result<Vec<(Sha256, Sha256)>, LockError> {
+    if missing.is_empty() {
+        return Ok(Vec::new());
+    }
+    let store = client.store();
+    let keeper = store.keeper();
+    let (whole, mut missing): (Vec<_>, Vec<_>) = missing.into_iter().partition(|missing| missing.whole);
+    // So that none is begun when all others are done.
+    missing.sort_by_key(|missing| std::cmp::Reverse(missing.package.size));
+    let requests = missing.iter().map(Missing::request).collect::<Result<Vec<_>, _>>()?;
+    let mut listings = Vec::new();
+    for Missing { package, question, .. } in &whole {
+        // Rare: a lock that was edited, or a store that was cleaned.
+        let reading = Reading { with_diff_id: true, ..reading(package, None) };
+        let arrival = arrive::read(arrive::join(store, members(package))?, reading)?;
+        listings.push((*question, settle(package, arrival, &keeper)?));
+    }
+    listings.extend(arrive::each(client, (&requests, &missing), progress, |missing, file| {
+        let Missing { package, question, .. } = missing;
+        let file = file.map_err(|error| missing.explain(error))?;
+        let arrival = arrive::read_fetched(file, package.sha256, reading(package, Some(store)))?;
+        Ok((*question, settle(package, arrival, &keeper)?))
+    })?);
+    keeper.finish()?;
+    Ok(listings)
+}
+
+fn reading<'a>(package: &'a LockedPackage, store: Option<&'a Store>) -> Reading<'a> {
+    Reading { name: &package.file, trust: Trust::Locked, with_diff_id: false, store }
+}
+
+fn members(package: &LockedPackage) -> impl Iterator<Item = &Member> {
+    arrive::members(&package.signatures, &package.control, &package.data)
+}
+
+/// Keeps a package if it is as the lock says.
+fn settle(package: &LockedPackage, arrival: Arrival, keeper: &Keeper) -> Result<Sha256, LockError> {
+    let LockedPackage { file, repository, arch, .. } = package;
+    let diff_id = arrival.inspected.measured.diff_id.unwrap_or(package.diff_id);
+    let found = arrival.inspected.locked(file, repository, arch, diff_id);
+    if let Some((expected, found)) = first_difference(&package.to_string(), &found.to_string()) {
+        return Err(LockError::NotAsLocked { package: file.clone(), expected, found });
+    }
+    let listing = arrival.keep(keeper)?;
+    remember(package, listing, keeper)?;
+    Ok(listing)
+}
+
+/// Remembers that a package is as the lock says, and its listing.
+pub(super) fn remember(package: &LockedPackage, listing: Sha256, keeper: &Keeper) -> Result<(), LockError> {
+    Ok(keeper.remember(&question(package), &listing)?)
+}
+
+impl Missing<'_> {
+    fn request(&self) -> Result<Request, LockError> {
+        let Self { package, lock, sources, .. } = self;
         Ok(Request {
             name: package.file.clone(),
             location: sources.get(&package.repository)?.file(&lock.arch, &package.file),
             size: Size::Exactly(package.size),
             digest: Some(package.sha256),
         })
-    };
-    let requests = lock.packages.iter().map(request).collect::<Result<Vec<_>, LockError>>()?;
-    let entries = client.fetch_all(&requests, progress).await.map_err(|error| explain(error, lock, sources))?;
-    let obtained: Vec<_> =
-        lock.packages.iter().zip(entries).map(|(package, entry)| Obtained { package, path: entry.path }).collect();
-    obtained.par_iter().try_for_each(|obtained| check(obtained, client.store()))?;
-    Ok(obtained)
-}
+    }
 
-/// A package that is missing because its whole repository has yet to be made is told as that.
-fn explain(error: FetchError, lock: &Lock, sources: &Sources) -> LockError {
-    let not_made = |repository: &LockedRepository| match (&repository.place, sources.get(&repository.name)) {
-        (Place::Imported(_), Ok(Source::Directory(directory))) if !directory.is_dir() => Some(directory.clone()),
-        _ => None,
-    };
-    match lock.repositories.iter().find_map(not_made) {
-        Some(directory) if matches!(error, FetchError::NotFound { .. }) => LockError::NotImported { directory },
-        _ => error.into(),
+    /// A package that is missing because its whole repository has yet to be made is told as that.
+    fn explain(&self, error: FetchError) -> LockError {
+        let place = self.lock.repositories.iter().find(|repository| repository.name == self.package.repository);
+        let imported = place.is_some_and(|repository| matches!(repository.place, Place::Imported(_)));
+        match (self.sources.get(&self.package.repository), &error) {
+            (Ok(Source::Directory(directory)), FetchError::NotFound { .. }) if imported && !directory.is_dir() => {
+                LockError::NotImported { directory: directory.clone() }
+            }
+            _ => error.into(),
+        }
     }
-}
-
-fn check(obtained: &Obtained<'_>, store: &Store) -> Result<(), LockError> {
-    let Obtained { package, path } = obtained;
-    let expected = package.to_string();
-    let question = Sha256::of(format!("is a package file as this block of a lock says? v1\n{expected}"));
-    if store.recall(&question) == Some(package.sha256) {
-        return Ok(());
-    }
-    let found = inspect(path, &package.file, Trust::Locked)?.locked(&package.file, &package.repository, &package.arch);
-    if let Some((expected, found)) = first_difference(&expected, &found.to_string()) {
-        return Err(LockError::NotAsLocked { package: package.file.clone(), expected, found });
-    }
-    Ok(store.remember(&question, &package.sha256)?)
 }
 
 /// The first line in which two blocks differ.

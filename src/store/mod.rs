@@ -14,20 +14,22 @@
 
 mod atomic;
 mod error;
+mod keeper;
 mod maintain;
 
 use std::fs::{File, Permissions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek as _, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use tempfile::NamedTempFile;
 
-use crate::digest::{Hashing, Sha256};
+use crate::digest::{Digesting, Hashing, Sha256};
 
 pub use atomic::{WriteError, write_atomic};
 pub use error::StoreError;
+pub use keeper::Keeper;
 pub use maintain::{Problem, Removed, gc, verify};
 
 use atomic::sync_directory;
@@ -117,6 +119,12 @@ impl Store {
         Ok(Incoming { store: self.clone(), content: Hashing::new(file), limit })
     }
 
+    /// For bringing in many files at once.
+    #[must_use]
+    pub fn keeper(&self) -> Keeper {
+        Keeper::new(self.clone())
+    }
+
     /// Brings in all that `reader` gives, at most `limit` bytes, with the digest `expected` if there is one.
     pub fn insert(&self, mut reader: impl Read, expected: Option<Sha256>, limit: u64) -> Result<Entry, StoreError> {
         let mut incoming = self.incoming(limit)?;
@@ -170,11 +178,9 @@ impl Incoming {
 
     /// Checks the digest, syncs to disk and gives the file its name.
     pub fn finish(self, expected: Option<Sha256>) -> Result<Entry, StoreError> {
-        let (digest, size, file) = self.content.finish();
-        if let Some(expected) = expected.filter(|expected| *expected != digest) {
-            return Err(StoreError::Digest { expected, found: digest, size });
-        }
-        let path = self.store.path(&digest);
+        let store = self.store.clone();
+        let (digest, size, file) = self.checked(expected)?;
+        let path = store.path(&digest);
         let failed = |action, path: &Utf8Path| StoreError::io(action, path);
         let file_system = || {
             file.as_file().set_permissions(Permissions::from_mode(0o444))?;
@@ -188,6 +194,46 @@ impl Incoming {
         file.persist(&path).map_err(|error| failed("write", &path)(error.error))?;
         sync_directory(path.parent().unwrap_or(&path)).map_err(failed("sync", &path))?;
         Ok(Entry { digest, size, path })
+    }
+
+    /// Checks the digest.
+    fn checked(self, expected: Option<Sha256>) -> Result<(Sha256, u64, NamedTempFile), StoreError> {
+        let (digest, size, file) = self.content.finish();
+        check(digest, size, expected)?;
+        Ok((digest, size, file))
+    }
+
+    /// Gives what has been written as a file that is gone when it is closed, and does not come into the store.
+    pub fn into_temporary(self) -> Result<File, StoreError> {
+        let directory = self.store.bucket.join("tmp");
+        let (_, _, file) = self.content.finish();
+        let mut file = file.into_file();
+        file.rewind().map_err(StoreError::io("read in", &directory))?;
+        Ok(file)
+    }
+}
+
+fn check(digest: Sha256, size: u64, expected: Option<Sha256>) -> Result<(), StoreError> {
+    match expected.filter(|expected| *expected != digest) {
+        Some(expected) => Err(StoreError::Digest { expected, found: digest, size }),
+        None => Ok(()),
+    }
+}
+
+impl Write for Incoming {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Self::write(self, bytes).map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Digesting for Incoming {
+    fn sha256(&self) -> Sha256 {
+        self.content.sha256()
     }
 }
 

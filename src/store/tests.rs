@@ -153,6 +153,52 @@ fn takes_the_same_content_from_many_at_once() {
 }
 
 #[test]
+fn keeps_many_at_once() {
+    let cache = cache();
+    let store = Store::open(&cache.path).unwrap();
+    let keeper = store.keeper();
+    let contents: Vec<Vec<u8>> = (0..200_u8).map(|n| vec![n; 1000]).collect();
+    std::thread::scope(|scope| {
+        for part in contents.chunks(50) {
+            let (store, keeper) = (&store, &keeper);
+            scope.spawn(move || {
+                for content in part {
+                    let mut incoming = store.incoming(1000).unwrap();
+                    incoming.write(content).unwrap();
+                    keeper.keep(incoming, Some(Sha256::of(content))).unwrap();
+                    keeper.keep_bytes(content).unwrap();
+                    keeper.remember(&Sha256::of(&content[..1]), &Sha256::of(content)).unwrap();
+                }
+            });
+        }
+    });
+    let wrong = keeper.keep(store.incoming(1).unwrap(), Some(Sha256::of("other"))).unwrap_err();
+    assert!(matches!(wrong, StoreError::Digest { size: 0, .. }), "{wrong}");
+    keeper.finish().unwrap();
+    for content in &contents {
+        let digest = Sha256::of(content);
+        assert_eq!(store.recall(&Sha256::of(&content[..1])), Some(digest));
+        assert_eq!(store.find_sized(&digest, 1000).unwrap().metadata().unwrap().mode() & 0o7777, 0o444);
+    }
+    assert_eq!(verify(&store).unwrap(), []);
+    assert_eq!(temporary_files(&cache), 0);
+}
+
+#[test]
+fn says_what_it_could_not_keep() {
+    let cache = cache();
+    let store = Store::open(&cache.path).unwrap();
+    let digest = Sha256::of("content");
+    let shard = cache.path.join(BUCKET).join("sha256").join(&digest.to_string()[..2]);
+    std::fs::write(&shard, "in the way").unwrap();
+    let keeper = store.keeper();
+    keeper.keep_bytes(b"content").unwrap();
+    let error = keeper.finish().unwrap_err().to_string();
+    assert_eq!(error, format!("can't make the directory {shard}"));
+    assert_eq!(temporary_files(&cache), 0);
+}
+
+#[test]
 fn says_where_it_could_not_write() {
     let cache = cache();
     std::fs::write(cache.path.join("file"), "").unwrap();

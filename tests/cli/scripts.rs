@@ -61,7 +61,7 @@ fn a_site_is_locked_anew_when_debian_has_replaced_a_package() {
     for expected in [
         "libc-1.2.5-r0.apk",
         "locking anew",
-        "2 packages, 1 change\n",
+        "3 packages, 1 change\n",
         "libc 1.2.5-r0 -> 1.2.5-r1",
         "web sha256:",
         "==> built",

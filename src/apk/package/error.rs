@@ -19,6 +19,9 @@ pub enum PackageError {
     /// The file could not be read.
     #[error("reading the package failed")]
     Read(#[source] io::Error),
+    /// The data member's copy could not be written.
+    #[error("copying the data member failed")]
+    Copy(#[source] io::Error),
     /// A gzip member is damaged or cut off.
     #[error("the {member} member is damaged")]
     Gzip {

@@ -1,11 +1,14 @@
 use std::io::Read;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Control, Measured, PackageError, PackageReader};
 use crate::apk::Package;
 use crate::apk::tar::{Entry, EntryKind};
+use crate::digest::Digesting;
 
 /// A package as the tree needs it: what it says of itself, and the entries of its data archive in their order.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackageFiles {
     /// What it says of itself, with its scripts, which are kept and never run.
     pub control: Control,
@@ -18,7 +21,7 @@ pub struct PackageFiles {
 }
 
 /// One entry of a package's data archive.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackageEntry {
     /// Its header.
     pub header: Entry,
@@ -38,24 +41,75 @@ pub fn is_read(path: &[u8]) -> bool {
         || path.starts_with(b"usr/share/ca-certificates/")
 }
 
-impl PackageFiles {
-    /// Reads a package file from front to back.
-    pub fn read(source: impl Read) -> Result<(Self, Measured), PackageError> {
-        let mut reader = PackageReader::new(source)?;
+/// Most bytes of all such files of a package together.
+const READ_LIMIT_OF_ALL: u64 = 64 << 20;
+
+/// What reading a package's data brings to light, compact enough to be kept: whoever has it and the control member need
+/// not read the package again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listing {
+    /// Sizes and digests.
+    pub measured: Measured,
+    /// The data archive's entries.
+    pub entries: Vec<PackageEntry>,
+}
+
+impl Listing {
+    /// The version of what [`Listing::to_bytes`] makes. It is part of the name under which a listing is kept.
+    pub const VERSION: u32 = 1;
+
+    /// Reads a package to its end. Also returns what was given to [`PackageReader::keep_data`].
+    pub fn read<R: Read, W: Digesting>(mut reader: PackageReader<R, W>) -> Result<(Self, Option<W>), PackageError> {
         let mut entries = Vec::new();
+        let mut kept = 0;
         while let Some(header) = reader.next_entry()? {
             let wanted = header.kind == EntryKind::File && is_read(&header.path) && header.size <= READ_LIMIT;
-            let mut content = wanted.then(Vec::new);
-            if let Some(content) = &mut content {
-                reader.content().read_to_end(content).map_err(PackageError::Read)?;
+            let mut content = None;
+            if wanted && kept + header.size <= READ_LIMIT_OF_ALL {
+                kept += header.size;
+                let mut bytes = Vec::new();
+                let read = reader.content().read_to_end(&mut bytes);
+                read.map_err(|error| PackageError::from_io("data", error))?;
+                content = Some(bytes);
             }
             entries.push(PackageEntry { header, content });
         }
-        let mut control = reader.control().clone();
-        let measured = reader.finish()?;
+        let (measured, copy) = reader.finish_keeping()?;
+        Ok((Self { measured, entries }, copy))
+    }
+
+    /// To keep it.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // It fails for types that don't know their own length alone.
+        postcard::to_stdvec(self).unwrap_or_default()
+    }
+
+    /// What was kept; none if it can't be read.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (listing, rest) = postcard::take_from_bytes(bytes).ok()?;
+        rest.is_empty().then_some(listing)
+    }
+}
+
+impl PackageFiles {
+    /// Reads a package file from front to back.
+    pub fn read(source: impl Read) -> Result<(Self, Measured), PackageError> {
+        let reader = PackageReader::new(source)?;
+        let control = reader.control().clone();
+        let (listing, _) = Listing::read(reader)?;
+        let measured = listing.measured.clone();
+        Ok((Self::new(control, listing), measured))
+    }
+
+    /// From what was kept.
+    #[must_use]
+    pub fn new(mut control: Control, listing: Listing) -> Self {
+        let Listing { measured, entries } = listing;
         control.package.file_size = Some(measured.size);
-        let (data_streams, ends_with_blocks) = (measured.data_streams, measured.ends_with_blocks);
-        Ok((Self { control, entries, data_streams, ends_with_blocks }, measured))
+        let Measured { data_streams, ends_with_blocks, .. } = measured;
+        Self { control, entries, data_streams, ends_with_blocks }
     }
 
     /// The same with the architecture under which a repository's index lists it, which is what the installed database

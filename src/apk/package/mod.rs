@@ -22,8 +22,10 @@ mod write;
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 pub use error::PackageError;
-pub use files::{PackageEntry, PackageFiles, READ_LIMIT, is_read};
+pub use files::{Listing, PackageEntry, PackageFiles, READ_LIMIT, is_read};
 pub use info::{Info, InfoError};
 pub use read::{DataReader, PackageReader};
 pub use write::{PackageWriter, WriteError, Written};
@@ -114,7 +116,7 @@ impl fmt::Display for ScriptKind {
 }
 
 /// A part of a package file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     /// Where it begins in the file.
     pub offset: u64,
@@ -125,7 +127,7 @@ pub struct Member {
 }
 
 /// What is known of a package file once all of it has been read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Measured {
     /// Bytes of the file.
     pub size: u64,
@@ -139,8 +141,8 @@ pub struct Measured {
     pub data: Member,
     /// Gzip streams that make up the data member: normally one.
     pub data_streams: u32,
-    /// SHA-256 of the uncompressed data, which OCI calls the layer's diff ID.
-    pub diff_id: Sha256,
+    /// SHA-256 of the uncompressed data, which OCI calls the layer's diff ID, if it was asked for.
+    pub diff_id: Option<Sha256>,
     /// Bytes of the uncompressed data.
     pub diff_size: u64,
     /// Whether data ends with end-of-archive blocks.

@@ -1,31 +1,40 @@
 //! Reading packages.
 
-use std::io::{BufRead, Read};
+use std::io::{self, Read};
 
-use super::source::{Data, Source};
+use super::source::{Data, Expanded, Source};
 use super::{Control, Info, InfoError, Measured, Member, PackageError, Script, ScriptKind};
 use crate::apk::Checksum;
 use crate::apk::signature::{self, Keyring, Signature, SignatureError};
 use crate::apk::tar::{Content, Entries, Entry, EntryKind, Position};
-use crate::digest::Hashing;
+use crate::digest::{Digesting, Hashing};
 
 /// Most bytes that the control member may expand to.
 const CONTROL_LIMIT: u64 = 16 << 20;
 
 /// Reads a package from front to back, in memory that does not grow with it: signatures and control at once, then entry
 /// by entry of data, then what is known only at the end.
-pub struct PackageReader<R> {
+///
+/// `W` is where the data member's compressed bytes can go on the way, see [`PackageReader::keep_data`].
+pub struct PackageReader<R, W = Hashing<io::Sink>> {
     signatures: Vec<Signature>,
-    signature_members: Vec<Member>,
+    signature_members: Vec<(Member, Vec<u8>)>,
     control: Control,
     control_bytes: Vec<u8>,
     control_member: Member,
-    data: Entries<Hashing<Data<R>>>,
+    data: Entries<Data<R, W>>,
 }
 
 impl<R: Read> PackageReader<R> {
     /// Reads signatures and control. Nothing is verified yet.
     pub fn new(source: R) -> Result<Self, PackageError> {
+        Self::open(source)
+    }
+}
+
+impl<R: Read, W: Digesting> PackageReader<R, W> {
+    /// As [`PackageReader::new`], for a package whose members are to be kept.
+    pub fn open(source: R) -> Result<Self, PackageError> {
         let mut source = Source::new(source);
         check_magic(&mut source)?;
         let mut signatures = Vec::new();
@@ -34,7 +43,7 @@ impl<R: Read> PackageReader<R> {
             let (content, compressed, member) = source.member("control", CONTROL_LIMIT)?;
             if !content.starts_with(signature::MEMBER_START) {
                 let control = read_control(&content, &compressed)?;
-                if source.fill_buf().map_err(PackageError::Read)?.is_empty() {
+                if source.fill().map_err(|error| PackageError::from_io("data", error))?.is_empty() {
                     return Err(PackageError::NoData);
                 }
                 return Ok(Self {
@@ -43,7 +52,7 @@ impl<R: Read> PackageReader<R> {
                     control,
                     control_bytes: compressed,
                     control_member: member,
-                    data: Entries::new(Hashing::new(Data::new(source))),
+                    data: Entries::new(Data::new(source)),
                 });
             }
             if signature_members.len() == signature::MEMBER_LIMIT {
@@ -53,7 +62,7 @@ impl<R: Read> PackageReader<R> {
                 return Err(PackageError::TooLarge { member: "signature", limit: signature::ARCHIVE_LIMIT });
             }
             signatures.extend(Signature::read(&content, &compressed).map_err(PackageError::Signature)?);
-            signature_members.push(member);
+            signature_members.push((member, compressed));
         }
     }
 
@@ -63,10 +72,21 @@ impl<R: Read> PackageReader<R> {
         &self.control
     }
 
+    /// The control member itself.
+    #[must_use]
+    pub fn control_bytes(&self) -> &[u8] {
+        &self.control_bytes
+    }
+
     /// The signatures that the package carries, valid or not.
     #[must_use]
     pub fn signatures(&self) -> &[Signature] {
         &self.signatures
+    }
+
+    /// The signature members themselves.
+    pub fn signature_bytes(&self) -> impl Iterator<Item = &[u8]> {
+        self.signature_members.iter().map(|(_, bytes)| bytes.as_slice())
     }
 
     /// Checks that a trusted key has signed the control member, and with it what data must be.
@@ -75,13 +95,27 @@ impl<R: Read> PackageReader<R> {
         keyring.verify(&self.signatures, &self.control_bytes)
     }
 
+    /// Computes the SHA-256 of the uncompressed data, too. Ask for it before the first entry.
+    #[must_use]
+    pub fn with_diff_id(mut self) -> Self {
+        self.data.get_mut().hash_content();
+        self
+    }
+
+    /// Writes the data member to `copy` as it is read. Ask for it before the first entry.
+    #[must_use]
+    pub fn keep_data(mut self, copy: W) -> Self {
+        self.data.get_mut().source().copy_to(copy);
+        self
+    }
+
     /// The next entry of data, or none at its end.
     pub fn next_entry(&mut self) -> Result<Option<Entry>, PackageError> {
         self.data.next().map_err(|error| PackageError::from_tar("data", error))
     }
 
     /// Content of the entry that was returned last.
-    pub fn content(&mut self) -> Content<'_, impl Read + use<R>> {
+    pub fn content(&mut self) -> Content<'_, impl Read + use<R, W>> {
         self.data.content()
     }
 
@@ -92,39 +126,53 @@ impl<R: Read> PackageReader<R> {
     }
 
     /// Reads what is left, and checks that data is what control says.
-    pub fn finish(mut self) -> Result<Measured, PackageError> {
+    pub fn finish(self) -> Result<Measured, PackageError> {
+        Ok(self.finish_keeping()?.0)
+    }
+
+    /// As [`PackageReader::finish`]. Also returns what was given to [`PackageReader::keep_data`], which has the data member
+    /// then.
+    pub fn finish_keeping(mut self) -> Result<(Measured, Option<W>), PackageError> {
         while self.next_entry()?.is_some() {}
         let ends_with_blocks = self.data.ended_with_blocks();
-        let (diff_id, diff_size, data) = self.data.into_inner().finish();
-        let (source, data_streams) = data.finish().ok_or(PackageError::NoData)?;
-        let (data, sha256, size) = source.finish();
-        if data.sha256 != self.control.data_hash {
-            return Err(PackageError::DataHash { expected: self.control.data_hash, found: data.sha256 });
+        let Expanded { file, streams, size, sha256 } = self.data.into_inner().finish().ok_or(PackageError::NoData)?;
+        if file.data.sha256 != self.control.data_hash {
+            return Err(PackageError::DataHash { expected: self.control.data_hash, found: file.data.sha256 });
         }
-        Ok(Measured {
-            size,
-            sha256,
-            signatures: self.signature_members,
+        let measured = Measured {
+            size: file.size,
+            sha256: file.sha256,
+            signatures: self.signature_members.into_iter().map(|(member, _)| member).collect(),
             control: self.control_member,
-            data,
-            data_streams,
-            diff_id,
-            diff_size,
+            data: file.data,
+            data_streams: streams,
+            diff_id: sha256,
+            diff_size: size,
             ends_with_blocks,
             checksum: Checksum::of(&self.control_bytes),
-        })
+        };
+        Ok((measured, file.copy))
+    }
+}
+
+impl Control {
+    /// Reads a control member by itself.
+    pub fn read(member: &[u8]) -> Result<Self, PackageError> {
+        let mut source: Source<&[u8], Hashing<io::Sink>> = Source::checked(member);
+        let (content, compressed, _) = source.member("control", CONTROL_LIMIT)?;
+        read_control(&content, &compressed)
     }
 }
 
 /// Reads a data member by itself, entry by entry. What it must be has been checked when its package came in.
 pub struct DataReader<R> {
-    data: Entries<Data<R>>,
+    data: Entries<Data<R, Hashing<io::Sink>>>,
 }
 
 impl<R: Read> DataReader<R> {
     /// Reads nothing yet.
     pub fn new(source: R) -> Self {
-        Self { data: Entries::new(Data::new(Source::new(source))) }
+        Self { data: Entries::new(Data::new(Source::checked(source))) }
     }
 
     /// The next entry, or none at the end.
@@ -144,8 +192,8 @@ impl<R: Read> DataReader<R> {
     }
 }
 
-fn check_magic<R: Read>(source: &mut Source<R>) -> Result<(), PackageError> {
-    let begin = source.fill_buf().map_err(PackageError::Read)?;
+fn check_magic<R: Read, W: Digesting>(source: &mut Source<R, W>) -> Result<(), PackageError> {
+    let begin = source.fill().map_err(|error| PackageError::from_io("first", error))?;
     match begin {
         [0x1f, ..] => Ok(()),
         [b'A', b'D', b'B', ..] => Err(PackageError::FormatV3),

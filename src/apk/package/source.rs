@@ -1,15 +1,38 @@
 //! What a package is read from: bytes that are counted and hashed as they are used up.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 
-use flate2::bufread::GzDecoder;
 use sha2::Digest as _;
+use zlib_rs::{Inflate, InflateFlush, Status};
 
 use super::{Member, PackageError};
-use crate::digest::Sha256;
+use crate::digest::{Digesting, Sha256};
 
 /// Most bytes that data may expand to: far beyond any real package.
 const DATA_LIMIT: u64 = 64 << 30;
+
+/// Bytes of compressed data that are read, and of uncompressed data that are made, at a time.
+const BUFFER: usize = 1 << 16;
+
+/// A gzip header with a trailer, and a window of up to 32 KiB (2^15).
+const GZIP: u8 = 16 + 15;
+
+/// Hashes exactly what a decompressor consumes, and so knows members apart to the byte. `W` gets a copy of the last one.
+pub(super) struct Source<R, W> {
+    inner: R,
+    buffer: Box<[u8]>,
+    begin_of_rest: usize,
+    end_of_rest: usize,
+    whole: sha2::Sha256,
+    member: sha2::Sha256,
+    hashes: bool,
+    begin: u64,
+    offset: u64,
+    /// The member's bytes, while they are to be kept.
+    kept: Option<Kept>,
+    /// Gets the member's bytes, and then hashes them too.
+    copy: Option<W>,
+}
 
 /// A member's compressed bytes, and the error that ends them when they become too many: empty blocks expand to nothing,
 /// so that a bound on the content alone would not do.
@@ -19,33 +42,79 @@ struct Kept {
     limit: u64,
 }
 
-const BUFFER: usize = 1 << 16;
-
-/// Hashes exactly what a decompressor consumes, and so knows members apart to the byte.
-pub(super) struct Source<R> {
-    inner: BufReader<R>,
-    whole: sha2::Sha256,
-    member: sha2::Sha256,
-    begin: u64,
-    offset: u64,
-    /// The member's bytes, while they are to be kept.
-    kept: Option<Kept>,
+/// All of a package once its end has been reached.
+pub(super) struct Ended<W> {
+    pub(super) data: Member,
+    pub(super) sha256: Sha256,
+    pub(super) size: u64,
+    pub(super) copy: Option<W>,
 }
 
-impl<R: Read> Source<R> {
+impl<R: Read, W: Digesting> Source<R, W> {
     pub(super) fn new(inner: R) -> Self {
         Self {
-            inner: BufReader::with_capacity(BUFFER, inner),
+            inner,
+            buffer: vec![0; BUFFER].into_boxed_slice(),
+            begin_of_rest: 0,
+            end_of_rest: 0,
             whole: sha2::Sha256::new(),
             member: sha2::Sha256::new(),
+            hashes: true,
             begin: 0,
             offset: 0,
             kept: None,
+            copy: None,
         }
     }
 
-    pub(super) fn offset(&self) -> u64 {
+    /// Hashes nothing: what it reads has been checked before.
+    pub(super) fn checked(inner: R) -> Self {
+        Self { hashes: false, ..Self::new(inner) }
+    }
+
+    /// Gives `copy` what is read from here on.
+    pub(super) fn copy_to(&mut self, copy: W) {
+        self.copy = Some(copy);
+    }
+
+    fn offset(&self) -> u64 {
         self.offset
+    }
+
+    /// The bytes that come next, none at the end.
+    pub(super) fn fill(&mut self) -> io::Result<&[u8]> {
+        while self.begin_of_rest == self.end_of_rest {
+            match self.inner.read(&mut self.buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(PackageError::Read(error).into_io()),
+                Ok(n) => {
+                    (self.begin_of_rest, self.end_of_rest) = (0, n);
+                    break;
+                }
+            }
+        }
+        Ok(self.buffer.get(self.begin_of_rest..self.end_of_rest).unwrap_or_default())
+    }
+
+    fn consume(&mut self, n: usize) -> io::Result<()> {
+        let end = self.end_of_rest.min(self.begin_of_rest.saturating_add(n));
+        let used = self.buffer.get(self.begin_of_rest..end).unwrap_or_default();
+        if self.hashes {
+            self.whole.update(used);
+            match &mut self.copy {
+                Some(copy) => copy.write_all(used).map_err(|error| PackageError::Copy(error).into_io())?,
+                None => self.member.update(used),
+            }
+        }
+        if let Some(kept) = &mut self.kept {
+            kept.bytes.extend_from_slice(used);
+            if kept.bytes.len() as u64 > kept.limit {
+                return Err(PackageError::TooLarge { member: kept.name, limit: kept.limit }.into_io());
+            }
+        }
+        self.offset += used.len() as u64;
+        self.begin_of_rest = end;
+        Ok(())
     }
 
     /// Reads one gzip member whole. Returns what it expands to, its compressed bytes and where it lies.
@@ -55,126 +124,187 @@ impl<R: Read> Source<R> {
         limit: u64,
     ) -> Result<(Vec<u8>, Vec<u8>, Member), PackageError> {
         self.kept = Some(Kept { bytes: Vec::new(), name, limit });
+        let mut stream = Stream::new();
         let mut content = Vec::new();
-        let read = GzDecoder::new(&mut *self).take(limit + 1).read_to_end(&mut content);
-        let compressed = self.kept.take().map(|kept| kept.bytes).unwrap_or_default();
-        if read.map_err(|error| PackageError::from_io(name, error))? as u64 > limit {
-            return Err(PackageError::TooLarge { member: name, limit });
+        let mut buffer = vec![0; BUFFER / 4];
+        while !stream.ended {
+            let n = stream.read(self, &mut buffer).map_err(|error| PackageError::from_io(name, error))?;
+            content.extend_from_slice(buffer.get(..n).unwrap_or_default());
+            if content.len() as u64 > limit {
+                return Err(PackageError::TooLarge { member: name, limit });
+            }
         }
+        let compressed = self.kept.take().map(|kept| kept.bytes).unwrap_or_default();
         Ok((content, compressed, self.end_member()))
     }
 
     /// Ends the member that is being hashed.
     fn end_member(&mut self) -> Member {
-        let sha256: [u8; 32] = self.member.finalize_reset().into();
-        let member = Member { offset: self.begin, size: self.offset - self.begin, sha256: Sha256::from(sha256) };
+        let own: [u8; 32] = self.member.finalize_reset().into();
+        let sha256 = self.copy.as_ref().map_or(Sha256::from(own), Digesting::sha256);
+        let member = Member { offset: self.begin, size: self.offset - self.begin, sha256 };
         self.begin = self.offset;
         member
     }
 
     /// Ends the last member and the file.
-    pub(super) fn finish(mut self) -> (Member, Sha256, u64) {
-        let member = self.end_member();
+    fn finish(mut self) -> Ended<W> {
+        let data = self.end_member();
         let whole: [u8; 32] = self.whole.finalize().into();
-        (member, Sha256::from(whole), self.offset)
+        Ended { data, sha256: Sha256::from(whole), size: self.offset, copy: self.copy }
     }
 }
 
-impl<R: Read> Read for Source<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.fill_buf()?.read(buffer)?;
-        self.consume(n);
-        Ok(n)
-    }
+/// One gzip stream.
+struct Stream {
+    inflate: Inflate,
+    ended: bool,
 }
 
-impl<R: Read> BufRead for Source<R> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        match &self.kept {
-            Some(kept) if kept.bytes.len() as u64 > kept.limit => {
-                Err(PackageError::TooLarge { member: kept.name, limit: kept.limit }.into_io())
+impl Stream {
+    fn new() -> Self {
+        Self { inflate: Inflate::new(true, GZIP), ended: false }
+    }
+
+    /// Expands some of what is next, into a buffer that is not empty. Nothing comes of it at the end alone.
+    fn read<R: Read, W: Digesting>(&mut self, source: &mut Source<R, W>, buffer: &mut [u8]) -> io::Result<usize> {
+        let damaged = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
+        while !self.ended {
+            let input = source.fill()?;
+            let at_end = input.is_empty();
+            let (read, made) = (self.inflate.total_in(), self.inflate.total_out());
+            let status = self.inflate.decompress(input, buffer, InflateFlush::NoFlush);
+            let status = status.map_err(|error| damaged(error.as_str()))?;
+            let read = usize::try_from(self.inflate.total_in() - read).unwrap_or(usize::MAX);
+            let made = usize::try_from(self.inflate.total_out() - made).unwrap_or(usize::MAX);
+            source.consume(read)?;
+            self.ended = status == Status::StreamEnd;
+            match (made, read) {
+                _ if self.ended => return Ok(made),
+                (0, 0) if at_end => return Err(io::ErrorKind::UnexpectedEof.into()),
+                (0, 0) => return Err(damaged("it leads nowhere")),
+                (0, _) => {}
+                _ => return Ok(made),
             }
-            _ => self.inner.fill_buf(),
         }
-    }
-
-    fn consume(&mut self, n: usize) {
-        let used = self.inner.buffer().get(..n).unwrap_or_default();
-        self.whole.update(used);
-        self.member.update(used);
-        if let Some(kept) = &mut self.kept {
-            kept.bytes.extend_from_slice(used);
-        }
-        self.offset += used.len() as u64;
-        self.inner.consume(n);
+        Ok(0)
     }
 }
 
 /// What the data member expands to: one gzip stream, or several.
-pub(super) struct Data<R> {
-    stream: Stream<R>,
+pub(super) struct Data<R, W> {
+    source: Source<R, W>,
+    stream: Option<Stream>,
     streams: u32,
     expanded: u64,
+    content: Option<sha2::Sha256>,
+    ended: bool,
+    /// Uncompressed bytes for those who want only a few at a time.
+    buffer: Box<[u8]>,
+    begin: usize,
+    end: usize,
 }
 
-enum Stream<R> {
-    Open(Box<GzDecoder<Box<Source<R>>>>),
-    Ended(Box<Source<R>>),
-    /// Only while one becomes the next.
-    Between,
+/// What is known of data at its end.
+pub(super) struct Expanded<W> {
+    pub(super) file: Ended<W>,
+    pub(super) streams: u32,
+    /// Bytes.
+    pub(super) size: u64,
+    /// SHA-256 of the uncompressed bytes, if it was asked for.
+    pub(super) sha256: Option<Sha256>,
 }
 
-impl<R: Read> Data<R> {
-    pub(super) fn new(source: Source<R>) -> Self {
-        Self { stream: Stream::Ended(Box::new(source)), streams: 0, expanded: 0 }
+impl<R: Read, W: Digesting> Data<R, W> {
+    pub(super) fn new(source: Source<R, W>) -> Self {
+        Self {
+            source,
+            stream: None,
+            streams: 0,
+            expanded: 0,
+            content: None,
+            ended: false,
+            buffer: vec![0; BUFFER].into_boxed_slice(),
+            begin: 0,
+            end: 0,
+        }
     }
 
-    /// The source and how many streams there were. None before the end of the data.
-    pub(super) fn finish(self) -> Option<(Box<Source<R>>, u32)> {
-        match self.stream {
-            Stream::Ended(source) => Some((source, self.streams)),
-            Stream::Open(_) | Stream::Between => None,
+    /// Hashes the uncompressed bytes too.
+    pub(super) fn hash_content(&mut self) {
+        self.content = Some(sha2::Sha256::new());
+    }
+
+    /// What is read from.
+    pub(super) fn source(&mut self) -> &mut Source<R, W> {
+        &mut self.source
+    }
+
+    /// None before the end of the data.
+    pub(super) fn finish(self) -> Option<Expanded<W>> {
+        if !self.ended || self.streams == 0 {
+            return None;
         }
+        let sha256 = self.content.map(|content| Sha256::from(<[u8; 32]>::from(content.finalize())));
+        Some(Expanded { file: self.source.finish(), streams: self.streams, size: self.expanded, sha256 })
     }
 
     /// Begins the next stream, if there is one.
-    fn next_stream(&mut self, mut source: Box<Source<R>>) -> io::Result<bool> {
-        let offset = source.offset();
-        let first = source.fill_buf().map(|bytes| bytes.first().copied());
-        if !matches!(first, Ok(Some(0x1f))) {
-            self.stream = Stream::Ended(source);
-            return match first? {
-                None => Ok(false),
-                Some(_) => Err(PackageError::Trailing { offset }.into_io()),
-            };
+    fn next_stream(&mut self) -> io::Result<bool> {
+        let offset = self.source.offset();
+        match self.source.fill()?.first() {
+            Some(0x1f) => {
+                self.streams = self.streams.saturating_add(1);
+                self.stream = Some(Stream::new());
+                Ok(true)
+            }
+            Some(_) => Err(PackageError::Trailing { offset }.into_io()),
+            None => {
+                self.ended = true;
+                Ok(false)
+            }
         }
-        self.streams = self.streams.saturating_add(1);
-        self.stream = Stream::Open(Box::new(GzDecoder::new(source)));
-        Ok(true)
     }
-}
 
-impl<R: Read> Read for Data<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// Expands into `buffer`; nothing at the end alone.
+    fn expand(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            if let Stream::Open(decoder) = &mut self.stream {
-                let n = decoder.read(buffer)?;
+            if let Some(stream) = &mut self.stream {
+                let n = stream.read(&mut self.source, buffer)?;
+                if stream.ended {
+                    self.stream = None;
+                }
                 self.expanded += n as u64;
                 if self.expanded > DATA_LIMIT {
                     return Err(PackageError::TooLarge { member: "data", limit: DATA_LIMIT }.into_io());
                 }
-                if n > 0 || buffer.is_empty() {
+                if n > 0 {
+                    if let Some(content) = &mut self.content {
+                        content.update(buffer.get(..n).unwrap_or_default());
+                    }
                     return Ok(n);
                 }
-            }
-            let source = match std::mem::replace(&mut self.stream, Stream::Between) {
-                Stream::Open(decoder) => decoder.into_inner(),
-                Stream::Ended(source) => source,
-                Stream::Between => return Ok(0),
-            };
-            if !self.next_stream(source)? {
+            } else if self.ended || !self.next_stream()? {
                 return Ok(0);
             }
         }
+    }
+}
+
+impl<R: Read, W: Digesting> Read for Data<R, W> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.begin == self.end {
+            if buffer.is_empty() || buffer.len() >= BUFFER / 4 {
+                return if buffer.is_empty() { Ok(0) } else { self.expand(buffer) };
+            }
+            let mut own = std::mem::take(&mut self.buffer);
+            let n = self.expand(&mut own);
+            self.buffer = own;
+            (self.begin, self.end) = (0, n?);
+        }
+        let mut rest = self.buffer.get(self.begin..self.end).unwrap_or_default();
+        let n = rest.read(buffer)?;
+        self.begin += n;
+        Ok(n)
     }
 }

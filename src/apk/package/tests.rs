@@ -4,6 +4,7 @@ use super::*;
 use crate::apk::signature::{Keyring, SignatureError, SigningKey};
 use crate::apk::tar::{Entry, EntryKind};
 use crate::apk::{Dependency, Provide};
+use crate::digest::Hashing;
 
 fn info() -> Info {
     let mut package = Package::new("demo", "1.2-r3".parse().unwrap(), "x86_64");
@@ -57,7 +58,7 @@ fn package(files: &[(Entry, Vec<u8>)], key: Option<&SigningKey>) -> (Vec<u8>, Wr
 type Files = Vec<(Entry, Vec<u8>)>;
 
 fn entries(bytes: &[u8]) -> Result<(Files, Measured), PackageError> {
-    let mut reader = PackageReader::new(bytes)?;
+    let mut reader = PackageReader::new(bytes)?.with_diff_id();
     let mut found = Vec::new();
     while let Some(entry) = reader.next_entry()? {
         let mut content = Vec::new();
@@ -99,6 +100,70 @@ fn reads_what_it_wrote() {
     assert_eq!(control.package, Package { checksum: Some(measured.checksum), ..info().package });
     assert_eq!(control.triggers, info().triggers);
     assert_eq!(control.scripts[0].kind, ScriptKind::PostInstall);
+}
+
+#[test]
+fn a_listing_says_what_the_package_does() {
+    let mut files = files();
+    files.push(file("etc/passwd", b"root:x:0:0::/:/bin/sh\n"));
+    let key = SigningKey::generate_small("me@example.org-1.rsa.pub").unwrap();
+    let (bytes, _) = package(&files, Some(&key));
+    let (expected, measured) = PackageFiles::read(&bytes[..]).unwrap();
+    assert!(expected.entries.iter().any(|entry| entry.content.as_deref() == Some(b"root:x:0:0::/:/bin/sh\n")));
+
+    let reader = PackageReader::open(&bytes[..]).unwrap().keep_data(Hashing::new(Vec::new()));
+    let (listing, data) = Listing::read(reader).unwrap();
+    let (_, _, data) = data.unwrap().finish();
+    assert_eq!(listing.measured, measured);
+    let part = |member: &Member| {
+        let begin = usize::try_from(member.offset).unwrap();
+        &bytes[begin..begin + usize::try_from(member.size).unwrap()]
+    };
+    assert_eq!(data, part(&measured.data), "the copy is the data member and nothing else");
+
+    let kept = Listing::from_bytes(&listing.to_bytes()).unwrap();
+    let control = Control::read(part(&measured.control)).unwrap();
+    assert_eq!(PackageFiles::new(control, kept), expected);
+    let mut entries = DataReader::new(&data[..]);
+    let mut paths = Vec::new();
+    while let Some(entry) = entries.next_entry().unwrap() {
+        paths.push(entry);
+    }
+    assert_eq!(paths, expected.entries.iter().map(|entry| entry.header.clone()).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_damaged_listing_is_none() {
+    let (bytes, _) = package(&files(), None);
+    let (listing, _) = Listing::read(PackageReader::new(&bytes[..]).unwrap()).unwrap();
+    let kept = listing.to_bytes();
+    for length in 0..kept.len() {
+        assert_eq!(Listing::from_bytes(&kept[..length]), None, "{length}");
+    }
+    assert_eq!(Listing::from_bytes(&[&kept[..], b"x"].concat()), None);
+}
+
+/// Writes what it can, then fails.
+struct Full(u64);
+
+impl std::io::Write for Full {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 = self.0.checked_sub(bytes.len() as u64).ok_or(std::io::ErrorKind::StorageFull)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_copy_that_fails_is_no_fault_of_the_package() {
+    let (bytes, _) = package(&files(), None);
+    let reader = PackageReader::open(&bytes[..]).unwrap().keep_data(Hashing::new(Full(100)));
+    assert!(
+        matches!(Listing::read(reader), Err(PackageError::Copy(error)) if error.kind() == std::io::ErrorKind::StorageFull)
+    );
 }
 
 #[test]
@@ -209,7 +274,7 @@ fn data_may_be_several_streams() {
     let (found, measured) = entries(&with_members(&[a, b])).unwrap();
     assert_eq!(found, files());
     assert_eq!(measured.data_streams, 2);
-    assert_eq!((measured.diff_id, measured.diff_size), (Sha256::of(&archive), archive.len() as u64));
+    assert_eq!((measured.diff_id, measured.diff_size), (Some(Sha256::of(&archive)), archive.len() as u64));
 }
 
 #[test]

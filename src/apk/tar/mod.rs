@@ -11,6 +11,8 @@ mod write;
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 pub use read::{Content, Entries, Position, TarError};
 pub use write::{append, end, header};
 
@@ -32,7 +34,7 @@ pub const CHECKSUM_KEY: &str = "APK-TOOLS.checksum.SHA1";
 pub const XATTR_PREFIX: &str = "SCHILY.xattr.";
 
 /// What an archive says of one path.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Relative path without a slash at either end. Bytes, because Linux's paths are; never empty, and free of `..`,
     /// doubled slashes, NUL and newline.
@@ -60,7 +62,7 @@ pub struct Entry {
 }
 
 /// What an entry is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EntryKind {
     /// A regular file, with content.
     File,
@@ -79,7 +81,7 @@ pub enum EntryKind {
 }
 
 /// The numbers of a device node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
     /// Names the driver.
     pub major: u32,

@@ -13,6 +13,9 @@ const EXTENSION_LIMIT: u64 = 1 << 20;
 /// Most entries of an archive.
 const ENTRY_LIMIT: u64 = 2_000_000;
 
+/// Bytes that are skipped at a time.
+const SCRATCH: usize = 1 << 16;
+
 type Block = [u8; BLOCK];
 type Records = BTreeMap<String, Vec<u8>>;
 
@@ -120,6 +123,8 @@ pub struct Entries<R> {
     count: u64,
     ended: bool,
     position: Position,
+    /// For content that is skipped.
+    scratch: Vec<u8>,
 }
 
 /// Where an entry lies in the uncompressed archive.
@@ -166,6 +171,7 @@ impl<R: Read> Entries<R> {
             count: 0,
             ended: false,
             position: Position::default(),
+            scratch: Vec::new(),
         }
     }
 
@@ -208,6 +214,11 @@ impl<R: Read> Entries<R> {
     /// Whether the archive ended with end-of-archive blocks and not just where its stream does.
     pub fn ended_with_blocks(&self) -> bool {
         self.ended
+    }
+
+    /// What the archive is read from. Reading there directly would lose the place.
+    pub fn get_mut(&mut self) -> &mut R {
+        &mut self.source
     }
 
     /// What the archive was read from. All of it has been read once [`Entries::next`] returned none.
@@ -432,10 +443,13 @@ impl<R: Read> Entries<R> {
     fn skip_content(&mut self) -> Result<(), TarError> {
         let mut left = self.current.stored.saturating_add(self.current.padding);
         self.current = State::default();
-        let mut buffer = [0; 1 << 14];
+        if left > 0 && self.scratch.is_empty() {
+            self.scratch.resize(SCRATCH, 0);
+        }
         while left > 0 {
-            let length = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-            let n = self.read_source(buffer.get_mut(..length).unwrap_or_default())?;
+            let length = usize::try_from(left).unwrap_or(usize::MAX).min(self.scratch.len());
+            let buffer = self.scratch.get_mut(..length).unwrap_or_default();
+            let n = read_retrying(&mut self.source, &mut self.offset, buffer).map_err(TarError::Read)?;
             if n == 0 {
                 return Err(TarError::Truncated { offset: self.offset });
             }

@@ -120,7 +120,7 @@ fn read(path: &Utf8Path) -> Result<Report, Failure> {
 }
 
 fn report(file: std::fs::File) -> Result<Report, PackageError> {
-    let mut reader = PackageReader::new(file)?;
+    let mut reader = PackageReader::new(file)?.with_diff_id();
     let mut entries = Vec::new();
     while let Some(entry) = reader.next_entry()? {
         entries.push(entry_facts(&entry));
@@ -177,7 +177,7 @@ fn file_facts(measured: &Measured) -> FileFacts {
         checksum: measured.checksum.to_string(),
         members,
         data_streams: measured.data_streams,
-        diff_id: measured.diff_id.to_string(),
+        diff_id: measured.diff_id.map(|diff_id| diff_id.to_string()).unwrap_or_default(),
         diff_size: measured.diff_size,
     }
 }

@@ -88,7 +88,7 @@ fn obtain(location: &Location, name: &str, size: Size, context: &Context) -> Res
     if let Location::File(path) = location {
         return Ok(path.clone());
     }
-    let client = Client::new(context.store()?, Settings::default())?;
+    let client = Client::new(context.store()?, Settings::default());
     let request = Request { name: name.to_owned(), location: location.clone(), size, digest: None };
     Ok(context.block_on(client.fetch(&request, &Silent))??.path)
 }

@@ -48,7 +48,7 @@ fn setup(offline: bool) -> Setup {
     let keep = tempfile::tempdir().unwrap();
     let cache = Utf8PathBuf::try_from(keep.path().to_owned()).unwrap();
     let settings = Settings { backoff: Duration::from_millis(1), offline, ..Settings::default() };
-    let client = Client::new(Store::open(&cache).unwrap(), settings).unwrap();
+    let client = Client::new(Store::open(&cache).unwrap(), settings);
     Setup { _keep: keep, cache, client }
 }
 
@@ -183,14 +183,19 @@ impl Progress for Counting {
 }
 
 #[test]
-fn fetches_many_in_order_and_tells_of_it() {
+fn opens_many_at_once_and_tells_of_it() {
     let setup = setup(false);
     let bodies: Vec<String> = (0..20).map(|n| "x".repeat(n * 1000 + 1)).collect();
     let requests: Vec<_> = bodies.iter().map(|body| request(&server(vec![ok(body)]), body)).collect();
     let counting = Counting::default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let entries = runtime.block_on(setup.client.fetch_all(&requests, &counting)).unwrap();
-    let sizes: Vec<_> = entries.iter().map(|entry| entry.size).collect();
-    assert_eq!(sizes, bodies.iter().map(|body| body.len() as u64).collect::<Vec<_>>());
-    assert_eq!(*counting.0.lock().unwrap(), (20, sizes.iter().sum(), 20));
+    let opened: Vec<_> = runtime.block_on(setup.client.open_all(&requests, &counting).collect());
+    assert_eq!(opened.len(), 20);
+    for (position, fetched) in opened {
+        let mut found = String::new();
+        fetched.unwrap().read_to_string(&mut found).unwrap();
+        assert_eq!(found, bodies[position]);
+    }
+    assert_eq!(*counting.0.lock().unwrap(), (20, bodies.iter().map(|body| body.len() as u64).sum(), 20));
+    assert!(setup.is_empty());
 }

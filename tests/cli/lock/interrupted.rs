@@ -138,7 +138,7 @@ fn kill_9_in_a_download_leaves_nothing_wrong() {
     let store = Store::open(site.project.cache().try_into().unwrap()).unwrap();
     assert_eq!(verify(&store).unwrap(), []);
     let package = lock.package("web").unwrap();
-    assert!(store.find_sized(&package.sha256, package.size).is_some());
+    assert!(store.find_sized(&package.data.sha256, package.data.size).is_some());
 }
 
 #[test]

@@ -22,15 +22,14 @@ pub fn trees(project: &Project) -> BTreeMap<String, FlatTree> {
     let cache = Utf8Path::from_path(project.cache()).unwrap();
     let project = config::Project::open(&root).unwrap();
     let arch = lock::architecture(project.channel(), None).unwrap();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let client = Client::new(Store::open(cache).unwrap(), Settings { offline: true, ..Settings::default() }).unwrap();
+    let client = Client::new(Store::open(cache).unwrap(), Settings { offline: true, ..Settings::default() });
     let mut contents = Contents::default();
     let mut trees = BTreeMap::new();
     for recipe in project.recipes() {
         let lock = Lock::read(&lock::path(&project.channel_dir(), &recipe.name, &arch)).unwrap();
         let surroundings = Surroundings { base: &root, cache, overrides: &BTreeMap::new() };
         let sources = Sources::of_lock(&lock, surroundings).unwrap();
-        let packages = runtime.block_on(lock::obtain(&lock, &sources, &client, &Silent)).unwrap();
+        let packages = lock::obtain(&[(&lock, &sources)], &client, &Silent).unwrap().remove(0);
         let inputs = Inputs::new(&project, recipe, &lock, &Plan::new(std::iter::empty(), 2), None).unwrap();
         let files: Vec<_> = packages.iter().map(|package| package.files().unwrap()).collect();
         let tree = build::merged(&inputs, &files).unwrap().tree;

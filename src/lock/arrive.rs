@@ -1,0 +1,220 @@
+//! A package comes in: read once, from front to back, and kept as its members.
+//!
+//! On the way it is hashed and expanded, its data goes into the store's temporary folder, and what the tree needs of it
+//! is noted (see [`Listing`]). Only when all of it has been checked does any of it get its name in the store.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::num::NonZero;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::sync::{Mutex, PoisonError};
+
+use futures_util::StreamExt as _;
+
+use super::LockError;
+use super::inspect::{Inspected, Trust};
+use crate::apk::package::{Listing, Member, PackageError, PackageReader};
+use crate::digest::{Digesting, Hashing, Sha256};
+use crate::fetch::{Client, FetchError, Fetched, Progress, Request};
+use crate::store::{Incoming, Keeper, Store, StoreError};
+
+/// Largest package file: the members' sizes are checked one by one, this bounds what is written meanwhile.
+const LIMIT: u64 = 64 << 30;
+
+/// Longest listing. That of a package of a hundred thousand files has about 10 MB.
+const LISTING_LIMIT: u64 = 512 << 20;
+
+/// A package that has been read, and is not in the store yet.
+pub(super) struct Arrival {
+    pub(super) inspected: Inspected,
+    listing: Listing,
+    signatures: Vec<Vec<u8>>,
+    control: Vec<u8>,
+    /// None if the store has it already.
+    data: Option<Incoming>,
+}
+
+/// What to do with a package beside reading it.
+#[derive(Clone, Copy)]
+pub(super) struct Reading<'a> {
+    /// What messages call it.
+    pub(super) name: &'a str,
+    pub(super) trust: Trust<'a>,
+    /// Whether to compute the SHA-256 of the uncompressed data.
+    pub(super) with_diff_id: bool,
+    /// The store that is to have the data member; none if it has.
+    pub(super) store: Option<&'a Store>,
+}
+
+/// Reads a package and checks it in itself: signature, and data against control.
+pub(super) fn read(source: impl Read, reading: Reading<'_>) -> Result<Arrival, LockError> {
+    let Reading { name, trust, with_diff_id, store } = reading;
+    let refused = |error| refused(name, error);
+    let reader = PackageReader::open(source).map_err(refused)?;
+    let signers = signers(&reader, name, trust)?;
+    let signatures = reader.signature_bytes().map(<[u8]>::to_vec).collect();
+    let (control_bytes, control) = (reader.control_bytes().to_vec(), reader.control().clone());
+    let reader = if with_diff_id { reader.with_diff_id() } else { reader };
+    let reader = match store {
+        Some(store) => reader.keep_data(store.incoming(LIMIT)?),
+        None => reader,
+    };
+    let (listing, data) = Listing::read(reader).map_err(refused)?;
+    let inspected = Inspected { control, measured: listing.measured.clone(), signers };
+    Ok(Arrival { inspected, listing, signatures, control: control_bytes, data })
+}
+
+/// What is known of a package that has been listed before: of its file, only signatures and control are read again.
+pub(super) fn inspect(
+    source: impl Read,
+    name: &str,
+    trust: Trust<'_>,
+    listing: &Listing,
+) -> Result<Inspected, LockError> {
+    let reader = PackageReader::new(source).map_err(|error| refused(name, error))?;
+    let signers = signers(&reader, name, trust)?;
+    Ok(Inspected { control: reader.control().clone(), measured: listing.measured.clone(), signers })
+}
+
+/// Names of the trusted keys that signed a package.
+fn signers<R: Read, W: Digesting>(
+    reader: &PackageReader<R, W>,
+    name: &str,
+    trust: Trust<'_>,
+) -> Result<Vec<String>, LockError> {
+    let signers = match trust {
+        Trust::Locked => Ok(Vec::new()),
+        Trust::ByIndex(_) if reader.signatures().is_empty() => Ok(Vec::new()),
+        Trust::ByIndex(keyring) | Trust::Signed(keyring) => reader.verify(keyring),
+    };
+    signers.map_err(|source| LockError::Signature { package: name.to_owned(), source })
+}
+
+fn refused(name: &str, error: PackageError) -> LockError {
+    match error {
+        PackageError::Copy(error) => match error.downcast::<StoreError>() {
+            Ok(error) => error.into(),
+            Err(source) => LockError::Stored { package: name.to_owned(), source },
+        },
+        source => LockError::Package { package: name.to_owned(), source },
+    }
+}
+
+impl Arrival {
+    pub(super) fn listing(&self) -> &Listing {
+        &self.listing
+    }
+
+    /// Hands all of it to the store. Returns what the listing is called there.
+    pub(super) fn keep(self, keeper: &Keeper) -> Result<Sha256, LockError> {
+        for member in self.signatures.iter().chain([&self.control]) {
+            keeper.keep_bytes(member)?;
+        }
+        if let Some(data) = self.data {
+            keeper.keep(data, Some(self.inspected.measured.data.sha256))?;
+        }
+        Ok(keeper.keep_bytes(&self.listing.to_bytes())?)
+    }
+}
+
+/// Reads a fetched file as [`read`] does; a file that is not the one of this digest is told as that, whatever else may be
+/// wrong with it.
+pub(super) fn read_fetched(mut file: Fetched, sha256: Sha256, reading: Reading<'_>) -> Result<Arrival, LockError> {
+    let result = read(&mut file, reading);
+    let found = match &result {
+        Ok(arrival) => Some(arrival.inspected.measured.sha256),
+        Err(LockError::Store(_) | LockError::Stored { .. }) => None,
+        Err(_) => whole_digest(&mut file),
+    };
+    match found.filter(|found| *found != sha256) {
+        Some(found) => {
+            Err(FetchError::Digest { location: Box::new(file.location().clone()), expected: sha256, found }.into())
+        }
+        None => result,
+    }
+}
+
+fn whole_digest(file: &mut Fetched) -> Option<Sha256> {
+    file.rewind().ok()?;
+    let mut hashing = Hashing::new(file);
+    io::copy(&mut hashing, &mut io::sink()).ok()?;
+    Some(hashing.finish().0)
+}
+
+/// Fetches a file for each item and gives both to `work`, as many at a time as there are processors. The results are in the
+/// items' order. Not for use inside of a runtime: it starts one.
+pub(super) fn each<I: Sync, T: Send>(
+    client: &Client,
+    (requests, items): (&[Request], &[I]),
+    progress: &dyn Progress,
+    work: impl Fn(&I, Result<Fetched, FetchError>) -> Result<T, LockError> + Sync,
+) -> Result<Vec<T>, LockError> {
+    if requests.is_empty() {
+        return Ok(Vec::new());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|source| FetchError::Runtime { source })?;
+    let results = Mutex::new(BTreeMap::new());
+    let failed = AtomicBool::new(false);
+    let (sender, receiver) = sync_channel(0);
+    let receiver = Mutex::new(receiver);
+    let worker = || {
+        loop {
+            let next = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let Ok((position, file)) = next else { return };
+            if let Some(item) = items.get(position).filter(|_| !failed.load(Ordering::Relaxed)) {
+                let result = work(item, file);
+                failed.fetch_or(result.is_err(), Ordering::Relaxed);
+                results.lock().unwrap_or_else(PoisonError::into_inner).insert(position, result);
+            }
+        }
+    };
+    let workers = std::thread::available_parallelism().map_or(1, NonZero::get).min(requests.len());
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(worker);
+        }
+        runtime.block_on(async {
+            let mut files = pin!(client.open_all(requests, progress));
+            while let Some(next) = files.next().await {
+                if failed.load(Ordering::Relaxed) || sender.send(next).is_err() {
+                    break;
+                }
+            }
+        });
+        drop(sender);
+    });
+    results.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
+}
+
+/// What a package is called in the store: its members, in their order.
+pub(super) fn members<'a>(
+    signatures: &'a [Member],
+    control: &'a Member,
+    data: &'a Member,
+) -> impl Iterator<Item = &'a Member> {
+    signatures.iter().chain([control, data])
+}
+
+/// Whether the store has all of these.
+pub(super) fn has_all<'a>(store: &Store, mut members: impl Iterator<Item = &'a Member>) -> bool {
+    members.all(|member| store.find_sized(&member.sha256, member.size).is_some())
+}
+
+/// The package file that these members of the store make up.
+pub(super) fn join<'a>(store: &Store, members: impl Iterator<Item = &'a Member>) -> Result<impl Read, LockError> {
+    let mut whole: Box<dyn Read + Send> = Box::new(io::empty());
+    for member in members {
+        whole = Box::new(whole.chain(store.open_entry(&member.sha256)?));
+    }
+    Ok(whole)
+}
+
+/// A listing that is kept; none if it isn't, or can't be read.
+pub(super) fn recall(store: &Store, listing: &Sha256) -> Option<Listing> {
+    let mut bytes = Vec::new();
+    store.open_entry(listing).ok()?.take(LISTING_LIMIT).read_to_end(&mut bytes).ok()?;
+    Listing::from_bytes(&bytes)
+}
