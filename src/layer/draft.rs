@@ -119,10 +119,11 @@ impl Stack<'_> {
         DraftContent::Member(Layer { title: files.title(), ..member.clone() })
     }
 
-    /// A segment of directories, then one for each package.
+    /// A segment of directories, then one for each package that has anything else.
     fn segments(&mut self, packages: &[usize]) -> Vec<Segment> {
         let mut segments = vec![self.directories(packages)];
         segments.extend(packages.iter().map(|package| self.package(*package)));
+        segments.retain(|segment| !segment.items.is_empty());
         segments
     }
 

@@ -1,7 +1,7 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use crate::apk::package::PackageFiles;
-use crate::apk::tar::EntryKind;
+use crate::apk::tar::{Entry, EntryKind};
 use crate::rootfs::{Bearer, NodeKind, Owned, OwnedPath, Tree, TreePath};
 
 /// Largest file that the top layer holds again because the recipe gives it another mode or owner, bytes.
@@ -80,6 +80,12 @@ pub enum NotVerbatim {
         /// The link.
         path: TreePath,
     },
+    /// Engines give the file what the link's header says, and giving it an owner takes its capabilities away.
+    #[error("{path} is a hard link with another mode, time or other attributes than its file")]
+    LinkAttributes {
+        /// The link.
+        path: TreePath,
+    },
     /// The top layer would have to hold it again.
     #[error("the recipe changes mode or owner of {path}, which has {size} bytes")]
     Changed {
@@ -104,10 +110,10 @@ pub(super) fn check(files: &PackageFiles, owned: &Owned, tree: &Tree) -> Result<
     }
     let installed: HashMap<&TreePath, &OwnedPath> =
         owned.directories.iter().chain(&owned.files).map(|path| (&path.declared, path)).collect();
-    let mut before: HashSet<TreePath> = HashSet::new();
+    let mut before: HashMap<TreePath, &Entry> = HashMap::new();
     for header in files.entries.iter().map(|entry| &entry.header) {
         let path = TreePath::new(&header.path).map_err(|_| NotVerbatim::Name)?;
-        if before.contains(&path) {
+        if before.contains_key(&path) {
             return Err(NotVerbatim::Twice { path });
         }
         let Some(place) = installed.get(&path) else { return Err(NotVerbatim::NotInstalled { path }) };
@@ -124,18 +130,25 @@ pub(super) fn check(files: &PackageFiles, owned: &Owned, tree: &Tree) -> Result<
                 found_gid: header.gid,
             });
         }
-        if path.parent().is_some_and(|parent| !before.contains(&parent)) {
+        if path.parent().is_some_and(|parent| !before.contains_key(&parent)) {
             return Err(NotVerbatim::NoParent { path });
         }
-        if let EntryKind::Hardlink(target) = &header.kind
-            && !TreePath::new(target).is_ok_and(|target| before.contains(&target))
-        {
-            return Err(NotVerbatim::Hardlink { path });
+        if let EntryKind::Hardlink(target) = &header.kind {
+            match TreePath::new(target).ok().and_then(|target| before.get(&target)) {
+                None => return Err(NotVerbatim::Hardlink { path }),
+                Some(file) if !says_the_same(header, file) => return Err(NotVerbatim::LinkAttributes { path }),
+                Some(_) => {}
+            }
         }
         check_in_image(&path, place, tree)?;
-        before.insert(path);
+        before.insert(path, header);
     }
     Ok(())
+}
+
+/// Whether unpacking a hard link leaves its file as it was. Their owners have been compared.
+fn says_the_same(link: &Entry, file: &Entry) -> bool {
+    (link.mode, link.mtime, &link.xattrs) == (file.mode, file.mtime, &file.xattrs)
 }
 
 /// Compares with what became of the path in the image.

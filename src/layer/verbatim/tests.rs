@@ -123,6 +123,24 @@ fn hard_links_lead_to_what_is_before_them_in_the_package() {
 }
 
 #[test]
+fn hard_links_say_of_their_file_what_the_file_says() {
+    let with = |change: fn(&mut Entry)| {
+        let mut linked = plain();
+        let mut hard = file("usr/bin/c", 0);
+        hard.header.kind = EntryKind::Hardlink(b"usr/bin/a".to_vec());
+        change(&mut hard.header);
+        linked.entries.push(hard);
+        last(&[linked])
+    };
+    let expected = Err(NotVerbatim::LinkAttributes { path: path("usr/bin/c") });
+    assert_eq!(with(|_| ()), Ok(()));
+    assert_eq!(with(|link| link.mode = 0o600), expected);
+    assert_eq!(with(|link| link.mtime = 7), expected);
+    assert_eq!(with(|link| drop(link.xattrs.insert("user.x".to_owned(), Vec::new()))), expected);
+    assert!(matches!(with(|link| link.uid = 7), Err(NotVerbatim::Owner { .. })));
+}
+
+#[test]
 fn what_the_recipe_changes_is_repaired_on_top_unless_it_is_big() {
     let rule: FileRule = toml::from_str("path = \"/usr/bin/a\"\nmode = \"2755\"").unwrap();
     let with = |size| {
