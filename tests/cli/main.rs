@@ -14,6 +14,7 @@ mod config;
 mod debian;
 mod disk;
 mod documentation;
+mod flat;
 mod init;
 mod lock;
 mod packages;

@@ -1,10 +1,11 @@
 //! Made-up packages and repositories, made with mailimg's own writer.
 
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use mailimg::apk::index::Index;
-use mailimg::apk::package::{Info, PackageWriter, Script, ScriptKind};
+use mailimg::apk::package::{Info, PackageReader, PackageWriter, Script, ScriptKind};
 use mailimg::apk::tar::{Entry, EntryKind};
 use mailimg::apk::{Dependency, Package, Provide, SigningKey, Version};
 use mailimg::digest::Sha256;
@@ -28,19 +29,29 @@ pub fn other_key() -> &'static SigningKey {
 #[derive(Debug, Clone)]
 pub struct Made {
     info: Info,
-    files: Vec<(String, Vec<u8>)>,
+    entries: Vec<(Entry, Vec<u8>)>,
     scripts: Vec<Script>,
+    reshape: Option<Reshape>,
 }
+
+/// What another tool than ours makes of a data archive: the same or another one, in pieces that are compressed on their
+/// own.
+pub type Reshape = fn(Vec<u8>) -> Vec<Vec<u8>>;
 
 impl Made {
     /// One with a file `usr/share/<name>` that holds the version.
     pub fn new(name: &str, version: &str) -> Self {
+        Self::bare(name, version).file(&format!("usr/share/{name}"), version)
+    }
+
+    /// One without files.
+    pub fn bare(name: &str, version: &str) -> Self {
         let mut package = Package::new(name, Version::any(version), "x86_64");
         package.description = format!("{name} for tests");
         "MIT".clone_into(&mut package.license);
         package.build_time = Some(BUILT);
-        let files = vec![(format!("usr/share/{name}"), version.as_bytes().to_vec())];
-        Self { info: Info { package, data_hash: None, triggers: Vec::new() }, files, scripts: Vec::new() }
+        let info = Info { package, data_hash: None, triggers: Vec::new() };
+        Self { info, entries: Vec::new(), scripts: Vec::new(), reshape: None }
     }
 
     pub fn depends(mut self, dependencies: &str) -> Self {
@@ -58,8 +69,22 @@ impl Made {
         self
     }
 
-    pub fn file(mut self, path: &str, content: impl Into<Vec<u8>>) -> Self {
-        self.files.push((path.to_owned(), content.into()));
+    /// A file of root's.
+    pub fn file(self, path: &str, content: impl Into<Vec<u8>>) -> Self {
+        let entry = Entry { mtime: BUILT, ..Entry::new(path, EntryKind::File, 0o644) };
+        self.entry(entry, content)
+    }
+
+    /// Anything; the content is that of a file.
+    pub fn entry(mut self, entry: Entry, content: impl Into<Vec<u8>>) -> Self {
+        let content = content.into();
+        self.entries.push((Entry { size: content.len() as u64, ..entry }, content));
+        self
+    }
+
+    /// Has the data archive changed before it is compressed.
+    pub fn reshaped(mut self, reshape: Reshape) -> Self {
+        self.reshape = Some(reshape);
         self
     }
 
@@ -81,15 +106,48 @@ impl Made {
     /// Writes the file into `directory`, and returns its entry for the index.
     fn write(&self, directory: &Path, key: Option<&SigningKey>) -> Package {
         let mut writer = PackageWriter::new(BUILT);
-        for (path, content) in &self.files {
-            let mut entry = Entry::new(path.as_str(), EntryKind::File, 0o644);
-            entry.size = content.len() as u64;
-            entry.mtime = BUILT;
-            writer.add(&entry, &mut content.as_slice()).unwrap();
+        for (entry, content) in &self.entries {
+            writer.add(entry, &mut content.as_slice()).unwrap();
         }
-        let mut file = fs_err::File::create(directory.join(self.file_name())).unwrap();
-        writer.finish(&self.info, &self.scripts, key, &mut file).unwrap().package
+        let mut bytes = Vec::new();
+        let written = writer.finish(&self.info, &self.scripts, key, &mut bytes).unwrap();
+        let package = match self.reshape {
+            Some(reshape) => {
+                bytes = reshaped(&bytes, reshape, key);
+                let measured = PackageReader::new(bytes.as_slice()).unwrap().finish().unwrap();
+                Package { file_size: Some(measured.size), checksum: Some(measured.checksum), ..written.package }
+            }
+            None => written.package,
+        };
+        fs_err::write(directory.join(self.file_name()), bytes).unwrap();
+        package
     }
+}
+
+/// The package with another data member, which its control member names then.
+fn reshaped(package: &[u8], reshape: Reshape, key: Option<&SigningKey>) -> Vec<u8> {
+    let measured = PackageReader::new(package).unwrap().finish().unwrap();
+    let pieces = reshape(gunzip(&package[usize::try_from(measured.data.offset).unwrap()..]));
+    let data = pieces.iter().map(|piece| gzip(piece)).collect::<Vec<_>>().concat();
+    let begin = usize::try_from(measured.control.offset).unwrap();
+    let control = gunzip(&package[begin..begin + usize::try_from(measured.control.size).unwrap()]);
+    let (old, new) = (measured.data.sha256.to_string(), Sha256::of(&data).to_string());
+    let at = control.windows(old.len()).position(|it| it == old.as_bytes()).unwrap();
+    let control = gzip(&[&control[..at], new.as_bytes(), &control[at + old.len()..]].concat());
+    let signature = key.map_or_else(Vec::new, |key| key.sign(&control).unwrap());
+    [signature, control, data].concat()
+}
+
+fn gunzip(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    flate2::read::MultiGzDecoder::new(bytes).read_to_end(&mut out).unwrap();
+    out
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
 }
 
 /// A repository of x86_64 in a directory.

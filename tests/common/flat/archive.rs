@@ -76,7 +76,10 @@ fn normal(path: &[u8]) -> Path {
 /// Runs a program that writes an archive to its standard output.
 pub fn of_command(command: &mut Command) -> FlatTree {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
-    let tree = read(io::BufReader::with_capacity(1 << 20, child.stdout.take().unwrap()));
+    let mut output = io::BufReader::with_capacity(1 << 20, child.stdout.take().unwrap());
+    let tree = read(&mut output);
+    // A reader has seen enough at the archive's end; a writer fails if nobody takes what it pads it with.
+    assert!(io::copy(&mut output, &mut io::sink()).is_ok());
     assert!(child.wait().unwrap().success(), "{command:?}");
     tree
 }

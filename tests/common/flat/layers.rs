@@ -40,14 +40,12 @@ fn blob(layout: &FilePath, descriptor: &Value) -> Vec<u8> {
 }
 
 /// The tree that an image's layers make, bottom to top.
-pub fn unpacked(layout: &FilePath, image: &str) -> FlatTree {
+pub fn unpacked(layout: &FilePath, image: &str) -> Result<FlatTree, String> {
     let mut tree = FlatTree::default();
     for (number, layer) in layers(layout, image).iter().enumerate() {
-        if let Err(reason) = apply(&mut tree, layer) {
-            panic!("layer {number} of {image}: {reason}");
-        }
+        apply(&mut tree, layer).map_err(|reason| format!("layer {number}: {reason}"))?;
     }
-    tree
+    Ok(tree)
 }
 
 /// Puts a layer over what is there.
