@@ -14,9 +14,10 @@ use rayon::prelude::*;
 
 use crate::apk::package::PackageFiles;
 use crate::config::{Directory, FileRule, Link};
+use crate::digest::Sha256;
 use crate::layer::{self, Draft, Layer};
-use crate::lock::{Lock, LockedPackage, Obtained, Place};
-use crate::oci::{Image, ImageSpec, read_image_at};
+use crate::lock::{Lock, LockedPackage, Member, Obtained, Place};
+use crate::oci::{EMPTY_CONFIG, Image, ImageError, ImageSpec, PackageMember, packages_manifest, read_image_at};
 use crate::rootfs::{Additions, ApkState, Merged, assemble};
 use crate::store::Store;
 
@@ -110,6 +111,33 @@ fn describe(job: &Job<'_>, layers: &[Layer], store: &Store) -> Result<Image, Bui
     for document in [&image.config, &image.manifest] {
         store.insert(io::Cursor::new(&document.bytes), Some(document.digest), DOCUMENT_LIMIT)?;
     }
+    let packages = packages_manifest(&image, &members(lock)).map_err(ImageError::from)?;
+    store.insert(EMPTY_CONFIG, None, DOCUMENT_LIMIT)?;
+    store.insert(&*packages.bytes, Some(packages.digest), DOCUMENT_LIMIT)?;
+    store.remember(&packages_question(image.manifest.digest), &packages.digest)?;
     store.remember(&job.inputs.derivation(), &image.manifest.digest)?;
     Ok(image)
+}
+
+/// All members of a lock's packages.
+fn members(lock: &Lock) -> Vec<PackageMember> {
+    let of_package = |package: &LockedPackage| {
+        let title = |part: &str| format!("{}, {part}", package.file);
+        let member = |it: &Member, part: &str| PackageMember { digest: it.sha256, size: it.size, title: title(part) };
+        let signatures = package.signatures.iter().map(|it| member(it, "signature")).collect::<Vec<_>>();
+        signatures.into_iter().chain([member(&package.control, "control"), member(&package.data, "data")])
+    };
+    lock.packages.iter().flat_map(of_package).collect()
+}
+
+fn packages_question(image: Sha256) -> Sha256 {
+    Sha256::of(format!("which manifest names the packages of this image? v1\n{image}\n"))
+}
+
+/// The manifest of the artifact that holds the packages of an image, see [`packages_manifest`], if the store knows it:
+/// if the image was built into it.
+#[must_use]
+pub fn packages_of(store: &Store, image: Sha256) -> Option<Vec<u8>> {
+    let manifest = store.recall(&packages_question(image))?;
+    std::fs::read(store.find(&manifest)?).ok()
 }

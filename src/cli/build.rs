@@ -85,7 +85,8 @@ fn build_all(args: &Args, project: &Project, store: &Store, context: &Context) -
     let inputs = inputs.collect::<Result<Vec<_>, Failure>>()?;
     let images: Vec<Option<Image>> = inputs.iter().map(|inputs| recall(inputs, store)).collect();
     let open: Vec<_> = inputs.into_iter().zip(&images).filter(|(_, known)| known.is_none()).map(|it| it.0).collect();
-    let packages = from.obtain(&open.iter().map(|inputs| inputs.lock).collect::<Vec<_>>(), project, context)?;
+    let packages =
+        from.obtain(&open.iter().map(|inputs| (inputs.recipe, inputs.lock)).collect::<Vec<_>>(), project, context)?;
     let jobs: Vec<_> = open.into_iter().zip(packages).map(|(inputs, packages)| Job { inputs, packages }).collect();
     let mut made = build(&jobs, store)?.into_iter();
     Ok(images.into_iter().filter_map(|known| known.or_else(|| made.next())).collect())

@@ -5,9 +5,10 @@ use rayon::prelude::*;
 use super::progress::Downloads;
 use super::repositories::RepositoryArgs;
 use super::{Context, Failure};
-use crate::config::Project;
+use crate::config::{Project, Recipe};
 use crate::fetch::{Client, Settings};
 use crate::lock::{Lock, Obtained, Sources, Surroundings, architecture, obtain, path};
+use crate::registry::Repository;
 use crate::report::Graph;
 
 /// Where packages that the store doesn't have are taken from.
@@ -21,17 +22,27 @@ impl PackageSource<'_> {
     /// The packages of some locks in the store, checked.
     pub(super) fn obtain<'l>(
         self,
-        locks: &[&'l Lock],
+        locks: &[(&Recipe, &'l Lock)],
         project: &Project,
         context: &Context,
     ) -> Result<Vec<Vec<Obtained<'l>>>, Failure> {
         let (overrides, cache) = (self.repositories.overrides(), context.cache_dir()?);
         let surroundings = Surroundings { base: project.root(), cache: &cache, overrides: &overrides };
-        let sources = locks.iter().map(|lock| Sources::of_lock(lock, surroundings)).collect::<Result<Vec<_>, _>>()?;
+        let sources = locks.iter().map(|(recipe, lock)| {
+            let registry = registry_of(project, recipe)?;
+            Ok(Sources::of_lock(lock, surroundings)?.or_from(registry))
+        });
+        let sources = sources.collect::<Result<Vec<_>, Failure>>()?;
         let client = Client::new(context.store()?, Settings { offline: self.offline, ..Settings::default() });
         let downloads = Downloads::new(context.ui());
-        Ok(obtain(&locks.iter().copied().zip(&sources).collect::<Vec<_>>(), &client, &downloads)?)
+        Ok(obtain(&locks.iter().map(|(_, lock)| *lock).zip(&sources).collect::<Vec<_>>(), &client, &downloads)?)
     }
+}
+
+/// Where the image is pushed.
+fn registry_of(project: &Project, recipe: &Recipe) -> Result<Option<Repository>, Failure> {
+    let Some(registry) = &project.site().registry else { return Ok(None) };
+    Ok(Some(Repository::of_image(registry.prefix.as_str(), &recipe.name)?))
 }
 
 /// A locked image, for commands that look at its packages.
@@ -60,7 +71,7 @@ impl LockedImage {
         let recipe = project.recipe(&self.image)?;
         let lock = Lock::read(&path(&project.channel_dir(), &recipe.name, &arch))?;
         let from = PackageSource { offline: self.offline, repositories: &self.repositories };
-        let obtained = from.obtain(&[&lock], &project, context)?;
+        let obtained = from.obtain(&[(recipe, &lock)], &project, context)?;
         let packages = obtained.par_iter().flatten().map(Obtained::metadata).collect::<Result<Vec<_>, _>>()?;
         Ok(Graph::new(&recipe.name, &lock.world, packages))
     }

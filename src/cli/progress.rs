@@ -11,14 +11,15 @@ use crate::fetch::{Progress, Request, Size};
 
 /// A bar that grows by each download as it starts. It goes when this value does.
 #[derive(Debug)]
-pub(super) struct Downloads {
+pub(super) struct Downloads<'a> {
+    ui: &'a Ui,
     bar: ProgressBar,
     /// Bytes that have come of each file; what a failed attempt brought is taken back when the next one starts.
     received: Mutex<HashMap<String, u64>>,
 }
 
-impl Downloads {
-    pub(super) fn new(ui: &Ui) -> Self {
+impl<'a> Downloads<'a> {
+    pub(super) fn new(ui: &'a Ui) -> Self {
         let hidden = ui.is_quiet() || !std::io::stderr().is_terminal();
         let target = if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
         let bar = ProgressBar::with_draw_target(Some(0), target);
@@ -26,7 +27,7 @@ impl Downloads {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        Self { bar, received: Mutex::new(HashMap::new()) }
+        Self { ui, bar, received: Mutex::new(HashMap::new()) }
     }
 
     fn received_of<T>(&self, request: &Request, change: impl FnOnce(&mut Option<u64>) -> T) -> T {
@@ -38,7 +39,7 @@ impl Downloads {
     }
 }
 
-impl Progress for Downloads {
+impl Progress for Downloads<'_> {
     fn started(&self, request: &Request) {
         match self.received_of(request, |count| count.replace(0)) {
             Some(before) => self.bar.set_position(self.bar.position().saturating_sub(before)),
@@ -57,9 +58,14 @@ impl Progress for Downloads {
     }
 
     fn finished(&self, _: &Request) {}
+
+    fn elsewhere(&self, request: &Request, place: &str) {
+        let Request { name, location, .. } = request;
+        self.bar.suspend(|| self.ui.warning(format!("{location} does not exist; {name} comes from {place}")));
+    }
 }
 
-impl Drop for Downloads {
+impl Drop for Downloads<'_> {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }

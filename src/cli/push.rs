@@ -6,16 +6,19 @@ use super::exit::Exit;
 use super::layout::{chosen, layout_dir};
 use super::steps::Steps;
 use super::{Context, Failure};
+use crate::build::packages_of;
 use crate::config::Project;
 use crate::digest::Sha256;
 use crate::oci::{self, Document, Image, read_image, registry_reference};
 use crate::registry::{Blob, Client, Push, Repository};
+use crate::store::Store;
 
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Pushes built images to PREFIX/IMAGE and prints the names, pinned by digest, under which they can be pulled then: those \
 that `mailimg compose` writes. What the registry has already is not sent again, and layers that images share are sent \
-once. Credentials come from Docker's configuration: log in with `docker login`. A registry on this machine is spoken to \
+once. The packages of which an image was made go with it, tagged sha256-DIGEST.packages: a build takes them from there \
+when their own repository doesn't have them any more. Credentials come from Docker's configuration: log in with `docker login`. A registry on this machine is spoken to \
 without TLS.")]
 pub(super) struct Args {
     /// Images to push [default: all in the layout]
@@ -67,7 +70,7 @@ async fn push_all(
     let steps = Steps::new(context.ui());
     let mut last: Option<Repository> = None;
     for (name, digest) in images {
-        let repository: Repository = format!("{}/{name}", prefix.trim_end_matches('/')).parse()?;
+        let repository = Repository::of_image(prefix, &name)?;
         let image = read_image(layout, &name, digest)?;
         let push = Push {
             blobs: blobs(layout, &image),
@@ -80,10 +83,47 @@ async fn push_all(
             steps.bytes(&name, done.fetch_add(blob.size, Ordering::Relaxed) + blob.size, total);
         };
         client.push(&repository, &push, last.as_ref(), &progress).await?;
+        push_packages(context, &client, (&repository, last.as_ref()), (&name, digest)).await?;
         context.ui().line(registry_reference(prefix, &name, digest))?;
         last = Some(repository);
     }
     Ok(())
+}
+
+/// Pushes the packages of which an image was made, so that its lock can still be built when their own repositories have
+/// others.
+async fn push_packages(
+    context: &Context,
+    client: &Client,
+    (repository, from): (&Repository, Option<&Repository>),
+    (name, image): (&str, Sha256),
+) -> Result<(), Failure> {
+    let store = context.store()?;
+    let Some(Packages { manifest, blobs }) = packages(&store, image)? else {
+        context.ui().warning(format!(
+            "the registry has {name}, but not the packages that it was made of: the cache directory doesn't have them. \
+             `mailimg build` and `mailimg push` with the same cache keep them there"
+        ));
+        return Ok(());
+    };
+    let tags = vec![oci::packages_tag(image)];
+    let push = Push { blobs, media_type: oci::MANIFEST, manifest: &manifest, tags };
+    Ok(client.push(repository, &push, from, &|_, _| ()).await?)
+}
+
+/// The packages of an image.
+struct Packages {
+    manifest: Vec<u8>,
+    blobs: Vec<Blob>,
+}
+
+/// The manifest of an image's packages, and what it names, if the store has all of it.
+fn packages(store: &Store, image: Sha256) -> Result<Option<Packages>, Failure> {
+    let Some(manifest) = packages_of(store, image) else { return Ok(None) };
+    let blob = |(digest, size): (Sha256, u64)| Some(Blob { digest, size, path: store.find_sized(&digest, size)? });
+    let named = oci::blobs_of(&manifest).map_err(|error| Failure::new(Exit::Refused, error.as_ref()))?;
+    let blobs = named.into_iter().map(blob).collect::<Option<Vec<_>>>();
+    Ok(blobs.map(|blobs| Packages { manifest, blobs }))
 }
 
 fn blobs(layout: &Utf8Path, image: &Image) -> Vec<Blob> {

@@ -53,6 +53,8 @@ pub trait Progress: Sync {
     fn received(&self, request: &Request, bytes: u64);
     /// It is complete, checked and in the store.
     fn finished(&self, request: &Request);
+    /// A file is not where it should be, but it is at `place`.
+    fn elsewhere(&self, _request: &Request, _place: &str) {}
 }
 
 /// Tells nobody.
@@ -173,14 +175,25 @@ impl Client {
         if let Some(http) = self.http.get() {
             return Ok(http);
         }
+        let http = self.new_http()?;
+        Ok(self.http.get_or_init(|| http))
+    }
+
+    /// Whether nothing but files of this machine and the store may be used.
+    #[must_use]
+    pub fn is_offline(&self) -> bool {
+        self.settings.offline
+    }
+
+    /// A client of its own for somebody else who speaks HTTP.
+    pub fn new_http(&self) -> Result<reqwest::Client, FetchError> {
         let http = reqwest::Client::builder()
             .user_agent(concat!("mailimg/", env!("CARGO_PKG_VERSION")))
             .redirect(redirects())
             .connect_timeout(self.settings.connect_timeout)
             .read_timeout(self.settings.read_timeout)
-            .build()
-            .map_err(|source| FetchError::Client { source })?;
-        Ok(self.http.get_or_init(|| http))
+            .build();
+        http.map_err(|source| FetchError::Client { source })
     }
 
     /// Where files go.

@@ -11,6 +11,7 @@ use crate::apk::package::PackageError;
 use crate::apk::signature::{KeyError, SignatureError};
 use crate::config::ConfigError;
 use crate::fetch::{FetchError, Location, SourceError};
+use crate::registry::RegistryError;
 use crate::solve::Unsolvable;
 use crate::store::StoreError;
 use crate::timestamp::Timestamp;
@@ -78,6 +79,30 @@ pub enum LockError {
     NotImported {
         /// Where it should be.
         directory: Utf8PathBuf,
+    },
+    /// Neither the repository has a package any more, nor the registry.
+    #[error("{location} does not exist, and {registry} does not have {package} either")]
+    Gone {
+        /// The package's file name.
+        package: String,
+        /// Where it should be.
+        location: Box<Location>,
+        /// The registry's repository.
+        registry: String,
+        /// What the registry says.
+        source: Box<RegistryError>,
+    },
+    /// A package that its repository does not have any more can't be had from the registry.
+    #[error("{location} does not exist, and {package} can't be had from {registry}")]
+    Registry {
+        /// The package's file name.
+        package: String,
+        /// Where it should be.
+        location: Box<Location>,
+        /// The registry's repository.
+        registry: String,
+        /// Why.
+        source: Box<RegistryError>,
     },
     /// The store failed.
     #[error(transparent)]

@@ -2,6 +2,8 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read as _;
 
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+
 use super::arrive::{self, Arrival, Reading};
 use super::inspect::Trust;
 use super::{Lock, LockError, LockedPackage, Member, Place, Sources};
@@ -9,7 +11,11 @@ use crate::apk::Package;
 use crate::apk::package::{Control, Listing, PackageError, PackageFiles};
 use crate::digest::Sha256;
 use crate::fetch::{Client, FetchError, Progress, Request, Size, Source};
+use crate::registry::{self, RegistryError, Repository};
 use crate::store::{Keeper, Store};
+
+/// Packages that are pulled from a registry at once.
+const PULLS: usize = 4;
 
 /// A locked package in the store, checked.
 #[derive(Debug, Clone)]
@@ -69,7 +75,8 @@ impl Obtained<'_> {
 /// its lock says of it: the file, its members, and what they hold. In the order of the locks, and of installation.
 ///
 /// What has been checked once is not read again: neither content in the store nor a lock's text changes under its name.
-/// A package of which the store has all members is not fetched, even if nothing else is known of it.
+/// A package of which the store has all members is not fetched, even if nothing else is known of it. One that its
+/// repository does not have any more is taken from the registry, where its lock's [`Sources`] name one.
 ///
 /// Of a package that is fetched, one thing is not computed: the SHA-256 of the uncompressed data. It was when the lock was
 /// made, the SHA-256 of the compressed data leaves it no choice, and it would take three times as long as all other
@@ -83,17 +90,21 @@ pub fn obtain<'a>(
 ) -> Result<Vec<Vec<Obtained<'a>>>, LockError> {
     let store = client.store();
     let mut listings = HashMap::new();
-    let mut missing = Vec::new();
+    let mut missing: Vec<Missing<'_>> = Vec::new();
     for (lock, sources) in locks {
         for package in &lock.packages {
             let question = question(package);
             if listings.contains_key(&question) {
+                if let Some(again) = missing.iter_mut().find(|missing| missing.question == question) {
+                    again.registries.extend(sources.registry());
+                }
                 continue;
             }
             let known = store.recall(&question).filter(|listing| store.find(listing).is_some());
             let whole = arrive::has_all(store, members(package));
             if !(whole && known.is_some()) {
-                missing.push(Missing { package, lock, sources, question, whole });
+                let registries = sources.registry().into_iter().collect();
+                missing.push(Missing { package, lock, sources, registries, question, whole });
             }
             listings.insert(question, known);
         }
@@ -113,6 +124,8 @@ struct Missing<'a> {
     package: &'a LockedPackage,
     lock: &'a Lock,
     sources: &'a Sources,
+    /// Those of all locks that have the package.
+    registries: Vec<&'a Repository>,
     question: Sha256,
     /// Whether its members are there.
     whole: bool,
@@ -146,14 +159,40 @@ fn bring(
         let arrival = arrive::read(arrive::join(store, members(package))?, reading)?;
         listings.push((*question, settle(package, arrival, &keeper)?));
     }
-    listings.extend(arrive::each(client, (&requests, &missing), progress, |missing, file| {
+    let outcomes = arrive::each(client, (&requests, &missing), progress, |missing, file| {
         let Missing { package, question, .. } = missing;
-        let file = file.map_err(|error| missing.explain(error))?;
+        let file = match file {
+            Err(FetchError::NotFound { .. }) if !(missing.registries.is_empty() || client.is_offline()) => {
+                return Ok(None);
+            }
+            file => file.map_err(|error| missing.explain(error))?,
+        };
         let arrival = arrive::read_fetched(file, package.sha256, reading(package, Some(store)))?;
-        Ok((*question, settle(package, arrival, &keeper)?))
-    })?);
+        Ok(Some((*question, settle(package, arrival, &keeper)?)))
+    })?;
+    let gone: Vec<_> = missing.iter().zip(requests).zip(&outcomes).filter(|(_, outcome)| outcome.is_none()).collect();
+    let gone: Vec<_> = gone.into_iter().map(|(gone, _)| gone).collect();
+    listings.extend(outcomes.iter().flatten());
+    pull(&gone, client, progress)?;
+    for (Missing { package, question, .. }, _) in &gone {
+        let arrival = arrive::read(arrive::join(store, members(package))?, reading(package, None))?;
+        listings.push((*question, settle(package, arrival, &keeper)?));
+    }
     keeper.finish()?;
     Ok(listings)
+}
+
+/// Brings the members of packages that no repository has any more into the store, from the registry to which images made of
+/// them were pushed.
+fn pull(gone: &[(&Missing<'_>, Request)], client: &Client, progress: &dyn Progress) -> Result<(), LockError> {
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|source| FetchError::Runtime { source })?;
+    let registry = registry::Client::new(client.new_http()?);
+    let pulls = stream::iter(gone).map(|(missing, request)| missing.pull(request, &registry, client.store(), progress));
+    runtime.block_on(pulls.buffer_unordered(PULLS).try_collect())
 }
 
 fn reading<'a>(package: &'a LockedPackage, store: Option<&'a Store>) -> Reading<'a> {
@@ -193,6 +232,44 @@ impl Missing<'_> {
         })
     }
 
+    /// Takes the package's members from the first registry that has them.
+    async fn pull(
+        &self,
+        request: &Request,
+        client: &registry::Client,
+        store: &Store,
+        progress: &dyn Progress,
+    ) -> Result<(), LockError> {
+        let Self { package, registries, .. } = self;
+        let (name, location) = (package.file.clone(), Box::new(request.location.clone()));
+        let mut nowhere = None;
+        for registry in registries {
+            match pull_members(package, registry, client, store).await {
+                Ok(()) => {
+                    progress.elsewhere(request, &registry.to_string());
+                    return Ok(());
+                }
+                Err(source) => {
+                    let missing = matches!(source, RegistryError::Missing { .. });
+                    nowhere = Some((registry, Box::new(source)));
+                    if !missing {
+                        break;
+                    }
+                }
+            }
+        }
+        let not_there = self.explain(FetchError::NotFound { location: location.clone(), status: None });
+        Err(match (not_there, nowhere) {
+            (LockError::Fetch(_), Some((registry, source))) if matches!(*source, RegistryError::Missing { .. }) => {
+                LockError::Gone { package: name, location, registry: registry.to_string(), source }
+            }
+            (LockError::Fetch(_), Some((registry, source))) => {
+                LockError::Registry { package: name, location, registry: registry.to_string(), source }
+            }
+            (other, _) => other,
+        })
+    }
+
     /// A package that is missing because its whole repository has yet to be made is told as that.
     fn explain(&self, error: FetchError) -> LockError {
         let place = self.lock.repositories.iter().find(|repository| repository.name == self.package.repository);
@@ -204,6 +281,20 @@ impl Missing<'_> {
             _ => error.into(),
         }
     }
+}
+
+async fn pull_members(
+    package: &LockedPackage,
+    registry: &Repository,
+    client: &registry::Client,
+    store: &Store,
+) -> Result<(), RegistryError> {
+    for Member { sha256, size, .. } in members(package) {
+        if store.find_sized(sha256, *size).is_none() {
+            client.pull_blob(registry, *sha256, *size, store).await?;
+        }
+    }
+    Ok(())
 }
 
 /// The first line in which two blocks differ.

@@ -5,11 +5,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{Lock, LockError, Place};
 use crate::config::{Channel, Import};
 use crate::fetch::Source;
+use crate::registry::Repository;
 
 /// Where each repository of a channel is read from on this machine, in the channel's order.
 #[derive(Debug, Clone)]
 pub struct Sources {
     by_name: Vec<(String, Source)>,
+    registry: Option<Repository>,
 }
 
 /// What decides where repositories are read from.
@@ -71,8 +73,19 @@ impl Sources {
         let names: Vec<_> = by_name.iter().map(|(name, _)| name.clone()).collect();
         match overrides.keys().find(|name| !names.contains(name)) {
             Some(name) => Err(LockError::UnknownRepository { name: name.clone(), known: names }),
-            None => Ok(Self { by_name }),
+            None => Ok(Self { by_name, registry: None }),
         }
+    }
+
+    /// With a repository of a registry that may hold packages' members, for packages that are nowhere else any more.
+    #[must_use]
+    pub fn or_from(self, registry: Option<Repository>) -> Self {
+        Self { registry, ..self }
+    }
+
+    /// The registry's repository.
+    pub(super) fn registry(&self) -> Option<&Repository> {
+        self.registry.as_ref()
     }
 
     /// Where the repository of this name is.

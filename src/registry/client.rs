@@ -11,6 +11,7 @@ use url::Url;
 use super::auth::{self, Challenge};
 use super::{RegistryError, Repository};
 use crate::digest::Sha256;
+use crate::store::Store;
 
 /// How often a request is sent until the registry's trouble is believed.
 const TRIES: u32 = 4;
@@ -76,6 +77,47 @@ impl Client {
         match response.status() {
             StatusCode::CREATED => Ok(()),
             _ => Err(unexpected(&upload, response).await),
+        }
+    }
+
+    /// Brings a blob of `size` bytes into the store, which checks that it is the one of this digest.
+    pub async fn pull_blob(
+        &self,
+        repository: &Repository,
+        digest: Sha256,
+        size: u64,
+        store: &Store,
+    ) -> Result<(), RegistryError> {
+        let url = repository.url(&format!("blobs/{}", digest.to_oci()))?;
+        let refused = |source| RegistryError::Blob { url: url.to_string(), source };
+        let mut tries = 1;
+        loop {
+            let mut response = self.send(repository, Method::GET, &url, &Body::None).await?;
+            match response.status() {
+                StatusCode::OK => {}
+                StatusCode::NOT_FOUND => {
+                    return Err(RegistryError::Missing { repository: repository.to_string(), digest: digest.to_oci() });
+                }
+                _ => return Err(unexpected(&url, response).await),
+            }
+            let mut incoming = store.incoming(size).map_err(refused)?;
+            let broken = loop {
+                match response.chunk().await {
+                    Ok(Some(bytes)) => incoming.write(&bytes).map_err(refused)?,
+                    Ok(None) => break None,
+                    Err(error) => break Some(error),
+                }
+            };
+            match broken {
+                None => return incoming.finish(Some(digest)).map(drop).map_err(refused),
+                Some(error) if tries < TRIES => {
+                    tracing::info!("{url}: {error}, trying again");
+                    wait(&mut tries).await;
+                }
+                Some(source) => {
+                    return Err(RegistryError::Unreachable { url: url.to_string(), source: source.without_url() });
+                }
+            }
         }
     }
 

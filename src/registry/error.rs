@@ -2,6 +2,8 @@ use std::io;
 
 use camino::Utf8PathBuf;
 
+use crate::store::StoreError;
+
 /// Why a registry could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
@@ -64,6 +66,23 @@ pub enum RegistryError {
         expected: String,
         /// What the registry says.
         found: String,
+    },
+    /// The registry doesn't have a blob.
+    #[error("{repository} has no {digest}")]
+    Missing {
+        /// The repository.
+        repository: String,
+        /// The blob.
+        digest: String,
+    },
+    /// A blob is not what its name says, or can't be kept.
+    #[error("{url} can't be used")]
+    Blob {
+        /// Where it is.
+        url: String,
+        /// Why.
+        #[source]
+        source: StoreError,
     },
     /// The blob can't be read from disk.
     #[error("{path} can't be read")]

@@ -1,4 +1,4 @@
-//! A client of OCI registries: pushes an image's blobs and its manifest.
+//! A client of OCI registries: pushes images' blobs and manifests, and pulls blobs into the store.
 //!
 //! Source of the protocol: OCI distribution-spec 1.1 and, for tokens, the Docker registry's token authentication.
 

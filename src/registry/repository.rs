@@ -16,6 +16,11 @@ pub struct Repository {
 }
 
 impl Repository {
+    /// The repository of an image below a prefix, `host[:port]/path`.
+    pub fn of_image(prefix: &str, image: &str) -> Result<Self, RegistryError> {
+        format!("{}/{image}", prefix.trim_end_matches('/')).parse()
+    }
+
     /// `host[:port]`.
     #[must_use]
     pub fn host(&self) -> &str {

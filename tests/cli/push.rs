@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use mailimg::digest::Sha256;
+use mailimg::lock::Lock;
 
 use super::build::{digests, packages, project};
 use crate::common::project::Project;
@@ -45,6 +46,95 @@ fn the_registry_has_the_built_image_under_its_digest_and_compose_names_it_so() {
     }
     assert_eq!(project.run(["push"]), format!("{pinned}\n"), "again, nothing to send");
     assert!(project.run(["compose", "-o", "-"]).contains(&pinned));
+}
+
+#[test]
+fn what_was_pushed_is_built_again_without_its_repository() {
+    let registry = Registry::start();
+    let project = project(&packages());
+    let prefix = registry.name("mail");
+    project.write("mailimg.toml", project.read("mailimg.toml") + &format!("[registry]\nprefix = \"{prefix}\"\n"));
+    let digest = digests(&project.run(["build", "--json"])).remove(0);
+    project.run(["push"]);
+
+    // The artifact names the image, and holds all members of its packages.
+    let tag = format!("{}.packages", digest.replace(':', "-"));
+    let artifact = pull(&registry, &format!("mail/web/manifests/{tag}"), None);
+    let artifact: serde_json::Value = serde_json::from_slice(&artifact).unwrap();
+    assert_eq!(artifact["subject"]["digest"], digest.as_str());
+    let lock: Lock = project.read("apk-locks/made-up/web.x86_64.lock").parse().unwrap();
+    let mut expected: Vec<String> = lock
+        .packages
+        .iter()
+        .flat_map(|package| package.signatures.iter().chain([&package.control, &package.data]))
+        .map(|member| member.sha256.to_oci())
+        .collect();
+    let layers = artifact["layers"].as_array().unwrap().iter();
+    let mut found: Vec<String> = layers.map(|layer| layer["digest"].as_str().unwrap().to_owned()).collect();
+    expected.sort();
+    found.sort();
+    assert_eq!(found, expected);
+
+    // Two of three packages are nowhere but in the registry.
+    let forget = || fs_err::remove_dir_all(project.cache().join("files-v1")).unwrap();
+    let repository = project.path().join("repository/x86_64");
+    for package in ["libc-1.2.5-r0.apk", "web-1.0-r0.apk"] {
+        fs_err::remove_file(repository.join(package)).unwrap();
+    }
+    forget();
+    let output = project.mailimg(["build", "--json"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    assert_eq!(digests(&String::from_utf8(output.stdout).unwrap()), [digest]);
+    for package in ["libc-1.2.5-r0.apk", "web-1.0-r0.apk"] {
+        assert!(said.contains(&format!("{package} comes from {prefix}/web")), "{said}");
+    }
+    assert!(!said.contains("small-3-r0.apk"), "{said}");
+
+    let refused = |args: &[&str]| {
+        forget();
+        let output = project.mailimg(["build"]).args(args).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, message) = refused(&["--offline"]);
+    assert!(code == 4 && message.contains("does not exist"), "{code}: {message}");
+
+    // A registry that gives something else.
+    let blob = registry.blob(&lock.package("web").unwrap().data.sha256.to_string());
+    let original = fs_err::read(&blob).unwrap();
+    let mut tampered = original.clone();
+    tampered[1000] ^= 1;
+    fs_err::write(&blob, tampered).unwrap();
+    let (code, message) = refused(&[]);
+    assert_eq!(code, 3, "{message}");
+    for text in ["web-1.0-r0.apk can't be had from", "SHA-256 is ", "nothing of it was kept"] {
+        assert!(message.contains(text), "{text:?} is not in:\n{message}");
+    }
+    fs_err::write(&blob, [&original[..], b"more"].concat()).unwrap();
+    let (code, message) = refused(&[]);
+    assert!(code == 3 && message.contains("larger than"), "{code}: {message}");
+
+    // One that doesn't have it either, and none.
+    fs_err::remove_file(&blob).unwrap();
+    let (code, message) = refused(&[]);
+    assert_eq!(code, 4, "{message}");
+    for text in ["web-1.0-r0.apk does not exist, and ", "/mail/web does not have ", "lock anew with `mailimg lock`"] {
+        assert!(message.contains(text), "{text:?} is not in:\n{message}");
+    }
+    drop(registry);
+    let (code, message) = refused(&[]);
+    assert!(code == 4 && message.contains("can't be reached"), "{code}: {message}");
+}
+
+#[test]
+fn a_push_without_the_packages_says_so() {
+    let registry = Registry::start();
+    let project = project(&packages());
+    project.run(["build"]);
+    fs_err::remove_dir_all(project.cache().join("files-v1")).unwrap();
+    let output = project.mailimg(["push", "--to", &registry.name("mail")]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.contains("but not the packages that it was made of"), "{said}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::wait_for;
 pub struct Registry {
     process: Child,
     port: u16,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
 }
 
 impl Registry {
@@ -47,13 +47,19 @@ impl Registry {
             .stderr(Stdio::null())
             .spawn()
             .expect("this test needs Debian's package docker-registry: apt-get install docker-registry");
-        let registry = Self { process, port, _data: data };
+        let registry = Self { process, port, data };
         wait_for("docker-registry", Duration::from_secs(20), || TcpStream::connect(("127.0.0.1", port)).ok());
         registry
     }
 
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The file in which it keeps a blob, by its digest's digits.
+    pub fn blob(&self, digits: &str) -> std::path::PathBuf {
+        let blobs = self.data.path().join("docker/registry/v2/blobs/sha256");
+        blobs.join(&digits[..2]).join(digits).join("data")
     }
 
     /// The full name of what has this path in the registry.

@@ -9,6 +9,10 @@ impl From<LockError> for Failure {
             LockError::Store(error) => return error.into(),
             LockError::Source(error) => return error.into(),
             LockError::Config(error) => return error.into(),
+            LockError::Registry { ref source, .. } => {
+                let (exit, hint) = super::registry::advice(source);
+                return Self::new(exit, &error).hint(hint);
+            }
             error => error,
         };
         let failure = Self::new(exit(&error), &error);
@@ -28,6 +32,7 @@ fn exit(error: &LockError) -> Exit {
         | LockError::World { .. }
         | LockError::NotLocked { .. } => Exit::Usage,
         LockError::Missing { .. }
+        | LockError::Gone { .. }
         | LockError::NotImported { .. }
         | LockError::Keys { .. }
         | LockError::NoKeys { .. } => Exit::Missing,
@@ -42,6 +47,10 @@ fn hint(error: &LockError) -> Option<&'static str> {
         LockError::Missing { .. } => "make it with `mailimg lock`, review it and commit it",
         LockError::Parse { .. } => {
             "take the committed version, or make it anew with `mailimg lock`; locks are not for editing"
+        }
+        LockError::Gone { .. } => {
+            "if the repository has replaced the package since it was locked, lock anew with `mailimg lock`. So that it can be \
+             had next time, push images when they are built: `mailimg push` keeps their packages in the registry"
         }
         LockError::NotImported { .. } => {
             "make it with `mailimg repo import-debian --suite trixie --out DIR`, or name one that is already made with \
