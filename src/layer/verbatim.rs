@@ -19,6 +19,9 @@ pub enum NotVerbatim {
     /// Readers of layers may take that for a download that was cut off.
     #[error("its archive lacks the blocks that end it")]
     NoEnd,
+    /// Docker, umoci and containerd refuse sparse files.
+    #[error("its archive holds sparse files, or others that not every reader knows")]
+    NotPortable,
     /// apk leaves it out, or another package has taken it over.
     #[error("{path} is not installed, or another package has it")]
     NotInstalled {
@@ -107,6 +110,9 @@ pub(super) fn check(files: &PackageFiles, owned: &Owned, tree: &Tree) -> Result<
     }
     if !files.ends_with_blocks {
         return Err(NotVerbatim::NoEnd);
+    }
+    if !files.portable {
+        return Err(NotVerbatim::NotPortable);
     }
     let installed: HashMap<&TreePath, &OwnedPath> =
         owned.directories.iter().chain(&owned.files).map(|path| (&path.declared, path)).collect();

@@ -136,6 +136,18 @@ fn what_engines_take_differently_is_refused() {
         let refused = layers::apply(&mut tree, &layer(entries)).unwrap_err();
         assert!(refused.contains(expected), "{expected:?} in {refused:?}");
     }
+    for kind in [b'S', b'7', b'g'] {
+        let mut header = ::tar::Header::new_gnu();
+        header.set_path("strange").unwrap();
+        header.set_entry_type(::tar::EntryType::new(kind));
+        header.set_size(0);
+        header.as_gnu_mut().unwrap().set_real_size(0);
+        header.set_cksum();
+        let mut archive = header.as_bytes().to_vec();
+        tar::end(&mut archive);
+        let refused = layers::apply(&mut FlatTree::default(), &archive).unwrap_err();
+        assert!(refused.contains("which engines don't know"), "{refused}");
+    }
     let whole = layer(&good);
     let without_end = &whole[..whole.len() - 1024];
     for (bytes, expected) in [

@@ -18,6 +18,8 @@ pub struct PackageFiles {
     pub data_streams: u32,
     /// Whether data ends with end-of-archive blocks.
     pub ends_with_blocks: bool,
+    /// Whether the entries are of kinds that every reader of archives knows.
+    pub portable: bool,
 }
 
 /// One entry of a package's data archive.
@@ -56,7 +58,7 @@ pub struct Listing {
 
 impl Listing {
     /// The version of what [`Listing::to_bytes`] makes. It is part of the name under which a listing is kept.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
 
     /// Reads a package to its end. Also returns what was given to [`PackageReader::keep_data`].
     pub fn read<R: Read, W: Digesting>(mut reader: PackageReader<R, W>) -> Result<(Self, Option<W>), PackageError> {
@@ -108,8 +110,8 @@ impl PackageFiles {
     pub fn new(mut control: Control, listing: Listing) -> Self {
         let Listing { measured, entries } = listing;
         control.package.file_size = Some(measured.size);
-        let Measured { data_streams, ends_with_blocks, .. } = measured;
-        Self { control, entries, data_streams, ends_with_blocks }
+        let Measured { data_streams, ends_with_blocks, portable, .. } = measured;
+        Self { control, entries, data_streams, ends_with_blocks, portable }
     }
 
     /// The same with the architecture under which a repository's index lists it, which is what the installed database

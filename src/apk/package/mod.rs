@@ -147,6 +147,9 @@ pub struct Measured {
     pub diff_size: u64,
     /// Whether data ends with end-of-archive blocks.
     pub ends_with_blocks: bool,
+    /// Whether data's entries are of kinds that every reader of archives knows; see
+    /// [`Entries::is_portable`](super::tar::Entries::is_portable).
+    pub portable: bool,
     /// SHA-1 of the control member, by which indexes name the package.
     pub checksum: Checksum,
 }

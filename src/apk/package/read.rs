@@ -134,7 +134,7 @@ impl<R: Read, W: Digesting> PackageReader<R, W> {
     /// then.
     pub fn finish_keeping(mut self) -> Result<(Measured, Option<W>), PackageError> {
         while self.next_entry()?.is_some() {}
-        let ends_with_blocks = self.data.ended_with_blocks();
+        let (ends_with_blocks, portable) = (self.data.ended_with_blocks(), self.data.is_portable());
         let Expanded { file, streams, size, sha256 } = self.data.into_inner().finish().ok_or(PackageError::NoData)?;
         if file.data.sha256 != self.control.data_hash {
             return Err(PackageError::DataHash { expected: self.control.data_hash, found: file.data.sha256 });
@@ -149,6 +149,7 @@ impl<R: Read, W: Digesting> PackageReader<R, W> {
             diff_id: sha256,
             diff_size: size,
             ends_with_blocks,
+            portable,
             checksum: Checksum::of(&self.control_bytes),
         };
         Ok((measured, file.copy))

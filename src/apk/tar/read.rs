@@ -122,6 +122,7 @@ pub struct Entries<R> {
     current: State,
     count: u64,
     ended: bool,
+    portable: bool,
     position: Position,
     /// For content that is skipped.
     scratch: Vec<u8>,
@@ -170,6 +171,7 @@ impl<R: Read> Entries<R> {
             current: State::default(),
             count: 0,
             ended: false,
+            portable: true,
             position: Position::default(),
             scratch: Vec::new(),
         }
@@ -211,6 +213,12 @@ impl<R: Read> Entries<R> {
         &self.position
     }
 
+    /// Whether what was read so far is of kinds that every reader of archives knows: no sparse or contiguous files, and no
+    /// global records.
+    pub fn is_portable(&self) -> bool {
+        self.portable
+    }
+
     /// Whether the archive ended with end-of-archive blocks and not just where its stream does.
     pub fn ended_with_blocks(&self) -> bool {
         self.ended
@@ -241,6 +249,7 @@ impl<R: Read> Entries<R> {
                 }
             }
             b'g' => {
+                self.portable = false;
                 let bytes = self.extension_bytes(header)?;
                 self.global.extend(pax_records(&bytes, header.offset)?);
                 if self.global.len() > 1000 {
@@ -292,6 +301,7 @@ impl<R: Read> Entries<R> {
         let map = self.sparse_map(header, &records, &extensions.map, &path)?;
         let end = self.offset.checked_add(self.current.stored).ok_or_else(|| header.bad("size"))?;
         self.position.content = self.offset..end;
+        self.portable &= map.is_none() && header.kind() != b'7';
         if let Some(map) = map {
             self.current.size = map.size;
             self.current.segments = map.segments.into_iter();

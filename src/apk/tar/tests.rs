@@ -104,6 +104,21 @@ fn numbers_in_base_256() {
     assert!(matches!(read(&negative), Err(TarError::Field { field: "mtime", .. })));
 }
 
+fn portable(archive: &[u8]) -> bool {
+    let mut entries = Entries::new(archive);
+    while entries.next().unwrap().is_some() {}
+    entries.is_portable()
+}
+
+#[test]
+fn tells_archives_that_not_every_reader_knows() {
+    let before_posix = block(|block| block[156] = 0);
+    let usual = [extension(b'x', record("mtime", "1.5").as_bytes()), extension(b'L', b"long"), file(0), before_posix];
+    assert!(portable(&usual.concat()));
+    assert!(!portable(&[extension(b'g', record("gname", "mail").as_bytes()), file(0)].concat()));
+    assert!(!portable(&block(|block| block[156] = b'7')));
+}
+
 #[test]
 fn sparse_files_read_with_their_holes() {
     let expected = [&[0; 600][..], b"abc", &[0; 97], b"de", &[0; 298]].concat();
@@ -136,6 +151,7 @@ fn sparse_files_read_with_their_holes() {
         [extension(b'x', v01.concat().as_bytes()), file(5), stored.clone()].concat(),
         [extension(b'x', v00.concat().as_bytes()), file(5), stored.clone()].concat(),
     ] {
+        assert!(!portable(&archive));
         let found = read(&[archive, file(0)].concat()).unwrap();
         assert_eq!(found.len(), 2);
         assert_eq!((found[0].0.size, found[0].0.display_path().as_ref()), (1000, "name"));

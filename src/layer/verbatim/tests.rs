@@ -32,6 +32,11 @@ fn an_archive_without_an_end_is_not() {
 }
 
 #[test]
+fn entries_that_not_every_reader_knows_are_not() {
+    assert_eq!(last(&[PackageFiles { portable: false, ..plain() }]), Err(NotVerbatim::NotPortable));
+}
+
+#[test]
 fn what_apk_leaves_out_may_not_be_in_it() {
     let dummy = package("virtual", vec![file(".dummy", 0)]);
     assert_eq!(last(&[dummy]), Err(NotVerbatim::NotInstalled { path: path(".dummy") }));

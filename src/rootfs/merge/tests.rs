@@ -14,7 +14,7 @@ fn package(name: &str, entries: Vec<PackageEntry>) -> PackageFiles {
         scripts: Vec::new(),
         pkginfo: Vec::new(),
     };
-    PackageFiles { control, entries, data_streams: 1, ends_with_blocks: true }
+    PackageFiles { control, entries, data_streams: 1, ends_with_blocks: true, portable: true }
 }
 
 fn entry(path: &str, kind: EntryKind, mode: u32) -> PackageEntry {

@@ -355,7 +355,7 @@ fn shapes() -> Vec<Made> {
         ended_late,
         twice,
         headless,
-        Made::bare("gnu", "1.0-r0").reshaped(|_| vec![by_gnu_tar("gnu", &["--format=gnu"])]),
+        Made::bare("gnu", "1.0-r0").reshaped(|_| vec![by_gnu_tar("gnu", &["--format=gnu", "--sparse"])]),
         Made::bare("pax", "1.0-r0").reshaped(|_| vec![by_gnu_tar("pax", &["--format=pax"])]),
     ]
 }

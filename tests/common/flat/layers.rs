@@ -55,7 +55,10 @@ pub fn apply(tree: &mut FlatTree, layer: &[u8]) -> Result<(), String> {
     let mut end = 0;
     for entry in archive.entries().map_err(|error| error.to_string())? {
         let mut entry = entry.map_err(|error| error.to_string())?;
-        // Sparse files take less room than they have bytes; the archive says nothing of that room.
+        let kind = entry.header().entry_type();
+        if kind.is_gnu_sparse() || kind.is_contiguous() || kind.is_pax_global_extensions() {
+            return Err(format!("an entry of type {}, which engines don't know", kind.as_byte().escape_ascii()));
+        }
         let takes = entry.header().entry_size().map_err(|error| error.to_string())?;
         end = entry.raw_file_position() + takes.next_multiple_of(BLOCK);
         let told = told(&mut entry).map_err(|error| error.to_string())?;
