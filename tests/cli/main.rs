@@ -16,6 +16,7 @@ mod disk;
 mod documentation;
 mod flat;
 mod init;
+mod layers;
 mod lock;
 mod packages;
 mod push;

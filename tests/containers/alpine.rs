@@ -1,18 +1,21 @@
 //! Real Alpine: its packages, its keys, its own judgement of the result.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use mailimg::apk::package::PackageReader;
+use serde_json::Value;
 use testcontainers::core::IntoContainerPort as _;
 use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{GenericImage, ImageExt as _};
 
 use crate::common::http::HttpServer;
 use crate::common::project::Project;
-use crate::common::{engine, wait_for};
+use crate::common::{alpine, engine, wait_for};
 
 /// The project in `tests/alpine`, locked against the mirror over HTTP, with keys from beside it where they are.
 fn locked_project(mirror: &str) -> Project {
@@ -68,7 +71,10 @@ fn real_alpine_runs_and_finds_nothing_wrong_with_itself() {
     engine::require();
     let project = locked_project(&mirror);
     // The store has the packages from locking: their repository isn't asked again.
-    project.run(["build", "--offline"]);
+    let built = project.run(["build", "--offline", "--json"]);
+    if Path::new(&mirror).is_dir() {
+        layers_are_what_alpine_signed(&built);
+    }
     let image = project.run(["load"]).trim().to_owned();
     engine::when_process_ends(&format!("docker image rm {image}"));
     let (repository, tag) = image.rsplit_once(':').unwrap();
@@ -101,6 +107,28 @@ fn real_alpine_runs_and_finds_nothing_wrong_with_itself() {
 
     audit(id);
     runtime.block_on(container.rm()).unwrap();
+}
+
+/// Most bytes are in packages' data members as they are: the digest of such a layer is the `datahash` in a control member
+/// that Alpine signed.
+fn layers_are_what_alpine_signed(built: &str) {
+    let keyring = alpine::keyring();
+    let signed = |path: &PathBuf| {
+        let reader = PackageReader::new(fs_err::File::open(path).unwrap()).unwrap();
+        reader.verify(&keyring).unwrap();
+        reader.control().data_hash.to_oci()
+    };
+    let signed: BTreeSet<String> = alpine::packages().iter().map(signed).collect();
+    let image = &serde_json::from_str::<Vec<Value>>(built).unwrap()[0];
+    let layers: Vec<(&str, u64)> = (image["layers"].as_array().unwrap().iter())
+        .map(|layer| (layer["digest"].as_str().unwrap(), layer["size"].as_u64().unwrap()))
+        .collect();
+    assert!((3..=12).contains(&layers.len()), "{layers:?}");
+    let bytes = |verbatim: bool| -> u64 {
+        layers.iter().filter(|(digest, _)| signed.contains(*digest) == verbatim).map(|(_, size)| size).sum()
+    };
+    let all = bytes(true) + bytes(false);
+    assert!(bytes(true) * 10 >= all * 6, "{} of {all} bytes are verbatim: {layers:?}", bytes(true));
 }
 
 /// `apk audit`'s view. `--system` is about the packages' files, without it about what is configured in /etc.

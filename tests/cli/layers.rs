@@ -1,0 +1,171 @@
+//! Which layers images have, what they share, and what a change alters.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::common::packages::{Made, MadeRepository, channel, key, write_key};
+use crate::common::project::Project;
+
+/// Bytes that don't compress, other ones for each seed.
+fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed;
+    let next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state.to_be_bytes()[0]
+    };
+    std::iter::repeat_with(next).take(length).collect()
+}
+
+fn recipe(world: &str) -> String {
+    format!(
+        "description = \"for tests\"\nworld = [{world}]\n[image]\nentrypoint = [\"/bin/x\"]\n[service]\nmemory = 10\n"
+    )
+}
+
+fn packages(small: &str) -> Vec<Made> {
+    vec![
+        Made::new("libc", "1-r0").file("lib/libc.so", noise(1, 400_000)),
+        Made::new("tiny", "1-r0").file("etc/tiny", noise(2, 5_000)),
+        Made::new("small", small).file("etc/small", noise(3, 5_000)),
+        Made::new("web", "1-r0").file("usr/bin/web", noise(4, 500_000)),
+        Made::new("api", "1-r0").file("usr/bin/api", noise(5, 6_000)),
+        Made::new("log", "1-r0").file("usr/bin/log", noise(6, 7_000)),
+    ]
+}
+
+/// A project with the images `web` and `api`, locked.
+fn project() -> Project {
+    let project = Project::new();
+    project.write("apk-locks/made-up/channel.toml", channel("repository"));
+    project.write(
+        "mailimg.toml",
+        "hostname = \"mail.example.org\"\ndomains = [\"example.org\"]\npostmaster = \"admin@example.org\"\n\
+         channel = \"made-up\"\nimages = [\"web\", \"api\"]\n",
+    );
+    project.write("recipes/web.toml", recipe("\"libc\", \"tiny\", \"small\", \"web\""));
+    project.write("recipes/api.toml", recipe("\"libc\", \"tiny\", \"small\", \"api\", \"log\""));
+    for image in ["web", "api"] {
+        project.write(format!("images/{image}/rootfs/etc/motd.hbs"), "welcome to {{site.hostname}}\n");
+    }
+    lock(&project, "1-r0");
+    project
+}
+
+/// Publishes the packages, `small` in that version, and locks them.
+fn lock(project: &Project, small: &str) {
+    MadeRepository::new(project.path().join("repository"), &packages(small));
+    let keys = project.root().join("keys");
+    write_key(&keys, key());
+    project.run(["lock", "--keys-dir", keys.to_str().unwrap()]);
+}
+
+struct Built {
+    image: String,
+    digest: String,
+    /// Digests without their algorithm, and sizes.
+    layers: Vec<(String, u64)>,
+}
+
+fn built(project: &Project, args: &[&str]) -> Vec<Built> {
+    let json = project.run([&["build", "--json"], args].concat());
+    let images: Vec<Value> = serde_json::from_str(&json).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().trim_start_matches("sha256:").to_owned();
+    let layer = |layer: &Value| (text(&layer["digest"]), layer["size"].as_u64().unwrap());
+    let image = |image: &Value| Built {
+        image: text(&image["image"]),
+        digest: text(&image["digest"]),
+        layers: image["layers"].as_array().unwrap().iter().map(layer).collect(),
+    };
+    images.iter().map(image).collect()
+}
+
+/// The SHA-256 of each locked package's data member, which is what its control member calls `datahash`.
+fn data_members(project: &Project, image: &str) -> BTreeSet<String> {
+    let lock = project.read(format!("apk-locks/made-up/{image}.x86_64.lock"));
+    let fields = lock.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    fields.filter(|fields| fields.first() == Some(&"data")).map(|fields| fields[3].to_owned()).collect()
+}
+
+/// Positions, from the bottom, of the layers in which two builds differ.
+fn changed(before: &Built, after: &Built) -> Vec<usize> {
+    assert_eq!(before.layers.len(), after.layers.len());
+    let pairs = before.layers.iter().zip(&after.layers).enumerate();
+    pairs.filter(|(_, (before, after))| before != after).map(|(position, _)| position).collect()
+}
+
+#[test]
+fn big_packages_are_layers_as_they_are_and_common_ones_are_shared() {
+    let project = project();
+    let [web, api] = built(&project, &[]).try_into().ok().unwrap();
+    assert_eq!((web.image.as_str(), api.image.as_str()), ("web", "api"));
+    let verbatim = |built: &Built| {
+        let members = data_members(&project, &built.image);
+        built.layers.iter().map(|(digest, _)| members.contains(digest)).collect::<Vec<_>>()
+    };
+    // libc; tiny and small; then the image's own packages, of which web has one and api two; the top.
+    assert_eq!(verbatim(&web), [true, false, true, false]);
+    assert_eq!(verbatim(&api), [true, false, false, false]);
+    assert_eq!(web.layers[..2], api.layers[..2]);
+    assert!(web.layers[2] != api.layers[2] && web.layers[3] != api.layers[3]);
+    for layers in ["2", "4"] {
+        project.replace("mailimg.toml", "channel =", &format!("layers = {layers}\nchannel ="));
+        assert!(built(&project, &[]).iter().all(|image| image.layers.len() <= layers.parse().unwrap()));
+        project.replace("mailimg.toml", &format!("layers = {layers}\n"), "");
+    }
+}
+
+#[test]
+fn an_image_is_the_same_whether_it_is_built_alone_or_with_the_others() {
+    let project = project();
+    let together = built(&project, &[]);
+    fs_err::remove_dir_all(project.cache()).unwrap();
+    let alone = built(&project, &["api"]);
+    assert_eq!(alone.len(), 1);
+    assert_eq!(alone[0].digest, together[1].digest);
+}
+
+#[test]
+fn a_changed_line_alters_the_top_layer_alone() {
+    let project = project();
+    let before = built(&project, &[]);
+    project.replace("mailimg.toml", "mail.example.org", "mx.example.org");
+    let after = built(&project, &[]);
+    for (before, after) in before.iter().zip(&after) {
+        assert_eq!(changed(before, after), [before.layers.len() - 1]);
+        assert_ne!(before.digest, after.digest);
+        assert!(after.layers.last().unwrap().1 < 10_000);
+    }
+    project.replace("mailimg.toml", "mx.example.org", "mail.example.org");
+    let again = built(&project, &[]);
+    assert_eq!(again.iter().map(|image| &image.digest).collect::<Vec<_>>(), [&before[0].digest, &before[1].digest]);
+}
+
+#[test]
+fn a_bumped_package_alters_its_layer_and_the_top_and_compresses_no_other_package() {
+    let project = project();
+    let before = built(&project, &[]);
+    let blob = |digest: &str| fs_err::read(project.path().join("oci/blobs/sha256").join(digest)).unwrap();
+    let old = blob(&before[0].layers[1].0);
+    let store = project.cache().join("files-v1/sha256");
+    let kept = |path: &std::path::Path| fs_err::read(path).unwrap();
+    let entries: Vec<Vec<u8>> = files(&store).iter().map(|path| kept(path)).collect();
+    lock(&project, "2-r0");
+    let after = built(&project, &[]);
+    for (before, after) in before.iter().zip(&after) {
+        assert_eq!(changed(before, after), [1, before.layers.len() - 1]);
+    }
+    let new = blob(&after[0].layers[1].0);
+    let contains = |layer: &[u8], part: &[u8]| layer.windows(part.len()).any(|window| window == part);
+    let common = entries.iter().filter(|entry| (4_000..old.len()).contains(&entry.len()));
+    let common = common.filter(|entry| contains(&old, entry) && contains(&new, entry)).count();
+    assert_eq!(common, 1, "tiny's segment is in both layers as it was kept");
+}
+
+fn files(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for shard in fs_err::read_dir(directory).unwrap() {
+        found.extend(fs_err::read_dir(shard.unwrap().path()).unwrap().map(|file| file.unwrap().path()));
+    }
+    found
+}
