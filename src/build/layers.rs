@@ -36,7 +36,6 @@ pub(super) fn make(jobs: &[Job<'_>], drafts: &[Vec<Draft>], store: &Store) -> Re
             });
         }
     }
-    provide(jobs, drafts, store)?;
     for (key, layer) in write_all(pending, store)? {
         made.insert(key, Some(layer));
     }
@@ -47,28 +46,16 @@ pub(super) fn make(jobs: &[Job<'_>], drafts: &[Vec<Draft>], store: &Store) -> Re
     Ok(keyed.iter().map(|drafts| drafts.iter().map(layer).collect()).collect::<Result<_, _>>()?)
 }
 
-/// Puts data members that are layers into the store.
-fn provide(jobs: &[Job<'_>], drafts: &[Vec<Draft>], store: &Store) -> Result<(), BuildError> {
-    for (job, drafts) in jobs.iter().zip(drafts) {
-        for draft in drafts {
-            let (DraftContent::Member(layer), [package]) = (&draft.content, draft.packages.as_slice()) else {
-                continue;
-            };
-            let Some(obtained) = job.packages.get(*package) else { continue };
-            if store.find_sized(&layer.digest, layer.size).is_none() {
-                store.insert(obtained.data()?, Some(layer.digest), layer.size)?;
-            }
-        }
-    }
-    Ok(())
-}
-
 fn keyed<'a>(job: &Job<'_>, drafts: &'a [Draft]) -> Vec<(Sha256, &'a Draft)> {
     let digest = |package: usize| Some(job.packages.get(package)?.package.data.sha256);
     drafts.iter().map(|draft| (draft.key(digest), draft)).collect()
 }
 
-fn write_all(mut pending: Vec<Pending<'_>>, store: &Store) -> Result<Vec<(Sha256, Layer)>, LayerError> {
+fn write_all(mut pending: Vec<Pending<'_>>, store: &Store) -> Result<Vec<(Sha256, Layer)>, BuildError> {
+    if pending.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keeper = store.keeper();
     // The longest first, so that none is left alone at the end; the queue is emptied from its back.
     pending.sort_by_key(|layer| layer.segments.iter().map(|segment| segment.items.len()).sum::<usize>());
     let queue = Mutex::new(pending);
@@ -76,7 +63,7 @@ fn write_all(mut pending: Vec<Pending<'_>>, store: &Store) -> Result<Vec<(Sha256
     let work = || {
         let mut done = Vec::new();
         while let Some(Pending { key, title, segments, packages }) = next() {
-            done.push((key, layer::write(title, &key, segments, packages, store)?));
+            done.push((key, layer::write(title, &key, segments, packages, &keeper)?));
         }
         Ok(done)
     };
@@ -84,5 +71,7 @@ fn write_all(mut pending: Vec<Pending<'_>>, store: &Store) -> Result<Vec<(Sha256
         let writers: Vec<_> = (0..WRITERS).map(|_| scope.spawn(work)).collect();
         writers.into_iter().map(|writer| writer.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
     });
-    Ok(results.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    let written = results.into_iter().collect::<Result<Vec<_>, _>>()?;
+    keeper.finish()?;
+    Ok(written.into_iter().flatten().collect())
 }

@@ -11,7 +11,7 @@ use crate::apk::package::{DataReader, PackageError};
 use crate::apk::tar::{self, EntryKind};
 use crate::digest::Sha256;
 use crate::lock::{LockError, Obtained};
-use crate::store::{Incoming, Store, StoreError};
+use crate::store::{Incoming, Keeper, Store, StoreError};
 
 /// Largest layer or segment, compressed.
 const LIMIT: u64 = 64 << 30;
@@ -72,7 +72,7 @@ fn diff_question(key: &Sha256) -> Sha256 {
     Sha256::of(format!("what is the diff_id of the layer {key}?"))
 }
 
-/// Makes the layer `key` of its segments, puts it into the store and remembers it. `packages` are the
+/// Makes the layer `key` of its segments, hands it to the store and has it remembered. `packages` are the
 /// image's, in install order.
 ///
 /// A package's segment that was made before, for this layer or another, is not compressed again. Packages are read as
@@ -82,26 +82,31 @@ pub fn write(
     key: &Sha256,
     segments: &[Segment],
     packages: &[Obtained<'_>],
-    store: &Store,
+    keeper: &Keeper,
 ) -> Result<Layer, LayerError> {
     let failed = |source| LayerError::Store { title: title.to_owned(), source };
-    let mut writer =
-        Writer { title, packages, store, layer: store.incoming(LIMIT).map_err(failed)?, diff: sha2::Sha256::new() };
+    let mut writer = Writer {
+        title,
+        packages,
+        keeper,
+        layer: keeper.store().incoming(LIMIT).map_err(failed)?,
+        diff: sha2::Sha256::new(),
+    };
     for segment in segments {
         writer.segment(segment)?;
     }
     writer.end()?;
     let diff_id = Sha256::from(<[u8; 32]>::from(writer.diff.finalize()));
-    let entry = writer.layer.finish(None).map_err(failed)?;
-    store.remember(&diff_question(key), &diff_id).map_err(failed)?;
-    store.remember(key, &entry.digest).map_err(failed)?;
-    Ok(Layer { digest: entry.digest, size: entry.size, diff_id, title: title.to_owned() })
+    let (digest, size) = keeper.keep(writer.layer, None).map_err(failed)?;
+    keeper.remember(&diff_question(key), &diff_id).map_err(failed)?;
+    keeper.remember(key, &digest).map_err(failed)?;
+    Ok(Layer { digest, size, diff_id, title: title.to_owned() })
 }
 
 struct Writer<'a> {
     title: &'a str,
     packages: &'a [Obtained<'a>],
-    store: &'a Store,
+    keeper: &'a Keeper,
     /// The layer's compressed bytes go in here,
     layer: Incoming,
     /// and what they hold in here.
@@ -124,13 +129,14 @@ impl Writer<'_> {
             return self.compress(segment, None, None).map(drop);
         };
         let key = segment.key(|package| Some(self.packages.get(package)?.package.data.sha256));
-        if let Some(file) = self.store.recall(&key).and_then(|digest| self.store.open_entry(&digest).ok()) {
+        let store = self.keeper.store();
+        if let Some(file) = store.recall(&key).and_then(|digest| store.open_entry(&digest).ok()) {
             return self.copy(file).map_err(self.io());
         }
-        let incoming = self.store.incoming(LIMIT).map_err(self.store())?;
+        let incoming = store.incoming(LIMIT).map_err(self.store())?;
         if let Some(made) = self.compress(segment, Some(package), Some(incoming))? {
-            let entry = made.finish(None).map_err(self.store())?;
-            self.store.remember(&key, &entry.digest).map_err(self.store())?;
+            let (digest, _) = self.keeper.keep(made, None).map_err(self.store())?;
+            self.keeper.remember(&key, &digest).map_err(self.store())?;
         }
         Ok(())
     }

@@ -44,6 +44,12 @@ impl Keeper {
         Self { store, sender: Some(sender), threads: (0..THREADS).map(start).collect() }
     }
 
+    /// The store that it takes files into.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// Takes a file whose digest is `expected`, if that is given. Returns digest and size.
     pub fn keep(&self, incoming: Incoming, expected: Option<Sha256>) -> Result<(Sha256, u64), StoreError> {
         let (digest, size, file) = incoming.checked(expected)?;

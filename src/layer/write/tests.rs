@@ -16,7 +16,9 @@ type Found = BTreeMap<Vec<u8>, (Entry, Vec<u8>)>;
 /// Writes a layer, reads it back, and checks what it says of itself.
 fn written(store: &Store, segments: &[Segment]) -> (Layer, Found) {
     let key = Sha256::of(format!("{segments:?}"));
-    let layer = write("test", &key, segments, &[], store).unwrap();
+    let keeper = store.keeper();
+    let layer = write("test", &key, segments, &[], &keeper).unwrap();
+    keeper.finish().unwrap();
     assert_eq!(recall(store, &key, "test").as_ref(), Some(&layer));
     let bytes = std::fs::read(store.find(&layer.digest).unwrap()).unwrap();
     assert_eq!((layer.digest, layer.size), (Sha256::of(&bytes), bytes.len() as u64));
@@ -79,7 +81,9 @@ fn a_layer_that_the_store_lost_is_not_recalled() {
     let directory = tempfile::tempdir().unwrap();
     let store = store(&directory);
     let key = Sha256::of("key");
-    let layer = write("test", &key, &[], &[], &store).unwrap();
+    let keeper = store.keeper();
+    let layer = write("test", &key, &[], &[], &keeper).unwrap();
+    keeper.finish().unwrap();
     std::fs::remove_file(store.find(&layer.digest).unwrap()).unwrap();
     assert_eq!(recall(&store, &key, "test"), None);
 }
