@@ -1,12 +1,13 @@
 //! The flat oracle, in memory: an image's layers, put one over the other, make the tree that was merged. And what the
 //! oracle notices.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mailimg::apk::tar::{self, Entry, EntryKind};
 use mailimg::digest::Sha256;
 
 use crate::common::flat::{self, Expected, FlatTree, Kind, assert_none, differences, hard, layers, reference};
+use crate::common::project::Project;
 
 #[test]
 fn layers_of_made_up_images_make_their_merged_trees() {
@@ -19,6 +20,9 @@ fn layers_of_made_up_images_make_their_merged_trees() {
     for layers in [hard::LAYERS, "layers = 12", "layers = 5", "layers = 2"] {
         project.write("mailimg.toml", site.replace(hard::LAYERS, layers));
         project.run(["build"]);
+        if layers == hard::LAYERS {
+            verbatim_where_it_can_be(&project);
+        }
         let mut lines = Vec::new();
         for (image, tree) in &trees {
             let found = layers::unpacked(&layout, image)
@@ -27,6 +31,42 @@ fn layers_of_made_up_images_make_their_merged_trees() {
         }
         assert_none(&lines, layers);
     }
+}
+
+/// Which packages' data members are layers of an image as they are.
+fn verbatim(project: &Project, image: &str) -> BTreeSet<String> {
+    let members = reference::members(project, image);
+    let digests = layers::digests(&project.path().join("oci"), image);
+    digests.iter().filter_map(|digest| members.get(digest).cloned()).collect()
+}
+
+/// A test in which no package were a layer of its own, or each, would show little.
+fn verbatim_where_it_can_be(project: &Project) {
+    let everything = verbatim(project, "everything");
+    for package in ["big", "ended-late", "hardlinks", "modes", "names", "new", "pax"] {
+        assert!(everything.contains(package), "{package} could be a layer as it is; those that are: {everything:?}");
+    }
+    for package in [
+        "base",
+        "caps",
+        "gnu",
+        "headless",
+        "hidden",
+        "kept-out",
+        "liars",
+        "old",
+        "pieces",
+        "shared-too",
+        "sticky",
+        "svc",
+        "through",
+        "twice",
+        "unended",
+    ] {
+        assert!(!everything.contains(package), "{package} can't be a layer as it is");
+    }
+    let some = verbatim(project, "some");
+    assert!(some.contains("svc") && some.contains("old"), "where owners are right and nothing is replaced: {some:?}");
 }
 
 /// By the rules of `docs/file-tree.md`, worked out by hand.

@@ -14,10 +14,7 @@ const BLOCK: u64 = 512;
 
 /// The layers of an image of a layout, each checked against what manifest and configuration say of it, uncompressed.
 pub fn layers(layout: &FilePath, image: &str) -> Vec<Vec<u8>> {
-    let index: Value = serde_json::from_slice(&fs_err::read(layout.join("index.json")).unwrap()).unwrap();
-    let is_it = |entry: &&Value| entry["annotations"]["org.opencontainers.image.ref.name"] == image;
-    let entry = index["manifests"].as_array().unwrap().iter().find(is_it).unwrap();
-    let manifest: Value = serde_json::from_slice(&blob(layout, entry)).unwrap();
+    let manifest = manifest(layout, image);
     let config: Value = serde_json::from_slice(&blob(layout, &manifest["config"])).unwrap();
     let (layers, diff_ids) = (&manifest["layers"], &config["rootfs"]["diff_ids"]);
     assert_eq!(layers.as_array().unwrap().len(), diff_ids.as_array().unwrap().len());
@@ -29,6 +26,19 @@ pub fn layers(layout: &FilePath, image: &str) -> Vec<Vec<u8>> {
         bytes
     });
     unpacked.collect()
+}
+
+/// Digests of an image's compressed layers.
+pub fn digests(layout: &FilePath, image: &str) -> Vec<String> {
+    let layers = manifest(layout, image)["layers"].take();
+    layers.as_array().unwrap().iter().map(|layer| layer["digest"].as_str().unwrap().to_owned()).collect()
+}
+
+fn manifest(layout: &FilePath, image: &str) -> Value {
+    let index: Value = serde_json::from_slice(&fs_err::read(layout.join("index.json")).unwrap()).unwrap();
+    let is_it = |entry: &&Value| entry["annotations"]["org.opencontainers.image.ref.name"] == image;
+    let entry = index["manifests"].as_array().unwrap().iter().find(is_it).unwrap();
+    serde_json::from_slice(&blob(layout, entry)).unwrap()
 }
 
 /// The bytes behind a descriptor, which have to be what it says.

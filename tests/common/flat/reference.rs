@@ -38,6 +38,15 @@ pub fn trees(project: &Project) -> BTreeMap<String, FlatTree> {
     trees
 }
 
+/// The packages of an image by the digests of their data members.
+pub fn members(project: &Project, image: &str) -> BTreeMap<String, String> {
+    let root: Utf8PathBuf = project.path().try_into().unwrap();
+    let project = config::Project::open(&root).unwrap();
+    let arch = lock::architecture(project.channel(), None).unwrap();
+    let lock = Lock::read(&lock::path(&project.channel_dir(), image, &arch)).unwrap();
+    lock.packages.into_iter().map(|package| (package.data.sha256.to_oci(), package.name)).collect()
+}
+
 fn flat(tree: &mailimg::rootfs::Tree, packages: &[Obtained<'_>], contents: &mut Contents) -> FlatTree {
     let mut flat = FlatTree::default();
     let mut first_names: HashMap<Source, Vec<u8>> = HashMap::new();
