@@ -4,21 +4,25 @@
 # Debian's packages without which the crates don't compile.
 build_packages=(gcc libc6-dev pkg-config libssl-dev ca-certificates curl)
 
+# The Rust that the project is made with; newer ones compile it, too.
+wanted_rust() {
+    sed -n 's/^rust-version = "\(.*\)"/\1/p' "$project/Cargo.toml"
+}
+
 # Makes sure that `cargo` is there and new enough.
 ensure_rust() {
     local wanted found=''
-    wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$project/Cargo.toml")
+    wanted=$(wanted_rust)
     case :$PATH: in *":$HOME/.cargo/bin:"*) ;; *) PATH=$HOME/.cargo/bin:$PATH ;; esac
     export PATH
     if have cargo && found=$(cargo --version 2>/dev/null | cut -d' ' -f2) && at_least "$wanted" "$found"; then return; fi
     say "mailimg needs Rust $wanted or newer; here is ${found:-none}: installing it with rustup"
     # Debian 13 has rustup as a package; elsewhere its own installer is the usual way.
     have rustup || { [ "$(debian_codename)" = trixie ] && apt_install rustup; } || install_rustup
-    quietly rustup toolchain install stable --profile minimal --component clippy --component rustfmt \
+    quietly rustup toolchain install "$wanted" --profile minimal --component clippy --component rustfmt \
         || fail "rustup could not install Rust" "install Rust $wanted or newer by hand: https://rustup.rs"
-    export RUSTUP_TOOLCHAIN=stable
-    found=$(cargo --version | cut -d' ' -f2)
-    at_least "$wanted" "$found" || fail "rustup's stable Rust is $found; $wanted or newer is needed"
+    export RUSTUP_TOOLCHAIN=$wanted
+    have cargo || fail "rustup has installed Rust $wanted, but there is no cargo" "look for it in ~/.cargo/bin and /usr/bin"
 }
 
 install_rustup() {
