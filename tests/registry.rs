@@ -5,6 +5,7 @@
 use camino::Utf8PathBuf;
 use mailimg::digest::Sha256;
 use mailimg::registry::{Client, RegistryError};
+use mailimg::store::{Store, StoreError};
 use wiremock::matchers::{header, method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -77,6 +78,30 @@ async fn a_blob_that_is_not_what_its_digest_says_is_refused_by_the_registry() {
         .await
         .unwrap_err();
     assert!(matches!(error, RegistryError::Unexpected { status: 400, .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn pulls_a_blob_into_the_store_and_nothing_else() {
+    let registry = Registry::start();
+    let client = client();
+    let repository = registry.name("mail/postfix").parse().unwrap();
+    let layer = blob(b"a layer");
+    let cache = tempfile::tempdir().unwrap();
+    let store = Store::open(cache.path().try_into().unwrap()).unwrap();
+    let missing = client.pull_blob(&repository, layer.digest, layer.size, &store).await.unwrap_err();
+    assert!(matches!(missing, RegistryError::Missing { .. }), "{missing:?}");
+
+    client.push_blob(&repository, layer.digest, &layer.path, layer.size, None).await.unwrap();
+    let short = client.pull_blob(&repository, layer.digest, layer.size - 1, &store).await.unwrap_err();
+    assert!(matches!(short, RegistryError::Blob { source: StoreError::TooLarge { limit: 6 }, .. }), "{short:?}");
+    client.pull_blob(&repository, layer.digest, layer.size, &store).await.unwrap();
+    assert_eq!(std::fs::read(store.find(&layer.digest).unwrap()).unwrap(), b"a layer");
+
+    std::fs::remove_file(store.find(&layer.digest).unwrap()).unwrap();
+    std::fs::write(registry.blob(&layer.digest.to_string()), "a l4yer").unwrap();
+    let other = client.pull_blob(&repository, layer.digest, layer.size, &store).await.unwrap_err();
+    assert!(matches!(other, RegistryError::Blob { source: StoreError::Digest { .. }, .. }), "{other:?}");
+    assert_eq!(store.find(&layer.digest), None);
 }
 
 #[tokio::test]
