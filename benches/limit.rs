@@ -16,9 +16,16 @@ use clap::{Parser, ValueEnum};
 use flate2::write::MultiGzDecoder;
 use mailimg::lock::{Lock, LockedPackage};
 use sha2::{Digest as _, Sha256};
+use zlib_rs::{Inflate, InflateFlush, Status};
 
 /// Bytes that are read at once.
 const CHUNK: usize = 256 << 10;
+
+/// Bytes that are inflated at once.
+const WINDOW: usize = 64 << 10;
+
+/// A gzip header with a trailer, and a window of up to 32 KiB (2^15).
+const GZIP: u8 = 16 + 15;
 
 /// Reads the packages of locks, hashes and inflates them, and prints how long that took.
 #[derive(Parser)]
@@ -43,10 +50,12 @@ struct Args {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Work {
-    /// SHA-256 of the file, inflated by zlib as it is read
+    /// SHA-256 of the file, inflated by zlib-rs as it is read, which is what mailimg does
     Inflate,
     /// The same, and SHA-256 of what was inflated
     DiffId,
+    /// SHA-256 of the file, inflated by zlib as it is read
+    Zlib,
     /// SHA-256 of the file, inflated by libdeflate: both whole in memory
     Whole,
     /// SHA-256 of the file
@@ -60,7 +69,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let packages = packages(&args)?;
     let bytes: u64 = packages.values().map(|package| package.size).sum();
     println!("{} packages, {bytes} bytes, {} threads", packages.len(), args.threads);
-    let all = [Work::Inflate, Work::DiffId, Work::Whole, Work::Hash];
+    let all = [Work::Inflate, Work::DiffId, Work::Zlib, Work::Whole, Work::Hash];
     let chosen = args.work.as_ref().map_or(all.as_slice(), std::slice::from_ref);
     for work in chosen {
         let mut times = Vec::new();
@@ -126,23 +135,33 @@ fn all_packages(packages: &Packages, work: Work, threads: usize) -> io::Result<u
 }
 
 fn one_package(path: &Utf8Path, package: &LockedPackage, work: Work) -> io::Result<u64> {
-    let (found, inflated) = match work {
-        Work::Whole => whole(path, package)?,
-        Work::Hash => (streamed(path, io::sink())?, 0),
-        Work::Inflate => streamed_through(path, MultiGzDecoder::new(Counted::default()))?,
-        Work::DiffId => {
-            let hashed = Counted { hasher: Some(Sha256::new()), ..Counted::default() };
-            streamed_through(path, MultiGzDecoder::new(hashed))?
+    let mut counted = Counted::default();
+    let found = match work {
+        Work::Whole => return whole(path, package),
+        Work::Hash => streamed(path, io::sink())?,
+        Work::Zlib => {
+            let mut zlib = MultiGzDecoder::new(counted);
+            let found = streamed(path, &mut zlib)?;
+            counted = zlib.finish()?;
+            found
+        }
+        Work::Inflate | Work::DiffId => {
+            counted.hasher = matches!(work, Work::DiffId).then(Sha256::new);
+            let mut zlib_rs = Inflating { inflate: None, window: vec![0; WINDOW], out: &mut counted };
+            let found = streamed(path, &mut zlib_rs)?;
+            if zlib_rs.inflate.is_some() {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            found
         }
     };
-    if found == *package.sha256.as_bytes() { Ok(inflated) } else { Err(io::Error::other("not as locked")) }
+    std::hint::black_box(counted.hasher.map(sha2::Digest::finalize));
+    check(found, package)?;
+    Ok(counted.bytes)
 }
 
-fn streamed_through(path: &Utf8Path, mut inflate: MultiGzDecoder<Counted>) -> io::Result<([u8; 32], u64)> {
-    let digest = streamed(path, &mut inflate)?;
-    let out = inflate.finish()?;
-    std::hint::black_box(out.hasher.map(sha2::Digest::finalize));
-    Ok((digest, out.bytes))
+fn check(found: [u8; 32], package: &LockedPackage) -> io::Result<()> {
+    if found == *package.sha256.as_bytes() { Ok(()) } else { Err(io::Error::other("not as locked")) }
 }
 
 /// Reads a file in chunks: its hash; each chunk goes on to `out`.
@@ -160,9 +179,9 @@ fn streamed(path: &Utf8Path, mut out: impl Write) -> io::Result<[u8; 32]> {
 }
 
 /// Reads a file at once, and inflates each member at once, as its last four bytes and the lock say how long it gets.
-fn whole(path: &Utf8Path, package: &LockedPackage) -> io::Result<([u8; 32], u64)> {
+fn whole(path: &Utf8Path, package: &LockedPackage) -> io::Result<u64> {
     let bytes = std::fs::read(path)?;
-    let digest = Sha256::digest(&bytes).into();
+    check(Sha256::digest(&bytes).into(), package)?;
     let mut inflate = libdeflater::Decompressor::new();
     let mut inflated = 0;
     for member in package.signatures.iter().chain([&package.control, &package.data]) {
@@ -173,7 +192,42 @@ fn whole(path: &Utf8Path, package: &LockedPackage) -> io::Result<([u8; 32], u64)
         let mut out = vec![0; usize::try_from(length).unwrap_or_default()];
         inflated += inflate.gzip_decompress(bytes, &mut out).map_err(io::Error::other)? as u64;
     }
-    Ok((digest, inflated))
+    Ok(inflated)
+}
+
+/// Inflates gzip streams that follow each other.
+struct Inflating<'a> {
+    inflate: Option<Inflate>,
+    window: Vec<u8>,
+    out: &'a mut Counted,
+}
+
+impl Write for Inflating<'_> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let length = |length: u64| usize::try_from(length).map_err(io::Error::other);
+        let inflate = self.inflate.get_or_insert_with(|| Inflate::new(true, GZIP));
+        let begin = inflate.total_in();
+        loop {
+            let rest = buffer.get(length(inflate.total_in() - begin)?..).unwrap_or_default();
+            let before = inflate.total_out();
+            let status = inflate.decompress(rest, &mut self.window, InflateFlush::NoFlush);
+            let status = status.map_err(|error| io::Error::other(error.as_str()))?;
+            let made = self.window.get(..length(inflate.total_out() - before)?).unwrap_or_default();
+            self.out.write_all(made)?;
+            let read = length(inflate.total_in() - begin)?;
+            if status == Status::StreamEnd {
+                self.inflate = None;
+                return Ok(read);
+            }
+            if made.len() < WINDOW {
+                return Ok(read);
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Where inflated bytes end.

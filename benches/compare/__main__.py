@@ -203,6 +203,7 @@ class Bench:
         if self.limit:
             yield "cold", "limit", lambda n: self.limit.run("inflate")
             yield "cold", "limit, with diff ids", lambda n: self.limit.run("diff-id")
+            yield "cold", "limit, zlib", lambda n: self.limit.run("zlib")
             yield "cold", "limit, libdeflate", lambda n: self.limit.run("whole")
             yield "cold", "limit, hashes alone", lambda n: self.limit.run("hash")
 
