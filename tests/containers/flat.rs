@@ -102,12 +102,17 @@ fn compare(project: &Project, trees: &BTreeMap<String, FlatTree>) {
     });
 }
 
-/// Images in the engine, under the names that it has for them. They go when this value does.
+/// Images in the engine, under the names that it has for them. They go with this process: the shared stack may be about to
+/// use some of them.
 struct Loaded(BTreeMap<String, String>);
 
 impl Loaded {
     fn of(project: &Project) -> Self {
         let names = project.run(["load"]);
+        engine::when_process_ends(&format!(
+            "docker image rm {}",
+            names.split_whitespace().collect::<Vec<_>>().join(" ")
+        ));
         let name_of = |reference: &str| {
             let (repository, _) = reference.rsplit_once(':').unwrap();
             (repository.rsplit('/').next().unwrap().to_owned(), reference.to_owned())
@@ -130,15 +135,6 @@ struct Container(String);
 impl Drop for Container {
     fn drop(&mut self) {
         engine::try_docker(["rm", "--force", "--volumes", &self.0]);
-    }
-}
-
-impl Drop for Loaded {
-    fn drop(&mut self) {
-        // One that another test uses stays: the engine refuses to remove it.
-        for reference in self.0.values() {
-            engine::try_docker(["image", "rm", reference]);
-        }
     }
 }
 
