@@ -3,13 +3,13 @@ use std::collections::BTreeSet;
 use camino::Utf8PathBuf;
 use similar::TextDiff;
 
+use super::channel::ChannelArgs;
 use super::exit::Exit;
 use super::progress::Downloads;
-use super::repositories::RepositoryArgs;
 use super::{Context, Failure};
 use crate::config::{Project, Recipe};
 use crate::fetch::{Client, Settings};
-use crate::lock::{Change, Lock, LockError, Offer, Order, Sources, Surroundings, Wanted, architecture, changes, path};
+use crate::lock::{Change, Lock, LockError, Offer, Order, Sources, Surroundings, Wanted, changes, path};
 use crate::store::write_atomic;
 
 #[derive(Debug, clap::Args)]
@@ -29,14 +29,8 @@ pub(super) struct Args {
     /// Move only these packages, and where it must be what they require; all others stay as long as a repository has them
     #[arg(long, value_name = "PKG", num_args = 1..)]
     update: Vec<String>,
-    /// Architecture in apk's words, x86_64 or aarch64 [default: the channel's first]
-    #[arg(long)]
-    arch: Option<String>,
-    /// Lock against another channel than mailimg.toml names
-    #[arg(long)]
-    channel: Option<String>,
     #[command(flatten)]
-    repositories: RepositoryArgs,
+    channel: ChannelArgs,
     /// Take key files from this directory; only those whose fingerprints the channel names are trusted
     #[arg(long, value_name = "DIR")]
     keys_dir: Option<Utf8PathBuf>,
@@ -54,8 +48,8 @@ struct Outcome {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let project = Project::open_with(context.project(), args.channel.as_deref())?;
-    let outcomes = resolve(args, &project, context)?;
+    let (project, arch) = args.channel.open(context)?;
+    let outcomes = resolve(args, &project, &arch, context)?;
     if !args.allow_downgrade {
         for Outcome { image, old, new, .. } in &outcomes {
             old.as_ref().map_or(Ok(()), |old| new.refuse_going_back(old, image))?;
@@ -79,15 +73,14 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if (args.check || args.diff) && outdated > 0 { Err(out_of_date(outdated)) } else { Ok(()) }
 }
 
-fn resolve(args: &Args, project: &Project, context: &Context) -> Result<Vec<Outcome>, Failure> {
-    let arch = architecture(project.channel(), args.arch.as_deref())?;
+fn resolve(args: &Args, project: &Project, arch: &str, context: &Context) -> Result<Vec<Outcome>, Failure> {
     let recipes = recipes(args, project)?;
     let wanted = recipes.iter().map(|recipe| Wanted::of(project, recipe)).collect::<Result<Vec<_>, _>>()?;
-    let paths: Vec<_> = recipes.iter().map(|recipe| path(&project.channel_dir(), &recipe.name, &arch)).collect();
+    let paths: Vec<_> = recipes.iter().map(|recipe| path(&project.channel_dir(), &recipe.name, arch)).collect();
     let old = paths.iter().map(|path| old_lock(path, context)).collect::<Result<Vec<_>, Failure>>()?;
     let update = updates(args, &old)?;
 
-    let (overrides, cache) = (args.repositories.overrides(), context.cache_dir()?);
+    let (overrides, cache) = (args.channel.overrides(), context.cache_dir()?);
     let surroundings = Surroundings { base: project.root(), cache: &cache, overrides: &overrides };
     let sources = Sources::of_channel(project.channel(), surroundings)?;
     let client = Client::new(context.store()?, Settings::default());
@@ -98,7 +91,7 @@ fn resolve(args: &Args, project: &Project, context: &Context) -> Result<Vec<Outc
         .map(|(wanted, old)| Order { wanted, old: old.as_ref(), update: update.as_ref() })
         .collect();
     let keys = args.keys_dir.as_deref();
-    let offer = context.block_on(Offer::open(project.channel(), &arch, &sources, keys, &client, &downloads))??;
+    let offer = context.block_on(Offer::open(project.channel(), arch, &sources, keys, &client, &downloads))??;
     let new = crate::lock::make(&offer, &orders, &client, &downloads)?;
     drop(orders);
     let names = recipes.iter().map(|recipe| recipe.name.clone());

@@ -1,32 +1,60 @@
-//! The packages that a lock names, on this machine.
+//! Locks and the packages that they name, on this machine.
 
+use camino::Utf8PathBuf;
 use rayon::prelude::*;
 
+use super::channel::ChannelArgs;
 use super::progress::Downloads;
-use super::repositories::RepositoryArgs;
 use super::{Context, Failure};
 use crate::config::{Project, Recipe};
 use crate::fetch::{Client, Settings};
-use crate::lock::{Lock, Obtained, Sources, Surroundings, architecture, obtain, path};
+use crate::lock::{Lock, LockError, Obtained, Sources, Surroundings, obtain, path};
 use crate::registry::Repository;
 use crate::report::Graph;
 
-/// Where packages that the store doesn't have are taken from.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct PackageSource<'a> {
-    pub(super) offline: bool,
-    pub(super) repositories: &'a RepositoryArgs,
+/// Which locks a command reads, and where packages that the store doesn't have are taken from.
+#[derive(Debug, clap::Args)]
+pub(super) struct LockedArgs {
+    /// Use no network: every package has to be in the store or in a directory
+    #[arg(long)]
+    offline: bool,
+    #[command(flatten)]
+    channel: ChannelArgs,
 }
 
-impl PackageSource<'_> {
+/// A project with the channel and the architecture whose locks are read.
+#[derive(Debug)]
+pub(super) struct Locked {
+    pub(super) project: Project,
+    arch: String,
+}
+
+impl Locked {
+    /// The lock of an image.
+    pub(super) fn lock(&self, recipe: &Recipe) -> Result<Lock, LockError> {
+        Lock::read(&self.path(recipe))
+    }
+
+    /// Where that is.
+    pub(super) fn path(&self, recipe: &Recipe) -> Utf8PathBuf {
+        path(&self.project.channel_dir(), &recipe.name, &self.arch)
+    }
+}
+
+impl LockedArgs {
+    pub(super) fn open(&self, context: &Context) -> Result<Locked, Failure> {
+        let (project, arch) = self.channel.open(context)?;
+        Ok(Locked { project, arch })
+    }
+
     /// The packages of some locks in the store, checked.
     pub(super) fn obtain<'l>(
-        self,
+        &self,
         locks: &[(&Recipe, &'l Lock)],
         project: &Project,
         context: &Context,
     ) -> Result<Vec<Vec<Obtained<'l>>>, Failure> {
-        let (overrides, cache) = (self.repositories.overrides(), context.cache_dir()?);
+        let (overrides, cache) = (self.channel.overrides(), context.cache_dir()?);
         let surroundings = Surroundings { base: project.root(), cache: &cache, overrides: &overrides };
         let sources = locks.iter().map(|(recipe, lock)| {
             let registry = registry_of(project, recipe)?;
@@ -50,28 +78,17 @@ fn registry_of(project: &Project, recipe: &Recipe) -> Result<Option<Repository>,
 pub(super) struct LockedImage {
     /// The image
     image: String,
-    /// Use no network: every package has to be in the store or in a directory
-    #[arg(long)]
-    offline: bool,
-    /// Architecture in apk's words, x86_64 or aarch64 [default: the channel's first]
-    #[arg(long)]
-    arch: Option<String>,
-    /// Look at another channel's lock than mailimg.toml names
-    #[arg(long)]
-    channel: Option<String>,
     #[command(flatten)]
-    repositories: RepositoryArgs,
+    locked: LockedArgs,
 }
 
 impl LockedImage {
     /// What is in the image by its lock, and what its packages say of each other.
     pub(super) fn graph(&self, context: &Context) -> Result<Graph, Failure> {
-        let project = Project::open_with(context.project(), self.channel.as_deref())?;
-        let arch = architecture(project.channel(), self.arch.as_deref())?;
-        let recipe = project.recipe(&self.image)?;
-        let lock = Lock::read(&path(&project.channel_dir(), &recipe.name, &arch))?;
-        let from = PackageSource { offline: self.offline, repositories: &self.repositories };
-        let obtained = from.obtain(&[(recipe, &lock)], &project, context)?;
+        let locked = self.locked.open(context)?;
+        let recipe = locked.project.recipe(&self.image)?;
+        let lock = locked.lock(recipe)?;
+        let obtained = self.locked.obtain(&[(recipe, &lock)], &locked.project, context)?;
         let packages = obtained.par_iter().flatten().map(Obtained::metadata).collect::<Result<Vec<_>, _>>()?;
         Ok(Graph::new(&recipe.name, &lock.world, packages))
     }

@@ -4,14 +4,18 @@ mod accounts;
 mod alias;
 mod apk;
 mod build;
+mod channel;
 mod completions;
 mod compose;
 mod config;
 mod context;
+mod digest;
 mod dkim;
 mod exit;
 mod failure;
+mod images;
 mod init;
+mod layers;
 mod layout;
 mod load;
 mod lock;
@@ -19,7 +23,6 @@ mod locked;
 mod progress;
 mod push;
 mod repo;
-mod repositories;
 mod secrets;
 mod steps;
 mod tree;
@@ -76,6 +79,10 @@ enum Command {
     Why(why::Args),
     /// What an image is made of, as a tree of dependencies
     Tree(tree::Args),
+    /// What each layer of an image is, and which images share it
+    Layers(layers::Args),
+    /// Print the digests that images have when they are built
+    Digest(digest::Args),
     /// Make repositories: keys, indexes, signatures
     #[command(subcommand)]
     Repo(repo::Command),
@@ -120,6 +127,8 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Push(args) => push::run(&args, context),
         Command::Why(args) => why::run(&args, context),
         Command::Tree(args) => tree::run(&args, context),
+        Command::Layers(args) => layers::run(&args, context),
+        Command::Digest(args) => digest::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),
     }
 }

@@ -230,6 +230,13 @@ impl Draft {
 }
 
 impl Segment {
+    /// Bytes of the segment, uncompressed.
+    #[must_use]
+    pub fn unpacked(&self) -> u64 {
+        let padded = |size: u64| size.next_multiple_of(tar::BLOCK as u64);
+        self.items.iter().map(|item| tar::header(&item.header).len() as u64 + padded(item.header.size)).sum()
+    }
+
     /// Names what is in the segment: the package, the assembly version, the paths with owners and modes.
     #[must_use]
     pub fn key(&self, member: impl Fn(usize) -> Option<Sha256>) -> Sha256 {

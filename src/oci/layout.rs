@@ -1,10 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use cap_std_ext::cap_std;
+use cap_std_ext::cap_tempfile::TempFile;
 use oci_spec::image::{Descriptor, MediaType};
 use ocidir::OciDir;
 use rayon::prelude::*;
@@ -14,7 +15,7 @@ use super::image::{INDEX, MANIFEST, descriptor};
 use super::share::Sharing;
 use super::{Document, Image, NAME};
 use crate::digest::Sha256;
-use crate::store::{Store, WriteError, write_atomic};
+use crate::store::{Store, WriteError, write_atomic_after};
 
 /// What the names of files in a layout's directory begin with while they are being written.
 pub const UNFINISHED: &str = ".archive-";
@@ -81,12 +82,16 @@ impl Layout {
     pub fn open(path: &Utf8Path) -> Result<Self, LayoutError> {
         let failed = |source| LayoutError::Io { path: path.to_owned(), source };
         std::fs::create_dir_all(path).map_err(failed)?;
-        if !path.join("oci-layout").is_file() && path.read_dir_utf8().map_err(failed)?.next().is_some() {
+        let is_layout = path.join("oci-layout").is_file();
+        if !is_layout && path.read_dir_utf8().map_err(failed)?.next().is_some() {
             return Err(LayoutError::Foreign { path: path.to_owned() });
         }
         let lock = File::open(path).map_err(failed)?;
         lock.lock().map_err(failed)?;
         let directory = cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority()).map_err(failed)?;
+        if !is_layout {
+            mark(&directory).map_err(failed)?;
+        }
         let other = |error: ocidir::Error| failed(io::Error::other(error));
         Ok(Self {
             path: path.to_owned(),
@@ -166,23 +171,19 @@ impl Layout {
         entries.extend(images.iter().map(|image| entry(image, &[(NAME, &image.name)])));
         entries.sort_by(|a, b| name_of(a).cmp(&name_of(b)));
         let index = Document::new(&index(&entries)).map_err(malformed)?;
-        let is_new = old != index.bytes;
-        if is_new || self.is_changed.load(Ordering::Relaxed) {
-            self.sync()?;
-        }
-        if is_new {
-            write_atomic(&path, &index.bytes, 0o644)?;
+        if old != index.bytes {
+            write_atomic_after(&path, &index.bytes, 0o644, || self.sync())?;
+        } else if self.is_changed.load(Ordering::Relaxed) {
+            let failed = |source| LayoutError::Io { path: self.path.clone(), source };
+            self.sync().map_err(failed)?;
         }
         self.prune(images, &entries)
     }
 
-    /// What an index may name has to survive a crash. Blobs are on the disk; their names are not.
-    fn sync(&self) -> Result<(), LayoutError> {
-        ["oci-layout", "blobs/sha256"].into_par_iter().try_for_each(|name| {
-            let path = self.path.join(name);
-            let synced = File::open(&path).and_then(|it| it.sync_all());
-            synced.map_err(|source| LayoutError::Io { path, source })
-        })
+    /// What an index names has to survive a crash, if the index does. Blobs are on the disk; their names are not.
+    fn sync(&self) -> io::Result<()> {
+        let names = ["oci-layout", "blobs/sha256"];
+        names.into_par_iter().try_for_each(|name| File::open(self.path.join(name))?.sync_all())
     }
 
     /// The layout's index as it is on disk; empty where there is none.
@@ -238,6 +239,13 @@ impl Layout {
         }
         Ok(())
     }
+}
+
+/// Writes what says that a directory is a layout. It reaches the disk with the first index.
+fn mark(directory: &cap_std::fs::Dir) -> io::Result<()> {
+    let mut file = TempFile::new(directory)?;
+    file.write_all(br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+    file.replace("oci-layout")
 }
 
 /// The images in an index.

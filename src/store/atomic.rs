@@ -20,10 +20,21 @@ pub struct WriteError {
 /// The bytes are written beside the file under the name `.<name>.mailimg-tmp`; if the process is killed then, the next
 /// write of the same file takes that over.
 pub fn write_atomic(path: &Utf8Path, bytes: impl AsRef<[u8]>, mode: u32) -> Result<(), WriteError> {
-    write(path, bytes.as_ref(), mode).map_err(|source| WriteError { path: path.to_owned(), source })
+    write_atomic_after(path, bytes, mode, || Ok(()))
 }
 
-fn write(path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+/// As [`write_atomic`], but the file appears only after `ready` has succeeded, which runs while its bytes go to the disk:
+/// for a file that names others, which have to be there first.
+pub fn write_atomic_after(
+    path: &Utf8Path,
+    bytes: impl AsRef<[u8]>,
+    mode: u32,
+    ready: impl FnOnce() -> io::Result<()> + Send,
+) -> Result<(), WriteError> {
+    write(path, bytes.as_ref(), mode, ready).map_err(|source| WriteError { path: path.to_owned(), source })
+}
+
+fn write(path: &Utf8Path, bytes: &[u8], mode: u32, ready: impl FnOnce() -> io::Result<()> + Send) -> io::Result<()> {
     let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not a file name"))?;
     let directory = path.parent().filter(|parent| !parent.as_str().is_empty()).unwrap_or(Utf8Path::new("."));
     std::fs::create_dir_all(directory)?;
@@ -32,7 +43,8 @@ fn write(path: &Utf8Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     file.set_len(0)?;
     file.write_all(bytes)?;
     file.set_permissions(Permissions::from_mode(mode))?;
-    file.sync_all()?;
+    let (written, ready) = rayon::join(|| file.sync_all(), ready);
+    written.and(ready)?;
     temporary.rename(path)?;
     sync_directory(directory)
 }
@@ -106,6 +118,18 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "two");
         assert_eq!(path.metadata().unwrap().mode() & 0o7777, 0o600);
         assert_eq!(directory.join("a/b").read_dir_utf8().unwrap().count(), 1, "nothing else is left");
+    }
+
+    #[test]
+    fn does_not_appear_before_what_it_names() {
+        let (_keep, directory) = directory();
+        let path = directory.join("index");
+        let error = write_atomic_after(&path, "x", 0o644, || Err(io::ErrorKind::StorageFull.into())).unwrap_err();
+        assert_eq!(error.source.kind(), io::ErrorKind::StorageFull);
+        assert_eq!(directory.read_dir_utf8().unwrap().count(), 0);
+        write_atomic_after(&path, "x", 0o644, || if path.exists() { Err(io::ErrorKind::Other.into()) } else { Ok(()) })
+            .unwrap();
+        assert!(path.exists());
     }
 
     #[test]

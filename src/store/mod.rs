@@ -27,7 +27,7 @@ use tempfile::NamedTempFile;
 
 use crate::digest::{Digesting, Hashing, Sha256};
 
-pub use atomic::{WriteError, write_atomic};
+pub use atomic::{WriteError, write_atomic, write_atomic_after};
 pub use error::StoreError;
 pub use keeper::Keeper;
 pub use maintain::{Problem, Removed, gc, verify};

@@ -12,6 +12,7 @@ mod build;
 mod compose;
 mod config;
 mod debian;
+mod digest;
 mod disk;
 mod documentation;
 mod flat;

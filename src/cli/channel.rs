@@ -1,0 +1,40 @@
+use std::collections::BTreeMap;
+
+use super::{Context, Failure};
+use crate::config::Project;
+use crate::lock::architecture;
+
+/// Which of a project's locks a command is about, and where their packages are read from.
+#[derive(Debug, clap::Args)]
+pub(super) struct ChannelArgs {
+    /// Architecture in apk's words, x86_64 or aarch64 [default: the channel's first]
+    #[arg(long)]
+    arch: Option<String>,
+    /// Another channel than mailimg.toml names
+    #[arg(long)]
+    channel: Option<String>,
+    /// Read the channel's repository NAME from elsewhere: a mirror, or a directory. Everything is checked all the same
+    #[arg(long = "repository", value_name = "NAME=URL_OR_DIR", value_parser = name_and_place)]
+    repositories: Vec<(String, String)>,
+}
+
+impl ChannelArgs {
+    /// The project with that channel, and the architecture.
+    pub(super) fn open(&self, context: &Context) -> Result<(Project, String), Failure> {
+        let project = Project::open_with(context.project(), self.channel.as_deref())?;
+        let arch = architecture(project.channel(), self.arch.as_deref())?;
+        Ok((project, arch))
+    }
+
+    /// Where to read repositories from, by their names; of two places for one name the last counts.
+    pub(super) fn overrides(&self) -> BTreeMap<String, String> {
+        self.repositories.iter().cloned().collect()
+    }
+}
+
+fn name_and_place(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, place)) if !name.is_empty() && !place.is_empty() => Ok((name.to_owned(), place.to_owned())),
+        _ => Err("expected NAME=URL_OR_DIR, as in main=/srv/alpine/v3.24/main".to_owned()),
+    }
+}

@@ -1,0 +1,137 @@
+//! Images from their locks, for commands that make them or say what they are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rayon::prelude::*;
+use serde_json::{Value, json};
+
+use super::exit::Exit;
+use super::locked::{Locked, LockedArgs};
+use super::{Context, Failure};
+use crate::build::{Inputs, Job, Plan, build, recall};
+use crate::config::{Project, Recipe};
+use crate::lock::{Lock, LockError, Wanted};
+use crate::oci::Image;
+use crate::store::Store;
+use crate::timestamp::Timestamp;
+
+/// Which images a command is about.
+#[derive(Debug, clap::Args)]
+pub(super) struct ImageArgs {
+    /// The images [default: all of mailimg.toml]
+    images: Vec<String>,
+    #[command(flatten)]
+    locked: LockedArgs,
+}
+
+/// Those images, and all locks of their project: what is in which layer depends on what images share.
+#[derive(Debug)]
+pub(super) struct Selection {
+    locked: Locked,
+    names: Vec<String>,
+    locks: BTreeMap<String, Lock>,
+    plan: Plan,
+    created: Option<Timestamp>,
+}
+
+impl ImageArgs {
+    pub(super) fn open(&self, context: &Context) -> Result<Selection, Failure> {
+        let locked = self.locked.open(context)?;
+        let all = || locked.project.recipes().map(|recipe| recipe.name.clone());
+        let names: Vec<String> = if self.images.is_empty() { all().collect() } else { self.images.clone() };
+        let needed: BTreeSet<String> = all().chain(names.iter().cloned()).collect();
+        let lock = |name: String| Ok((locked.lock(locked.project.recipe(&name)?)?, name));
+        let locks = needed.into_par_iter().map(lock).collect::<Result<Vec<_>, Failure>>()?;
+        let locks: BTreeMap<String, Lock> = locks.into_iter().map(|(lock, name)| (name, lock)).collect();
+        let plan = Plan::new(locks.iter().map(|(name, lock)| (name.as_str(), lock)), locked.project.site().layers);
+        Ok(Selection { names, locks, plan, created: source_date_epoch()?, locked })
+    }
+
+    /// The images. Those that the store doesn't know are made; all that they hold is in the store then.
+    pub(super) fn build(&self, selection: &Selection, store: &Store, context: &Context) -> Result<Vec<Image>, Failure> {
+        let inputs = selection.inputs()?;
+        let known: Vec<Option<Image>> = inputs.iter().map(|inputs| recall(inputs, store)).collect();
+        let unknown = inputs.into_iter().zip(&known).filter(|(_, known)| known.is_none()).map(|(inputs, _)| inputs);
+        let unknown: Vec<Inputs<'_>> = unknown.collect();
+        let made =
+            if unknown.is_empty() { Vec::new() } else { build(&self.jobs(unknown, selection, context)?, store)? };
+        let mut made = made.into_iter();
+        Ok(known.into_iter().filter_map(|known| known.or_else(|| made.next())).collect())
+    }
+
+    /// Inputs with their packages, which are fetched if the store doesn't have them.
+    pub(super) fn jobs<'a>(
+        &self,
+        inputs: Vec<Inputs<'a>>,
+        selection: &Selection,
+        context: &Context,
+    ) -> Result<Vec<Job<'a>>, Failure> {
+        let locks: Vec<(&Recipe, &Lock)> = inputs.iter().map(|inputs| (inputs.recipe, inputs.lock)).collect();
+        let packages = self.locked.obtain(&locks, selection.project(), context)?;
+        Ok(inputs.into_iter().zip(packages).map(|(inputs, packages)| Job { inputs, packages }).collect())
+    }
+}
+
+impl Selection {
+    pub(super) fn project(&self) -> &Project {
+        &self.locked.project
+    }
+
+    /// What decides the bytes of each of the images.
+    pub(super) fn inputs(&self) -> Result<Vec<Inputs<'_>>, Failure> {
+        self.names.par_iter().map(|name| self.inputs_of(self.project().recipe(name)?)).collect()
+    }
+
+    /// The images of the project that are not chosen, as far as the store knows them.
+    pub(super) fn others(&self, store: &Store) -> Vec<Image> {
+        let others = self.project().recipes().filter(|recipe| !self.names.contains(&recipe.name));
+        others.filter_map(|recipe| recall(&self.inputs_of(recipe).ok()?, store)).collect()
+    }
+
+    fn inputs_of<'a>(&'a self, recipe: &'a Recipe) -> Result<Inputs<'a>, Failure> {
+        let lock = self.locks.get(&recipe.name).ok_or_else(|| LockError::Missing { path: self.locked.path(recipe) })?;
+        check_current(self.project(), recipe, lock)?;
+        Ok(Inputs::new(self.project(), recipe, lock, &self.plan, self.created)?)
+    }
+}
+
+/// Refuses a lock that was made for another recipe than there is now.
+fn check_current(project: &Project, recipe: &Recipe, lock: &Lock) -> Result<(), Failure> {
+    let wanted = Wanted::of(project, recipe)?;
+    let same = wanted.world == lock.world && wanted.groups == lock.groups && wanted.users == lock.users;
+    if same {
+        return Ok(());
+    }
+    let message = format!("the lock of {} doesn't fit its recipe: world or accounts have changed since", recipe.name);
+    Err(Failure::new(Exit::Usage, &std::io::Error::other(message)).hint("run `mailimg lock` and review what changes"))
+}
+
+fn source_date_epoch() -> Result<Option<Timestamp>, Failure> {
+    let Ok(text) = std::env::var("SOURCE_DATE_EPOCH") else { return Ok(None) };
+    let seconds = text.parse().map_err(|_| {
+        let message = format!("SOURCE_DATE_EPOCH is {text:?}, which is no number of seconds since 1970");
+        Failure::new(Exit::Usage, &std::io::Error::other(message))
+    })?;
+    Ok(Some(Timestamp::from_unix(seconds)))
+}
+
+/// Names and digests for people, an image a line.
+pub(super) fn lines(images: &[Image]) -> String {
+    let line = |image: &Image| format!("{} {}\n", image.name, image.manifest.digest.to_oci());
+    images.iter().map(line).collect()
+}
+
+/// An image for programs.
+pub(super) fn object(image: &Image) -> Value {
+    let layers = image
+        .layers
+        .iter()
+        .map(|layer| json!({ "digest": layer.digest.to_oci(), "diff_id": layer.diff_id.to_oci(), "size": layer.size }));
+    json!({
+        "image": image.name,
+        "digest": image.manifest.digest.to_oci(),
+        "config": image.config.digest.to_oci(),
+        "layers": layers.collect::<Vec<_>>(),
+        "size": image.layers.iter().map(|layer| layer.size).sum::<u64>(),
+    })
+}

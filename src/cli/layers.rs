@@ -1,0 +1,191 @@
+use std::collections::BTreeMap;
+
+use indicatif::DecimalBytes;
+use serde_json::{Value, json};
+
+use super::images::ImageArgs;
+use super::{Context, Failure};
+use crate::build::drafts;
+use crate::digest::Sha256;
+use crate::lock::LockedPackage;
+use crate::oci::Image;
+use crate::report::{LayerFacts, layers};
+
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Shows the layers of each image from the bottom up: compressed and uncompressed size, what is in it, which other images \
+have the very same layer, and whether it is verbatim: a package's own data, byte for byte, so that the layer's digest is \
+the datahash that the package's signed metadata names. A layer of several packages is put together of pieces that are \
+kept; of a single package that can't be taken as it is, it says why.
+
+Packages are grouped by the images of mailimg.toml that have them; the biggest stand alone, as far as `layers` in \
+mailimg.toml allows. On top is one layer with what is the image's own: accounts, databases, links and baked files. Layers \
+that aren't in the store yet are made.")]
+pub(super) struct Args {
+    #[command(flatten)]
+    images: ImageArgs,
+    /// Print an object with images, their layers, and the total of distinct layers, as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Sums over some layers.
+#[derive(Debug, Default)]
+struct Total {
+    layers: u64,
+    size: u64,
+    unpacked: u64,
+    verbatim: u64,
+}
+
+/// Sums over what images hold, each layer and each package once.
+#[derive(Debug, Default)]
+struct Distinct {
+    layers: BTreeMap<Sha256, (u64, u64, bool)>,
+    /// Sizes of data members.
+    packages: BTreeMap<Sha256, u64>,
+}
+
+pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+    let selection = args.images.open(context)?;
+    let store = context.store()?;
+    let images = args.images.build(&selection, &store, context)?;
+    let jobs = args.images.jobs(selection.inputs()?, &selection, context)?;
+    let others = [images.clone(), selection.others(&store)].concat();
+    let (mut distinct, mut text, mut objects) = (Distinct::default(), String::new(), Vec::new());
+    for (job, image) in jobs.iter().zip(&images) {
+        let drafts = drafts(job)?;
+        let facts = layers(job, &drafts, image, &others);
+        distinct.add(&facts);
+        if args.json {
+            objects.push(object(image, &facts));
+        } else {
+            text.push_str(&block(image, &facts));
+        }
+    }
+    if args.json {
+        return context.ui().json(&json!({ "images": objects, "total": distinct.object() }));
+    }
+    if images.len() > 1 {
+        text.push_str(&distinct.line(images.len()));
+    }
+    context.ui().write(text.as_bytes())
+}
+
+impl Total {
+    fn of(layers: impl Iterator<Item = (u64, u64, bool)>) -> Self {
+        layers.fold(Self::default(), |sum, (size, unpacked, is_verbatim)| Self {
+            layers: sum.layers + 1,
+            size: sum.size + size,
+            unpacked: sum.unpacked + unpacked,
+            verbatim: sum.verbatim + if is_verbatim { size } else { 0 },
+        })
+    }
+
+    fn line(&self) -> String {
+        let Self { layers, size, unpacked, verbatim } = self;
+        let share = (verbatim * 1000).checked_div(*size).unwrap_or_default();
+        let (size, unpacked) = (DecimalBytes(*size), DecimalBytes(*unpacked));
+        format!("{layers} layers, {size}, uncompressed {unpacked}; {}.{} % verbatim", share / 10, share % 10)
+    }
+}
+
+impl Distinct {
+    fn add(&mut self, facts: &[LayerFacts<'_>]) {
+        self.layers.extend(facts.iter().map(|layer| (layer.digest, sizes(layer))));
+        let packages = facts.iter().flat_map(|layer| &layer.packages);
+        self.packages.extend(packages.map(|package| (package.data.sha256, package.data.size)));
+    }
+
+    fn total(&self) -> (Total, u64) {
+        (Total::of(self.layers.values().copied()), self.packages.values().sum())
+    }
+
+    fn line(&self, images: usize) -> String {
+        let (total, packages) = self.total();
+        let count = self.packages.len();
+        let packages = DecimalBytes(packages);
+        format!("{images} images together: {}\n  of {count} packages with {packages} of data\n", total.line())
+    }
+
+    fn object(&self) -> Value {
+        let (Total { layers, size, unpacked, verbatim }, packages) = self.total();
+        json!({
+            "layers": layers,
+            "size": size,
+            "unpacked": unpacked,
+            "verbatim": verbatim,
+            "packages": self.packages.len(),
+            "packages_size": packages,
+        })
+    }
+}
+
+fn sizes(layer: &LayerFacts<'_>) -> (u64, u64, bool) {
+    (layer.size, layer.unpacked, layer.reason.is_none())
+}
+
+fn object(image: &Image, facts: &[LayerFacts<'_>]) -> Value {
+    let package = |package: &&LockedPackage| json!({ "package": package.name, "version": package.version.as_str(), "size": package.data.size });
+    let layers = facts.iter().map(|layer| {
+        json!({
+            "digest": layer.digest.to_oci(),
+            "diff_id": layer.diff_id.to_oci(),
+            "size": layer.size,
+            "unpacked": layer.unpacked,
+            "title": layer.title,
+            "packages": layer.packages.iter().map(package).collect::<Vec<_>>(),
+            "shared_with": layer.shared_with,
+            "verbatim": layer.reason.is_none(),
+            "reason": layer.reason,
+        })
+    });
+    let layers: Vec<Value> = layers.collect();
+    let Total { size, unpacked, verbatim, .. } = Total::of(facts.iter().map(sizes));
+    json!({
+        "image": image.name,
+        "digest": image.manifest.digest.to_oci(),
+        "layers": layers,
+        "size": size,
+        "unpacked": unpacked,
+        "verbatim": verbatim,
+    })
+}
+
+fn block(image: &Image, facts: &[LayerFacts<'_>]) -> String {
+    let mut out = format!("{}: {}\n", image.name, Total::of(facts.iter().map(sizes)).line());
+    for (number, layer) in facts.iter().enumerate() {
+        let verbatim = if layer.reason.is_none() { "verbatim" } else { "" };
+        let (size, unpacked) = (DecimalBytes(layer.size).to_string(), DecimalBytes(layer.unpacked).to_string());
+        let line = format!("{:>4}  {size:>10} {unpacked:>10}  {verbatim:8}  {}\n", number + 1, layer.title);
+        out.push_str(&line);
+        if layer.packages.len() > 1 {
+            let names: Vec<String> = layer.packages.iter().map(|it| format!("{}-{}", it.name, it.version)).collect();
+            out.push_str(&detail(&names.join(" ")));
+        }
+        if !layer.shared_with.is_empty() {
+            out.push_str(&detail(&format!("also in {}", layer.shared_with.join(", "))));
+        }
+        if let (Some(reason), 0..=1) = (&layer.reason, layer.packages.len()) {
+            out.push_str(&detail(&format!("not verbatim: {reason}")));
+        }
+    }
+    out
+}
+
+/// Widest line of details.
+const WIDTH: usize = 110;
+
+/// Words below what is said of a layer, in as many lines as it takes.
+fn detail(words: &str) -> String {
+    const INDENT: &str = "                                     ";
+    let mut lines = vec![INDENT.to_owned()];
+    for word in words.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.len() == INDENT.len() => line.push_str(word),
+            Some(line) if line.len() + word.len() < WIDTH => line.extend([" ", word]),
+            _ => lines.push([INDENT, word].concat()),
+        }
+    }
+    lines.join("\n") + "\n"
+}

@@ -1,0 +1,74 @@
+use crate::apk::tar;
+use crate::build::Job;
+use crate::digest::Sha256;
+use crate::layer::{Draft, DraftContent};
+use crate::lock::LockedPackage;
+use crate::oci::Image;
+
+/// What a layer of an image is.
+#[derive(Debug, Clone)]
+pub struct LayerFacts<'a> {
+    /// SHA-256 of the compressed layer.
+    pub digest: Sha256,
+    /// SHA-256 of the uncompressed layer.
+    pub diff_id: Sha256,
+    /// Compressed bytes.
+    pub size: u64,
+    /// Uncompressed bytes.
+    pub unpacked: u64,
+    /// What it is, in few words.
+    pub title: &'a str,
+    /// Its packages, in install order; none in the top layer.
+    pub packages: Vec<&'a LockedPackage>,
+    /// The other images that have the same layer.
+    pub shared_with: Vec<&'a str>,
+    /// Why it is not a package's data member as it is; none where it is.
+    pub reason: Option<String>,
+}
+
+/// What the layers of an image are, bottom to top. `drafts` are those of `job`, `image` is what was built of them.
+/// `others` are the images of the project that are known; of those that aren't, it is told what is planned.
+#[must_use]
+pub fn layers<'a>(job: &'a Job<'_>, drafts: &'a [Draft], image: &Image, others: &[Image]) -> Vec<LayerFacts<'a>> {
+    let package = |position: &usize| job.packages.get(*position).map(|obtained| obtained.package);
+    let mut facts = Vec::new();
+    for (draft, layer) in drafts.iter().zip(&image.layers) {
+        let packages: Vec<&LockedPackage> = draft.packages.iter().filter_map(package).collect();
+        let is_shared = |name: &&str| {
+            let known = others.iter().find(|other| other.name == *name);
+            *name != image.name
+                && known.is_none_or(|other| other.layers.iter().any(|theirs| theirs.digest == layer.digest))
+        };
+        facts.push(LayerFacts {
+            digest: layer.digest,
+            diff_id: layer.diff_id,
+            size: layer.size,
+            unpacked: unpacked(draft, &packages),
+            title: &draft.title,
+            shared_with: draft.images.iter().map(String::as_str).filter(is_shared).collect(),
+            reason: reason(draft),
+            packages,
+        });
+    }
+    facts
+}
+
+fn unpacked(draft: &Draft, packages: &[&LockedPackage]) -> u64 {
+    match &draft.content {
+        DraftContent::Member(_) => packages.iter().map(|package| package.unpacked).sum(),
+        DraftContent::Segments { segments, .. } => {
+            let mut end = Vec::new();
+            tar::end(&mut end);
+            segments.iter().map(crate::layer::Segment::unpacked).sum::<u64>() + end.len() as u64
+        }
+    }
+}
+
+fn reason(draft: &Draft) -> Option<String> {
+    match (&draft.content, draft.packages.len()) {
+        (DraftContent::Member(_), _) => None,
+        (DraftContent::Segments { reason: Some(reason), .. }, _) => Some(reason.to_string()),
+        (_, 0) => Some("no package brings it".to_owned()),
+        (_, count) => Some(format!("it holds {count} packages")),
+    }
+}
