@@ -18,6 +18,7 @@ import time
 from collections import namedtuple
 from pathlib import Path
 
+import report
 from images import Layout, locked_packages, tree_bytes
 from repositories import Repositories
 
@@ -267,8 +268,8 @@ class Bench:
             raise Failed(f"{contender}, {situation}: other images than the first time")
 
     def run(self):
-        idle = statistics.median(run(["/bin/true"], self.work / "true.log").wall for _ in range(5))
-        say(f"starting a process that does nothing takes {idle * 1000:.1f} ms of each time")
+        nothing = [run(["/bin/true"], self.work / "true.log") for _ in range(5)]
+        self.nothing = {field: statistics.median(getattr(s, field) for s in nothing) for field in Sample._fields}
         tasks = list(self.tasks())
         for number in range(self.args.rounds + 1):
             say(f"round {number} of {self.args.rounds}" if number else "round to warm up, which doesn't count")
@@ -287,6 +288,7 @@ class Bench:
         return {
             "machine": machine(),
             "rounds": self.args.rounds,
+            "nothing": self.nothing,
             "threads": self.args.threads,
             "packages": {"count": len(packages), "bytes": packages_bytes,
                          "unpacked": sum(package.unpacked for package in packages.values())},
@@ -368,7 +370,6 @@ def main():
             shutil.rmtree(work)
     if args.json:
         args.json.write_text(json.dumps(results, indent=2) + "\n")
-    import report
     text = report.markdown(results)
     print(text)
     if args.markdown:
