@@ -43,7 +43,8 @@ def machine(results):
         f"Linux {it['kernel']}; load {it['load_before']:.1f} before and {it['load_after']:.1f} after. "
         f"{packages['count']} distinct packages in the four images, {mb(packages['bytes'])}, "
         f"{mb(packages['unpacked'])} unpacked. Medians of {results['rounds']} rounds. A process that does nothing takes "
-        f"{seconds(results['nothing']['wall'])} and {mb(results['nothing']['memory'])}, which is in each figure."
+        f"{seconds(results['nothing']['wall'])}, which is in every time, and no memory below "
+        f"{mb(results['nothing']['memory'])} can be told."
     )
 
 
