@@ -25,6 +25,7 @@ mod push;
 mod repo;
 mod secrets;
 mod steps;
+mod store;
 mod tree;
 mod ui;
 mod user;
@@ -89,6 +90,9 @@ enum Command {
     /// Ask what apk would do, and look into packages
     #[command(subcommand)]
     Apk(apk::Command),
+    /// Where packages and layers are kept on this machine
+    #[command(subcommand)]
+    Store(store::Command),
     /// Print a shell's completion script
     Completions(completions::Args),
 }
@@ -129,6 +133,7 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Tree(args) => tree::run(&args, context),
         Command::Layers(args) => layers::run(&args, context),
         Command::Digest(args) => digest::run(&args, context),
+        Command::Store(command) => store::run(&command, context),
         Command::Completions(args) => completions::run(&args, context),
     }
 }

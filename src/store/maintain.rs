@@ -42,6 +42,11 @@ pub fn verify(store: &Store) -> Result<Vec<Problem>, StoreError> {
     Ok(problems)
 }
 
+/// Removes a file of the store that [`verify`] found.
+pub fn remove(problem: &Problem) -> Result<(), StoreError> {
+    std::fs::remove_file(&problem.path).map_err(StoreError::io("remove", &problem.path))
+}
+
 /// Removes from the store under `cache` what is not in `keep`, and everything that was remembered.
 ///
 /// Fails with [`StoreError::Busy`] while any process has the store open.

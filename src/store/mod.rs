@@ -30,7 +30,7 @@ use crate::digest::{Digesting, Hashing, Sha256};
 pub use atomic::{WriteError, write_atomic, write_atomic_after};
 pub use error::StoreError;
 pub use keeper::Keeper;
-pub use maintain::{Problem, Removed, gc, verify};
+pub use maintain::{Problem, Removed, gc, remove, verify};
 
 use atomic::sync_directory;
 

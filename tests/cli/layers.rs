@@ -162,6 +162,26 @@ fn a_bumped_package_alters_its_layer_and_the_top_and_compresses_no_other_package
     assert_eq!(common, 1, "tiny's segment is in both layers as it was kept");
 }
 
+#[test]
+fn what_has_changed_in_the_store_is_found_and_made_again() {
+    let project = project();
+    let before = built(&project, &[]);
+    assert_eq!(project.run(["store", "verify"]), "");
+    let digest = &before[0].layers[1].0;
+    let damaged = project.cache().join("files-v1/sha256").join(&digest[..2]).join(digest);
+    fs_err::remove_file(&damaged).unwrap();
+    fs_err::write(&damaged, "rotten").unwrap();
+    let output = project.mailimg(["store", "verify"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.starts_with(damaged.to_str().unwrap()) && said.lines().count() == 1, "{said}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--remove"));
+    project.run(["store", "verify", "--remove"]);
+    assert_eq!(project.run(["store", "verify"]), "");
+    assert_eq!(built(&project, &[])[0].digest, before[0].digest);
+    assert_ne!(fs_err::read(damaged).unwrap(), b"rotten");
+}
+
 fn files(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for shard in fs_err::read_dir(directory).unwrap() {

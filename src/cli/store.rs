@@ -1,0 +1,15 @@
+mod verify;
+
+use super::{Context, Failure};
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Read everything in the store again, and name what is not what it was
+    Verify(verify::Args),
+}
+
+pub(super) fn run(command: &Command, context: &Context) -> Result<(), Failure> {
+    match command {
+        Command::Verify(args) => verify::run(args, context),
+    }
+}
