@@ -298,7 +298,8 @@ fn a_package_that_is_nowhere_is_named() {
     // Nobody listens there, and nobody is asked.
     let (code, error) = refused(&project, &["--offline", "--repository", "main=http://127.0.0.1:9"]);
     assert_eq!(code, 4, "{error}");
-    assert!(error.contains("http://127.0.0.1:9/x86_64/web-1.0-r0.apk is not in the store"), "{error}");
+    // Which of the two is told: the builds before may have kept libc or not.
+    assert!(error.contains("http://127.0.0.1:9/x86_64/") && error.contains("-r0.apk is not in the store"), "{error}");
     assert!(error.contains("without --offline"), "{error}");
 }
 
