@@ -18,7 +18,7 @@ pub struct Site {
     pub channel: Name,
     /// Images to build; names of recipes.
     pub images: Vec<Name>,
-    /// The most layers that an image may have, [`LEAST_LAYERS`] to [`MOST_LAYERS`].
+    /// The most layers that an image may have, 2 to 125.
     #[serde(default = "layers")]
     pub layers: u32,
     /// Certificate and encryption.

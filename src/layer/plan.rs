@@ -38,7 +38,7 @@ pub struct Group {
 /// - Classes of few bytes are dissolved into the images' own, as long as what is then stored more than once is at most
 ///   1.5 % of all; beyond that only where an image has more classes than layers.
 /// - What is left of the budget goes to the biggest packages, each alone in a layer, which is then its data member as it
-///   is (see [`super::verbatim`]).
+///   is (see [`super::NotVerbatim`]).
 ///
 /// Sizes are compared by their power of two and then by name, so that an update seldom moves a package.
 #[must_use]
