@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::common::project::Project;
 
@@ -78,6 +78,11 @@ fn digests(output: &Output) -> Vec<(String, String)> {
     images.as_array().unwrap().iter().map(|image| (text(image, "image"), text(image, "digest"))).collect()
 }
 
+/// How many folders of the store's content there are.
+fn entries(root: &Path) -> usize {
+    fs_err::read_dir(root.join("cache/files-v1/sha256")).map_or(0, Iterator::count)
+}
+
 #[test]
 fn the_four_images_have_the_same_digests_wherever_and_by_whomever_they_are_built() {
     let shared = Project::with_shared_cache();
@@ -106,7 +111,12 @@ fn the_four_images_have_the_same_digests_wherever_and_by_whomever_they_are_built
         ("RAYON_NUM_THREADS", "1"),
     ];
     let mut killed = there.build("65534", "077", &elsewhere).stdout(Stdio::null()).spawn().unwrap();
-    std::thread::sleep(Duration::from_secs(3));
+    // In the middle: some packages are in the store, and no image is.
+    let began = Instant::now();
+    while entries(&there.root) < 20 {
+        assert!(began.elapsed() < Duration::from_mins(1), "no package comes into the store");
+        std::thread::sleep(Duration::from_millis(1));
+    }
     assert!(killed.try_wait().unwrap().is_none(), "the build was over before it could be killed");
     killed.kill().unwrap();
     killed.wait().unwrap();
