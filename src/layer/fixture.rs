@@ -1,28 +1,13 @@
 //! Made-up packages for this module's tests.
 
-use crate::apk::Package;
-use crate::apk::package::{Control, PackageEntry, PackageFiles};
+use crate::apk::package::PackageEntry;
+use crate::apk::package::fixture::entry;
+pub(super) use crate::apk::package::fixture::package;
 use crate::apk::tar::{Entry, EntryKind};
-use crate::digest::Sha256;
 use crate::rootfs::TreePath;
 
 pub(super) fn path(name: &str) -> TreePath {
     TreePath::new(name).unwrap()
-}
-
-pub(super) fn package(name: &str, entries: Vec<PackageEntry>) -> PackageFiles {
-    let control = Control {
-        package: Package::new(name, "1-r0".parse().unwrap(), "x86_64"),
-        data_hash: Sha256::of(name),
-        triggers: Vec::new(),
-        scripts: Vec::new(),
-        pkginfo: Vec::new(),
-    };
-    PackageFiles { control, entries, data_streams: 1, ends_with_blocks: true, portable: true }
-}
-
-fn entry(path: &str, kind: EntryKind, mode: u32) -> PackageEntry {
-    PackageEntry { header: Entry::new(path, kind, mode), content: None }
 }
 
 pub(super) fn dir(path: &str) -> PackageEntry {

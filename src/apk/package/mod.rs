@@ -15,6 +15,8 @@
 
 mod error;
 mod files;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod info;
 mod read;
 mod source;

@@ -1,24 +1,8 @@
 use super::*;
-use crate::apk::package::Control;
-use crate::apk::tar::{Entry, EntryKind};
-use crate::apk::{Checksum, Package};
-use crate::digest::Sha256;
+use crate::apk::Checksum;
+use crate::apk::package::fixture::{entry, package};
+use crate::apk::tar::EntryKind;
 use crate::rootfs::{PackageEntry, is_read};
-
-fn package(name: &str, entries: Vec<PackageEntry>) -> PackageFiles {
-    let control = Control {
-        package: Package::new(name, "1-r0".parse().unwrap(), "x86_64"),
-        data_hash: Sha256::of(b""),
-        triggers: Vec::new(),
-        scripts: Vec::new(),
-        pkginfo: Vec::new(),
-    };
-    PackageFiles { control, entries, data_streams: 1, ends_with_blocks: true, portable: true }
-}
-
-fn entry(path: &str, kind: EntryKind, mode: u32) -> PackageEntry {
-    PackageEntry { header: Entry::new(path, kind, mode), content: None }
-}
 
 fn file(path: &str, content: &str) -> PackageEntry {
     let mut entry = entry(path, EntryKind::File, 0o644);

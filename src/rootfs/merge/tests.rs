@@ -2,24 +2,8 @@
 //! for the same packages, unless the test says otherwise.
 
 use super::*;
-use crate::apk::package::Control;
-use crate::apk::{Checksum, Dependency, Package};
-use crate::digest::Sha256;
-
-fn package(name: &str, entries: Vec<PackageEntry>) -> PackageFiles {
-    let control = Control {
-        package: Package::new(name, "1-r0".parse().unwrap(), "x86_64"),
-        data_hash: Sha256::of(b""),
-        triggers: Vec::new(),
-        scripts: Vec::new(),
-        pkginfo: Vec::new(),
-    };
-    PackageFiles { control, entries, data_streams: 1, ends_with_blocks: true, portable: true }
-}
-
-fn entry(path: &str, kind: EntryKind, mode: u32) -> PackageEntry {
-    PackageEntry { header: Entry::new(path, kind, mode), content: None }
-}
+use crate::apk::package::fixture::{entry, package};
+use crate::apk::{Checksum, Dependency};
 
 fn dir(path: &str, mode: u32) -> PackageEntry {
     entry(path, EntryKind::Directory, mode)
