@@ -78,6 +78,20 @@ fn wrong_passwords_are_refused_and_logged_with_the_address() {
 }
 
 #[test]
+fn wrong_passwords_do_not_keep_out_who_shares_the_address() {
+    let stack = stack::shared();
+    let login = |password: &str| {
+        let mut smtp = Smtp::open(stack.address(587));
+        smtp.starttls();
+        smtp.auth(ALICE.0, password).code
+    };
+    for attempt in 0..4 {
+        assert_eq!(login(&format!("guess {attempt}")), 535, "attempt {attempt}");
+    }
+    assert_eq!(login(ALICE.1), 235);
+}
+
+#[test]
 fn port_25_offers_no_authentication() {
     let stack = stack::shared();
     let mut smtp = Smtp::open(stack.address(25));
