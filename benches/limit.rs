@@ -22,7 +22,7 @@ use zlib_rs::{Inflate, InflateFlush, Status};
 const CHUNK: usize = 256 << 10;
 
 /// Bytes that are inflated at once.
-const WINDOW: usize = 64 << 10;
+const WINDOW: usize = 256 << 10;
 
 /// A gzip header with a trailer, and a window of up to 32 KiB (2^15).
 const GZIP: u8 = 16 + 15;
