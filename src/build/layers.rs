@@ -3,11 +3,13 @@ use std::panic::resume_unwind;
 use std::sync::Mutex;
 use std::{io, thread};
 
+use rayon::prelude::*;
+
 use super::{BuildError, Job};
 use crate::digest::Sha256;
 use crate::layer::{self, Draft, DraftContent, Layer, LayerError, Segment};
 use crate::lock::Obtained;
-use crate::store::Store;
+use crate::store::Keeper;
 
 /// Layers that are written at once. More would take more memory; the blocks of each are compressed in parallel.
 const WRITERS: usize = 2;
@@ -21,22 +23,24 @@ struct Pending<'a> {
 }
 
 /// The layers of each image, bottom to top. Those that the store lacks are made, each once.
-pub(super) fn make(jobs: &[Job<'_>], drafts: &[Vec<Draft>], store: &Store) -> Result<Vec<Vec<Layer>>, BuildError> {
-    let keyed: Vec<Vec<(Sha256, &Draft)>> = jobs.iter().zip(drafts).map(|(job, drafts)| keyed(job, drafts)).collect();
+pub(super) fn make(jobs: &[Job<'_>], drafts: &[Vec<Draft>], keeper: &Keeper) -> Result<Vec<Vec<Layer>>, BuildError> {
+    let keyed: Vec<_> = jobs.par_iter().zip(drafts).map(|(job, drafts)| keyed(job, drafts)).collect();
     let mut made: HashMap<Sha256, Option<Layer>> = HashMap::new();
     let mut pending = Vec::new();
     for (job, drafts) in jobs.iter().zip(&keyed) {
         for (key, draft) in drafts {
             made.entry(*key).or_insert_with(|| match &draft.content {
                 DraftContent::Member(layer) => Some(layer.clone()),
-                DraftContent::Segments { segments, .. } => layer::recall(store, key, &draft.title).or_else(|| {
-                    pending.push(Pending { key: *key, title: &draft.title, segments, packages: &job.packages });
-                    None
-                }),
+                DraftContent::Segments { segments, .. } => {
+                    layer::recall(keeper.store(), key, &draft.title).or_else(|| {
+                        pending.push(Pending { key: *key, title: &draft.title, segments, packages: &job.packages });
+                        None
+                    })
+                }
             });
         }
     }
-    for (key, layer) in write_all(pending, store)? {
+    for (key, layer) in write_all(pending, keeper)? {
         made.insert(key, Some(layer));
     }
     let layer = |(key, draft): &(Sha256, &Draft)| {
@@ -51,19 +55,15 @@ fn keyed<'a>(job: &Job<'_>, drafts: &'a [Draft]) -> Vec<(Sha256, &'a Draft)> {
     drafts.iter().map(|draft| (draft.key(digest), draft)).collect()
 }
 
-fn write_all(mut pending: Vec<Pending<'_>>, store: &Store) -> Result<Vec<(Sha256, Layer)>, BuildError> {
-    if pending.is_empty() {
-        return Ok(Vec::new());
-    }
-    let keeper = store.keeper();
-    // The longest first, so that none is left alone at the end; the queue is emptied from its back.
-    pending.sort_by_key(|layer| layer.segments.iter().map(|segment| segment.items.len()).sum::<usize>());
+fn write_all(mut pending: Vec<Pending<'_>>, keeper: &Keeper) -> Result<Vec<(Sha256, Layer)>, BuildError> {
+    // The largest first, so that none is left alone at the end; the queue is emptied from its back.
+    pending.sort_by_cached_key(|layer| layer.segments.iter().map(Segment::unpacked).sum::<u64>());
     let queue = Mutex::new(pending);
     let next = || queue.lock().map_or(None, |mut queue| queue.pop());
     let work = || {
         let mut done = Vec::new();
         while let Some(Pending { key, title, segments, packages }) = next() {
-            done.push((key, layer::write(title, &key, segments, packages, &keeper)?));
+            done.push((key, layer::write(title, &key, segments, packages, keeper)?));
         }
         Ok(done)
     };
@@ -72,6 +72,5 @@ fn write_all(mut pending: Vec<Pending<'_>>, store: &Store) -> Result<Vec<(Sha256
         writers.into_iter().map(|writer| writer.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
     });
     let written = results.into_iter().collect::<Result<Vec<_>, _>>()?;
-    keeper.finish()?;
     Ok(written.into_iter().flatten().collect())
 }

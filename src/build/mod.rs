@@ -8,8 +8,6 @@ mod error;
 mod inputs;
 mod layers;
 
-use std::io;
-
 use rayon::prelude::*;
 
 use crate::apk::package::PackageFiles;
@@ -19,13 +17,10 @@ use crate::layer::{self, Draft, Layer};
 use crate::lock::{Lock, LockedPackage, Member, Obtained, Place};
 use crate::oci::{EMPTY_CONFIG, Image, ImageError, ImageSpec, PackageMember, packages_manifest, read_image_at};
 use crate::rootfs::{Additions, ApkState, Merged, assemble};
-use crate::store::Store;
+use crate::store::{Keeper, Store};
 
 pub use error::BuildError;
 pub use inputs::{Inputs, Plan};
-
-/// Largest manifest or configuration.
-const DOCUMENT_LIMIT: u64 = 4 << 20;
 
 /// An image to build: its inputs, and the packages of its lock in the store, checked.
 #[derive(Debug)]
@@ -39,7 +34,7 @@ pub struct Job<'a> {
 /// The image with these inputs, if the store has all of it.
 #[must_use]
 pub fn recall(inputs: &Inputs<'_>, store: &Store) -> Option<Image> {
-    let manifest = store.recall(&inputs.derivation())?;
+    let manifest = store.recall_as(&inputs.derivation())?;
     let blob = |digest| store.find(&digest).unwrap_or_default();
     let image = read_image_at(&blob, &inputs.recipe.name, manifest).ok()?;
     let complete = image.layers.iter().all(|layer| store.find_sized(&layer.digest, layer.size).is_some());
@@ -50,8 +45,11 @@ pub fn recall(inputs: &Inputs<'_>, store: &Store) -> Option<Image> {
 /// once.
 pub fn build(jobs: &[Job<'_>], store: &Store) -> Result<Vec<Image>, BuildError> {
     let drafts = jobs.par_iter().map(drafts).collect::<Result<Vec<_>, _>>()?;
-    let layers = layers::make(jobs, &drafts, store)?;
-    jobs.iter().zip(&layers).map(|(job, layers)| describe(job, layers, store)).collect()
+    let keeper = store.keeper();
+    let layers = layers::make(jobs, &drafts, &keeper)?;
+    let images = jobs.iter().zip(&layers).map(|(job, layers)| describe(job, layers, &keeper)).collect();
+    keeper.finish()?;
+    images
 }
 
 /// The layers of an image before they are written, bottom to top.
@@ -98,7 +96,7 @@ fn repositories(lock: &Lock) -> Vec<String> {
 }
 
 /// Describes an image whose layers are there, and remembers it by its derivation.
-fn describe(job: &Job<'_>, layers: &[Layer], store: &Store) -> Result<Image, BuildError> {
+fn describe(job: &Job<'_>, layers: &[Layer], keeper: &Keeper) -> Result<Image, BuildError> {
     let Inputs { recipe, lock, created, .. } = &job.inputs;
     let image = Image::new(&ImageSpec {
         name: &recipe.name,
@@ -108,14 +106,13 @@ fn describe(job: &Job<'_>, layers: &[Layer], store: &Store) -> Result<Image, Bui
         config: &recipe.image,
         layers,
     })?;
-    for document in [&image.config, &image.manifest] {
-        store.insert(io::Cursor::new(&document.bytes), Some(document.digest), DOCUMENT_LIMIT)?;
-    }
     let packages = packages_manifest(&image, &members(lock)).map_err(ImageError::from)?;
-    store.insert(EMPTY_CONFIG, None, DOCUMENT_LIMIT)?;
-    store.insert(&*packages.bytes, Some(packages.digest), DOCUMENT_LIMIT)?;
-    store.remember(&packages_question(image.manifest.digest), &packages.digest)?;
-    store.remember(&job.inputs.derivation(), &image.manifest.digest)?;
+    for document in [&image.config.bytes, &image.manifest.bytes, EMPTY_CONFIG, &packages.bytes] {
+        keeper.keep_bytes(document)?;
+    }
+    let store = keeper.store();
+    store.remember(&packages_question(image.manifest.digest), packages.digest.to_string())?;
+    store.remember(&job.inputs.derivation(), image.manifest.digest.to_string())?;
     Ok(image)
 }
 
@@ -138,6 +135,6 @@ fn packages_question(image: Sha256) -> Sha256 {
 /// if the image was built into it.
 #[must_use]
 pub fn packages_of(store: &Store, image: Sha256) -> Option<Vec<u8>> {
-    let manifest = store.recall(&packages_question(image))?;
+    let manifest = store.recall_as(&packages_question(image))?;
     std::fs::read(store.find(&manifest)?).ok()
 }

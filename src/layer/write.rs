@@ -1,5 +1,5 @@
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, Read, Seek as _, SeekFrom, Write};
 
 use flate2::bufread::MultiGzDecoder;
 use sha2::Digest as _;
@@ -62,21 +62,18 @@ pub enum LayerError {
 /// The layer that was made under `key` before, if the store still has it.
 #[must_use]
 pub fn recall(store: &Store, key: &Sha256, title: &str) -> Option<Layer> {
-    let digest = store.recall(key)?;
+    let answer = String::from_utf8(store.recall(key)?).ok()?;
+    let (digest, diff_id) = answer.split_once(' ')?;
+    let (digest, diff_id) = (digest.parse().ok()?, diff_id.parse().ok()?);
     let size = store.find(&digest)?.metadata().ok()?.len();
-    let diff_id = store.recall(&diff_question(key))?;
     Some(Layer { digest, size, diff_id, title: title.to_owned() })
-}
-
-fn diff_question(key: &Sha256) -> Sha256 {
-    Sha256::of(format!("what is the diff_id of the layer {key}?"))
 }
 
 /// Makes the layer `key` of its segments, hands it to the store and has it remembered. `packages` are the
 /// image's, in install order.
 ///
-/// A package's segment that was made before, for this layer or another, is not compressed again. Packages are read as
-/// streams: memory doesn't grow with them.
+/// A package's segment that was made before, for another layer, is taken from there and not compressed again. Packages are
+/// read as streams: memory doesn't grow with them.
 pub fn write(
     title: &str,
     key: &Sha256,
@@ -84,33 +81,57 @@ pub fn write(
     packages: &[Obtained<'_>],
     keeper: &Keeper,
 ) -> Result<Layer, LayerError> {
+    let store = keeper.store();
     let failed = |source| LayerError::Store { title: title.to_owned(), source };
-    let mut writer = Writer {
-        title,
-        packages,
-        keeper,
-        layer: keeper.store().incoming(LIMIT).map_err(failed)?,
-        diff: sha2::Sha256::new(),
-    };
+    let layer = store.incoming(LIMIT).map_err(failed)?;
+    let mut writer = Writer { title, packages, store, layer, diff: sha2::Sha256::new(), made: Vec::new() };
     for segment in segments {
         writer.segment(segment)?;
     }
     writer.end()?;
     let diff_id = Sha256::from(<[u8; 32]>::from(writer.diff.finalize()));
     let (digest, size) = keeper.keep(writer.layer, None).map_err(failed)?;
-    keeper.remember(&diff_question(key), &diff_id).map_err(failed)?;
-    keeper.remember(key, &digest).map_err(failed)?;
+    let remember = || {
+        writer.made.iter().try_for_each(|(segment, at)| store.remember(segment, at.in_layer(digest)))?;
+        store.remember(key, format!("{digest} {diff_id}"))
+    };
+    remember().map_err(failed)?;
     Ok(Layer { digest, size, diff_id, title: title.to_owned() })
+}
+
+/// Where in a layer a segment is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Range {
+    offset: u64,
+    size: u64,
+}
+
+impl Range {
+    /// What is remembered of a segment.
+    fn in_layer(self, layer: Sha256) -> String {
+        format!("{layer} {} {}", self.offset, self.size)
+    }
+
+    /// A segment that was made before, if the store still has its layer.
+    fn recall(store: &Store, segment: &Sha256) -> Option<(Self, File)> {
+        let answer = String::from_utf8(store.recall(segment)?).ok()?;
+        let mut words = answer.split(' ');
+        let layer = store.open_entry(&words.next()?.parse().ok()?).ok()?;
+        let range = Self { offset: words.next()?.parse().ok()?, size: words.next()?.parse().ok()? };
+        Some((range, layer))
+    }
 }
 
 struct Writer<'a> {
     title: &'a str,
     packages: &'a [Obtained<'a>],
-    keeper: &'a Keeper,
+    store: &'a Store,
     /// The layer's compressed bytes go in here,
     layer: Incoming,
     /// and what they hold in here.
     diff: sha2::Sha256,
+    /// Segments that were compressed here, by their keys.
+    made: Vec<(Sha256, Range)>,
 }
 
 impl Writer<'_> {
@@ -119,46 +140,35 @@ impl Writer<'_> {
         move |source| LayerError::Io { title: title.clone(), source }
     }
 
-    fn store(&self) -> impl Fn(StoreError) -> LayerError + use<> {
-        let title = self.title.to_owned();
-        move |source| LayerError::Store { title: title.clone(), source }
-    }
-
     fn segment(&mut self, segment: &Segment) -> Result<(), LayerError> {
         let Some(package) = segment.package.and_then(|package| self.packages.get(package)) else {
-            return self.compress(segment, None, None).map(drop);
+            return self.compress(segment, None);
         };
         let key = segment.key(|package| Some(self.packages.get(package)?.package.data.sha256));
-        let store = self.keeper.store();
-        if let Some(file) = store.recall(&key).and_then(|digest| store.open_entry(&digest).ok()) {
-            return self.copy(file).map_err(self.io());
+        if let Some((range, layer)) = Range::recall(self.store, &key) {
+            return self.copy(range, layer).map_err(self.io());
         }
-        let incoming = store.incoming(LIMIT).map_err(self.store())?;
-        if let Some(made) = self.compress(segment, Some(package), Some(incoming))? {
-            let (digest, _) = self.keeper.keep(made, None).map_err(self.store())?;
-            self.keeper.remember(&key, &digest).map_err(self.store())?;
-        }
+        let offset = self.layer.size();
+        self.compress(segment, Some(package))?;
+        self.made.push((key, Range { offset, size: self.layer.size() - offset }));
         Ok(())
     }
 
     /// Appends a segment that was made before.
-    fn copy(&mut self, segment: File) -> io::Result<()> {
-        let compressed = Tap { inner: segment, seen: |bytes: &[u8]| to_io(self.layer.write(bytes)) };
+    fn copy(&mut self, Range { offset, size }: Range, mut layer: File) -> io::Result<()> {
+        layer.seek(SeekFrom::Start(offset))?;
+        let begin = self.layer.size();
+        let compressed = Tap { inner: layer.take(size), seen: |bytes: &[u8]| self.layer.write_all(bytes) };
         let mut content = MultiGzDecoder::new(BufReader::with_capacity(1 << 16, compressed));
-        io::copy(&mut content, &mut Hasher(&mut self.diff)).map(drop)
+        io::copy(&mut content, &mut Hasher(&mut self.diff))?;
+        if self.layer.size() - begin == size { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 
-    /// Makes a segment, appends it, and writes it into `copy`, too, which is returned.
-    fn compress(
-        &mut self,
-        segment: &Segment,
-        package: Option<&Obtained<'_>>,
-        copy: Option<Incoming>,
-    ) -> Result<Option<Incoming>, LayerError> {
+    /// Makes a segment and appends it.
+    fn compress(&mut self, segment: &Segment, package: Option<&Obtained<'_>>) -> Result<(), LayerError> {
         let io = self.io();
         let mut data = package.map(Data::open).transpose()?;
-        let gzip = GzipMembers::new(Both { layer: &mut self.layer, copy });
-        let mut out = Uncompressed { diff: &mut self.diff, gzip };
+        let mut out = Uncompressed { diff: &mut self.diff, gzip: GzipMembers::new(&mut self.layer) };
         for Item { header, content } in &segment.items {
             out.write_all(&tar::header(header)).map_err(&io)?;
             match (content, &mut data) {
@@ -171,14 +181,13 @@ impl Writer<'_> {
                 (ItemContent::Package(_), None) => return Err(io(io::ErrorKind::NotFound.into())),
             }
         }
-        Ok(out.gzip.finish().map_err(&io)?.copy)
+        out.gzip.finish().map(drop).map_err(&io)
     }
 
     /// Ends the archive: nothing that comes after would be read.
     fn end(&mut self) -> Result<(), LayerError> {
         let io = self.io();
-        let mut out =
-            Uncompressed { diff: &mut self.diff, gzip: GzipMembers::new(Both { layer: &mut self.layer, copy: None }) };
+        let mut out = Uncompressed { diff: &mut self.diff, gzip: GzipMembers::new(&mut self.layer) };
         let mut end = Vec::new();
         tar::end(&mut end);
         out.write_all(&end).map_err(&io)?;
@@ -226,10 +235,6 @@ fn pour(content: &mut impl Read, size: u64, out: &mut impl Write) -> io::Result<
     io::copy(&mut io::repeat(0).take(padding), out).map(drop)
 }
 
-fn to_io(result: Result<(), StoreError>) -> io::Result<()> {
-    result.map_err(io::Error::other)
-}
-
 /// Uncompressed bytes: hashed, then compressed.
 struct Uncompressed<'a, W> {
     diff: &'a mut sha2::Sha256,
@@ -241,26 +246,6 @@ impl<W: Write> Write for Uncompressed<'_, W> {
         let written = self.gzip.write(buffer)?;
         self.diff.update(buffer.get(..written).unwrap_or_default());
         Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Compressed bytes: into the layer, and into the store as a segment.
-struct Both<'a> {
-    layer: &'a mut Incoming,
-    copy: Option<Incoming>,
-}
-
-impl Write for Both<'_> {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        to_io(self.layer.write(buffer))?;
-        if let Some(copy) = &mut self.copy {
-            to_io(copy.write(buffer))?;
-        }
-        Ok(buffer.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -3,7 +3,7 @@
 //! On the way it is hashed and expanded, its data goes into the store's temporary folder, and what the tree needs of it
 //! is noted (see [`Listing`]). Only when all of it has been checked does any of it get its name in the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read};
 use std::num::NonZero;
 use std::pin::pin;
@@ -13,18 +13,15 @@ use std::sync::{Mutex, PoisonError};
 
 use futures_util::StreamExt as _;
 
-use super::LockError;
 use super::inspect::{Inspected, Trust};
-use crate::apk::package::{Listing, Member, PackageError, PackageReader};
+use super::{LockError, LockedPackage};
+use crate::apk::package::{Listing, Measured, Member, PackageError, PackageReader};
 use crate::digest::{Digesting, Hashing, Sha256};
 use crate::fetch::{Client, FetchError, Fetched, Progress, Request};
 use crate::store::{Incoming, Keeper, Store, StoreError};
 
 /// Largest package file: the members' sizes are checked one by one, this bounds what is written meanwhile.
 const LIMIT: u64 = 64 << 30;
-
-/// Longest listing. That of a package of a hundred thousand files has about 10 MB.
-const LISTING_LIMIT: u64 = 512 << 20;
 
 /// A package that has been read, and is not in the store yet.
 pub(super) struct Arrival {
@@ -42,21 +39,21 @@ pub(super) struct Reading<'a> {
     /// What messages call it.
     pub(super) name: &'a str,
     pub(super) trust: Trust<'a>,
-    /// Whether to compute the SHA-256 of the uncompressed data.
-    pub(super) with_diff_id: bool,
+    /// Whether to compute the digests that a lock says already; see [`PackageReader::measuring`].
+    pub(super) measures: bool,
     /// The store that is to have the data member; none if it has.
     pub(super) store: Option<&'a Store>,
 }
 
 /// Reads a package and checks it in itself: signature, and data against control.
 pub(super) fn read(source: impl Read, reading: Reading<'_>) -> Result<Arrival, LockError> {
-    let Reading { name, trust, with_diff_id, store } = reading;
+    let Reading { name, trust, measures, store } = reading;
     let refused = |error| refused(name, error);
-    let reader = PackageReader::open(source).map_err(refused)?;
+    let reader = if measures { PackageReader::measuring(source) } else { PackageReader::open(source) };
+    let reader = reader.map_err(refused)?;
     let signers = signers(&reader, name, trust)?;
     let signatures = reader.signature_bytes().map(<[u8]>::to_vec).collect();
     let (control_bytes, control) = (reader.control_bytes().to_vec(), reader.control().clone());
-    let reader = if with_diff_id { reader.with_diff_id() } else { reader };
     let reader = match store {
         Some(store) => reader.keep_data(store.incoming(LIMIT)?),
         None => reader,
@@ -103,34 +100,40 @@ fn refused(name: &str, error: PackageError) -> LockError {
 }
 
 impl Arrival {
-    pub(super) fn listing(&self) -> &Listing {
-        &self.listing
+    fn has_members_of(&self, package: &LockedPackage) -> bool {
+        let Measured { signatures, control, data, .. } = &self.inspected.measured;
+        (signatures, control, data) == (&package.signatures, &package.control, &package.data)
     }
 
-    /// Hands all of it to the store. Returns what the listing is called there.
-    pub(super) fn keep(self, keeper: &Keeper) -> Result<Sha256, LockError> {
+    /// Hands the members to the store. Returns the listing, which is to be remembered.
+    pub(super) fn keep(self, keeper: &Keeper) -> Result<Listing, LockError> {
         for member in self.signatures.iter().chain([&self.control]) {
             keeper.keep_bytes(member)?;
         }
         if let Some(data) = self.data {
             keeper.keep(data, Some(self.inspected.measured.data.sha256))?;
         }
-        Ok(keeper.keep_bytes(&self.listing.to_bytes())?)
+        Ok(self.listing)
     }
 }
 
-/// Reads a fetched file as [`read`] does; a file that is not the one of this digest is told as that, whatever else may be
-/// wrong with it.
-pub(super) fn read_fetched(mut file: Fetched, sha256: Sha256, reading: Reading<'_>) -> Result<Arrival, LockError> {
+/// Reads a fetched file as [`read`] does, without measuring it: where its members are what the lock says, so is the file.
+/// A file that is another one is told as that, whatever else may be wrong with it.
+pub(super) fn read_fetched(
+    mut file: Fetched,
+    package: &LockedPackage,
+    reading: Reading<'_>,
+) -> Result<Arrival, LockError> {
     let result = read(&mut file, reading);
     let found = match &result {
-        Ok(arrival) => Some(arrival.inspected.measured.sha256),
+        Ok(arrival) if arrival.has_members_of(package) => None,
         Err(LockError::Store(_) | LockError::Stored { .. }) => None,
-        Err(_) => whole_digest(&mut file),
+        _ => whole_digest(&mut file),
     };
-    match found.filter(|found| *found != sha256) {
+    match found.filter(|found| *found != package.sha256) {
         Some(found) => {
-            Err(FetchError::Digest { location: Box::new(file.location().clone()), expected: sha256, found }.into())
+            let location = Box::new(file.location().clone());
+            Err(FetchError::Digest { location, expected: package.sha256, found }.into())
         }
         None => result,
     }
@@ -189,6 +192,14 @@ pub(super) fn each<I: Sync, T: Send>(
     results.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
 
+/// The order in which to read packages that are sorted by size: the largest, the smallest, the second largest, …. No large
+/// one is begun when all others are done, and the disk, which has as much work with a small one, is busy all the time.
+pub(super) fn from_both_ends<T>(sorted: Vec<T>) -> Vec<T> {
+    let mut rest = VecDeque::from(sorted);
+    let next = |position| if position % 2 == 0 { rest.pop_back() } else { rest.pop_front() };
+    (0..).map_while(next).collect()
+}
+
 /// What a package is called in the store: its members, in their order.
 pub(super) fn members<'a>(
     signatures: &'a [Member],
@@ -213,8 +224,6 @@ pub(super) fn join<'a>(store: &Store, members: impl Iterator<Item = &'a Member>)
 }
 
 /// A listing that is kept; none if it isn't, or can't be read.
-pub(super) fn recall(store: &Store, listing: &Sha256) -> Option<Listing> {
-    let mut bytes = Vec::new();
-    store.open_entry(listing).ok()?.take(LISTING_LIMIT).read_to_end(&mut bytes).ok()?;
-    Listing::from_bytes(&bytes)
+pub(super) fn recall(store: &Store, question: &Sha256) -> Option<Listing> {
+    Listing::from_bytes(&store.recall(question)?)
 }

@@ -35,8 +35,15 @@ pub(super) fn file_name(package: &Package) -> String {
 }
 
 impl Inspected {
-    /// What a lock says of it. `arch` is what the index says in place of `noarch`.
-    pub(super) fn locked(&self, file: &str, repository: &str, arch: &str, diff_id: Sha256) -> LockedPackage {
+    /// What a lock says of it. `arch` is what the index says in place of `noarch`, the digests are those of the file and
+    /// of the uncompressed data.
+    pub(super) fn locked(
+        &self,
+        file: &str,
+        repository: &str,
+        arch: &str,
+        (sha256, diff_id): (Sha256, Sha256),
+    ) -> LockedPackage {
         let Self { control, measured, .. } = self;
         let package = &control.package;
         let mut scripts: Vec<_> = control
@@ -53,7 +60,7 @@ impl Inspected {
             repository: repository.to_owned(),
             file: file.to_owned(),
             size: measured.size,
-            sha256: measured.sha256,
+            sha256,
             signatures: measured.signatures.clone(),
             control: measured.control,
             data: measured.data,

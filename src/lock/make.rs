@@ -43,10 +43,9 @@ pub fn make(
     let keeper = client.store().keeper();
     let packages = read_packages(offer, unique, client, progress, &keeper)?;
     classify(offer, &packages)?;
-    let locks = plans.iter().zip(orders).map(|(plan, order)| assemble(offer, &order.wanted, plan, &packages, &keeper));
-    let locks = locks.collect::<Result<_, _>>()?;
     keeper.finish()?;
-    Ok(locks)
+    let store = client.store();
+    plans.iter().zip(orders).map(|(plan, order)| assemble(offer, &order.wanted, plan, &packages, store)).collect()
 }
 
 fn plan(offer: &Offer, order: &Order<'_>) -> Result<Vec<Chosen>, LockError> {
@@ -75,8 +74,13 @@ fn question(package: &Package) -> Result<Sha256, LockError> {
 struct Read {
     repository: usize,
     inspected: Inspected,
-    diff_id: Sha256,
-    listing: Sha256,
+    /// Of the file, and of the uncompressed data.
+    digests: (Sha256, Sha256),
+    listing: Listing,
+}
+
+fn digests(measured: &Measured) -> Option<(Sha256, Sha256)> {
+    measured.sha256.zip(measured.diff_id)
 }
 
 fn read_packages(
@@ -94,19 +98,20 @@ fn read_packages(
             None => missing.push((checksum, chosen)),
         }
     }
-    missing.sort_by_key(|(_, chosen)| std::cmp::Reverse(chosen.package.file_size));
+    missing.sort_by_key(|(_, chosen)| chosen.package.file_size);
+    let missing = arrive::from_both_ends(missing);
     let requests = missing.iter().map(|(_, chosen)| request(offer, chosen)).collect::<Result<Vec<_>, _>>()?;
     let read = arrive::each(client, (&requests, &missing), progress, |(checksum, chosen), file| {
         let name = file_name(&chosen.package);
-        let reading = Reading { name: &name, trust: trust(offer), with_diff_id: true, store: Some(store) };
+        let reading = Reading { name: &name, trust: trust(offer), measures: true, store: Some(store) };
         let arrival = arrive::read(file?, reading)?;
         compare(&chosen.package, &arrival.inspected)?;
         let inspected = arrival.inspected.clone();
         let unknown = || LockError::Stored { package: name.clone(), source: ErrorKind::InvalidData.into() };
-        let diff_id = inspected.measured.diff_id.ok_or_else(unknown)?;
+        let digests = digests(&inspected.measured).ok_or_else(unknown)?;
         let listing = arrival.keep(keeper)?;
-        keeper.remember(&question(&chosen.package)?, &listing)?;
-        Ok((*checksum, Read { repository: chosen.repository, inspected, diff_id, listing }))
+        store.remember(&question(&chosen.package)?, listing.to_bytes())?;
+        Ok((*checksum, Read { repository: chosen.repository, inspected, digests, listing }))
     })?;
     packages.extend(read);
     Ok(packages)
@@ -114,8 +119,7 @@ fn read_packages(
 
 /// A package that has been read for a lock before. Its signature is verified again: the keys may be others now.
 fn from_store(offer: &Offer, chosen: &Chosen, store: &Store) -> Result<Option<Read>, LockError> {
-    let Some(digest) = store.recall(&question(&chosen.package)?) else { return Ok(None) };
-    let Some(listing) = arrive::recall(store, &digest) else { return Ok(None) };
+    let Some(listing) = arrive::recall(store, &question(&chosen.package)?) else { return Ok(None) };
     let Measured { signatures, control, data, .. } = &listing.measured;
     if !arrive::has_all(store, arrive::members(signatures, control, data)) {
         return Ok(None);
@@ -124,8 +128,8 @@ fn from_store(offer: &Offer, chosen: &Chosen, store: &Store) -> Result<Option<Re
     let file = arrive::join(store, arrive::members(signatures, control, data))?;
     let inspected = arrive::inspect(file, &name, trust(offer), &listing)?;
     compare(&chosen.package, &inspected)?;
-    let found = listing.measured.diff_id;
-    Ok(found.map(|diff_id| Read { repository: chosen.repository, inspected, diff_id, listing: digest }))
+    let found = digests(&listing.measured);
+    Ok(found.map(|digests| Read { repository: chosen.repository, inspected, digests, listing }))
 }
 
 fn trust(offer: &Offer) -> Trust<'_> {
@@ -178,7 +182,7 @@ fn assemble(
     wanted: &Wanted,
     plan: &[Chosen],
     packages: &BTreeMap<Checksum, Read>,
-    keeper: &Keeper,
+    store: &Store,
 ) -> Result<Lock, LockError> {
     let mut locked = Vec::new();
     let mut signers: BTreeSet<&String> = BTreeSet::new();
@@ -188,8 +192,8 @@ fn assemble(
         let opened = offer.repositories.get(read.repository).ok_or_else(missing)?;
         signers.extend(&read.inspected.signers);
         let (file, arch) = (file_name(&chosen.package), &chosen.package.arch);
-        let package = read.inspected.locked(&file, &opened.locked.name, arch, read.diff_id);
-        remember(&package, read.listing, keeper)?;
+        let package = read.inspected.locked(&file, &opened.locked.name, arch, read.digests);
+        remember(&package, &read.listing, store)?;
         locked.push(package);
     }
     signers.extend(offer.repositories.iter().flat_map(|repository| &repository.signers));

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read as _;
 
@@ -8,7 +8,7 @@ use super::arrive::{self, Arrival, Reading};
 use super::inspect::Trust;
 use super::{Lock, LockError, LockedPackage, Member, Place, Sources};
 use crate::apk::Package;
-use crate::apk::package::{Control, Listing, PackageError, PackageFiles};
+use crate::apk::package::{Control, Listing, Measured, PackageError, PackageFiles};
 use crate::digest::Sha256;
 use crate::fetch::{Client, FetchError, Progress, Request, Size, Source};
 use crate::registry::{self, RegistryError, Repository};
@@ -23,8 +23,6 @@ pub struct Obtained<'a> {
     /// What the lock says of it.
     pub package: &'a LockedPackage,
     store: Store,
-    /// What its listing is called in the store.
-    listing: Option<Sha256>,
 }
 
 impl Obtained<'_> {
@@ -35,10 +33,8 @@ impl Obtained<'_> {
 
     /// What the tree needs of the package, under the architecture by which the lock lists it. Its data is not read.
     pub fn files(&self) -> Result<PackageFiles, LockError> {
-        let listing = match self.listing.and_then(|listing| arrive::recall(&self.store, &listing)) {
-            Some(listing) => listing,
-            None => self.list_again()?,
-        };
+        let listing = arrive::recall(&self.store, &question(self.package));
+        let listing = listing.map_or_else(|| self.list_again(), Ok)?;
         Ok(PackageFiles::new(self.control()?, listing).listed_for(&self.package.arch))
     }
 
@@ -59,9 +55,8 @@ impl Obtained<'_> {
     fn list_again(&self) -> Result<Listing, LockError> {
         let reading = reading(self.package, None);
         let arrival = arrive::read(arrive::join(&self.store, members(self.package))?, reading)?;
-        let listing = arrival.listing().clone();
         let keeper = self.store.keeper();
-        settle(self.package, arrival, &keeper)?;
+        let listing = settle(self.package, arrival, &keeper)?;
         keeper.finish()?;
         Ok(listing)
     }
@@ -78,9 +73,9 @@ impl Obtained<'_> {
 /// A package of which the store has all members is not fetched, even if nothing else is known of it. One that its
 /// repository does not have any more is taken from the registry, where its lock's [`Sources`] name one.
 ///
-/// Of a package that is fetched, one thing is not computed: the SHA-256 of the uncompressed data. It was when the lock was
-/// made, the SHA-256 of the compressed data leaves it no choice, and it would take three times as long as all other
-/// hashing. If a lock was edited there, no engine accepts an image that has the package as a layer.
+/// Of a package that is fetched, two things are not computed: the SHA-256 of the whole file and that of the uncompressed
+/// data. They were when the lock was made, those of the members leave them no choice, and they would take four times as
+/// long as all other hashing. If a lock was edited there, no engine accepts an image that has the package as a layer.
 ///
 /// Not for use inside of a runtime: it starts one where it has to fetch.
 pub fn obtain<'a>(
@@ -89,33 +84,27 @@ pub fn obtain<'a>(
     progress: &dyn Progress,
 ) -> Result<Vec<Vec<Obtained<'a>>>, LockError> {
     let store = client.store();
-    let mut listings = HashMap::new();
+    let mut seen = HashSet::new();
     let mut missing: Vec<Missing<'_>> = Vec::new();
     for (lock, sources) in locks {
         for package in &lock.packages {
             let question = question(package);
-            if listings.contains_key(&question) {
+            if !seen.insert(question) {
                 if let Some(again) = missing.iter_mut().find(|missing| missing.question == question) {
                     again.registries.extend(sources.registry());
                 }
                 continue;
             }
-            let known = store.recall(&question).filter(|listing| store.find(listing).is_some());
+            let known = store.remembers(&question);
             let whole = arrive::has_all(store, members(package));
-            if !(whole && known.is_some()) {
+            if !(whole && known) {
                 let registries = sources.registry().into_iter().collect();
                 missing.push(Missing { package, lock, sources, registries, question, whole });
             }
-            listings.insert(question, known);
         }
     }
-    for (question, listing) in bring(missing, client, progress)? {
-        listings.insert(question, Some(listing));
-    }
-    let obtained = |package: &'a LockedPackage| {
-        let listing = listings.get(&question(package)).copied().flatten();
-        Obtained { package, store: store.clone(), listing }
-    };
+    bring(missing, client, progress)?;
+    let obtained = |package: &'a LockedPackage| Obtained { package, store: store.clone() };
     Ok(locks.iter().map(|(lock, _)| lock.packages.iter().map(obtained).collect()).collect())
 }
 
@@ -137,49 +126,43 @@ fn question(package: &LockedPackage) -> Sha256 {
     Sha256::of(format!("which listing has the package that is as this block of a lock says? v{version}\n{package}"))
 }
 
-/// Brings in what is missing. Returns the listings, by their questions.
-fn bring(
-    missing: Vec<Missing<'_>>,
-    client: &Client,
-    progress: &dyn Progress,
-) -> Result<Vec<(Sha256, Sha256)>, LockError> {
+/// Brings in what is missing.
+fn bring(missing: Vec<Missing<'_>>, client: &Client, progress: &dyn Progress) -> Result<(), LockError> {
     if missing.is_empty() {
-        return Ok(Vec::new());
+        return Ok(());
     }
     let store = client.store();
     let keeper = store.keeper();
     let (whole, mut missing): (Vec<_>, Vec<_>) = missing.into_iter().partition(|missing| missing.whole);
-    // So that none is begun when all others are done.
-    missing.sort_by_key(|missing| std::cmp::Reverse(missing.package.size));
+    missing.sort_by_key(|missing| missing.package.size);
+    let missing = arrive::from_both_ends(missing);
     let requests = missing.iter().map(Missing::request).collect::<Result<Vec<_>, _>>()?;
-    let mut listings = Vec::new();
-    for Missing { package, question, .. } in &whole {
+    for Missing { package, .. } in &whole {
         // Rare: a lock that was edited, or a store that was cleaned.
-        let reading = Reading { with_diff_id: true, ..reading(package, None) };
+        let reading = Reading { measures: true, ..reading(package, None) };
         let arrival = arrive::read(arrive::join(store, members(package))?, reading)?;
-        listings.push((*question, settle(package, arrival, &keeper)?));
+        settle(package, arrival, &keeper)?;
     }
-    let outcomes = arrive::each(client, (&requests, &missing), progress, |missing, file| {
-        let Missing { package, question, .. } = missing;
+    let is_there = arrive::each(client, (&requests, &missing), progress, |missing, file| {
+        let Missing { package, .. } = missing;
         let file = match file {
             Err(FetchError::NotFound { .. }) if !(missing.registries.is_empty() || client.is_offline()) => {
-                return Ok(None);
+                return Ok(false);
             }
             file => file.map_err(|error| missing.explain(error))?,
         };
-        let arrival = arrive::read_fetched(file, package.sha256, reading(package, Some(store)))?;
-        Ok(Some((*question, settle(package, arrival, &keeper)?)))
+        let arrival = arrive::read_fetched(file, package, reading(package, Some(store)))?;
+        settle(package, arrival, &keeper)?;
+        Ok(true)
     })?;
-    let gone: Vec<_> = missing.iter().zip(requests).zip(&outcomes).filter(|(_, outcome)| outcome.is_none()).collect();
-    let gone: Vec<_> = gone.into_iter().map(|(gone, _)| gone).collect();
-    listings.extend(outcomes.iter().flatten());
+    let gone = missing.iter().zip(requests).zip(is_there).filter(|(_, is_there)| !is_there);
+    let gone: Vec<_> = gone.map(|(gone, _)| gone).collect();
     pull(&gone, client, progress)?;
-    for (Missing { package, question, .. }, _) in &gone {
+    for (Missing { package, .. }, _) in &gone {
         let arrival = arrive::read(arrive::join(store, members(package))?, reading(package, None))?;
-        listings.push((*question, settle(package, arrival, &keeper)?));
+        settle(package, arrival, &keeper)?;
     }
-    keeper.finish()?;
-    Ok(listings)
+    Ok(keeper.finish()?)
 }
 
 /// Brings the members of packages that no repository has any more into the store, from the registry to which images made of
@@ -196,7 +179,7 @@ fn pull(gone: &[(&Missing<'_>, Request)], client: &Client, progress: &dyn Progre
 }
 
 fn reading<'a>(package: &'a LockedPackage, store: Option<&'a Store>) -> Reading<'a> {
-    Reading { name: &package.file, trust: Trust::Locked, with_diff_id: false, store }
+    Reading { name: &package.file, trust: Trust::Locked, measures: false, store }
 }
 
 fn members(package: &LockedPackage) -> impl Iterator<Item = &Member> {
@@ -204,21 +187,22 @@ fn members(package: &LockedPackage) -> impl Iterator<Item = &Member> {
 }
 
 /// Keeps a package if it is as the lock says.
-fn settle(package: &LockedPackage, arrival: Arrival, keeper: &Keeper) -> Result<Sha256, LockError> {
+fn settle(package: &LockedPackage, arrival: Arrival, keeper: &Keeper) -> Result<Listing, LockError> {
     let LockedPackage { file, repository, arch, .. } = package;
-    let diff_id = arrival.inspected.measured.diff_id.unwrap_or(package.diff_id);
-    let found = arrival.inspected.locked(file, repository, arch, diff_id);
+    let Measured { sha256, diff_id, .. } = arrival.inspected.measured;
+    let digests = (sha256.unwrap_or(package.sha256), diff_id.unwrap_or(package.diff_id));
+    let found = arrival.inspected.locked(file, repository, arch, digests);
     if let Some((expected, found)) = first_difference(&package.to_string(), &found.to_string()) {
         return Err(LockError::NotAsLocked { package: file.clone(), expected, found });
     }
     let listing = arrival.keep(keeper)?;
-    remember(package, listing, keeper)?;
+    remember(package, &listing, keeper.store())?;
     Ok(listing)
 }
 
 /// Remembers that a package is as the lock says, and its listing.
-pub(super) fn remember(package: &LockedPackage, listing: Sha256, keeper: &Keeper) -> Result<(), LockError> {
-    Ok(keeper.remember(&question(package), &listing)?)
+pub(super) fn remember(package: &LockedPackage, listing: &Listing, store: &Store) -> Result<(), LockError> {
+    Ok(store.remember(&question(package), listing.to_bytes())?)
 }
 
 impl Missing<'_> {

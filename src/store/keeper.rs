@@ -1,29 +1,25 @@
-use std::collections::BTreeSet;
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use tempfile::NamedTempFile;
 
-use super::atomic::sync_directory;
-use super::{Incoming, Store, StoreError};
+use super::{Incoming, Store, StoreError, settle};
 use crate::digest::Sha256;
 
 /// Threads that wait for the disk. A disk syncs many files at once in little more than the time of one.
-const THREADS: usize = 16;
+const THREADS: usize = 8;
 
-/// Takes many files into the store at once: files are synced and named while the next ones are made, and directories are
-/// synced once at the end.
+/// Takes many files into the store at once: files are synced and named while the next ones are made, and their names
+/// once at the end.
 ///
 /// Each file is in the store completely or not at all, whenever the process ends; [`Keeper::finish`] returns when all are.
 #[derive(Debug)]
 pub struct Keeper {
     store: Store,
     sender: Option<SyncSender<Pending>>,
-    threads: Vec<JoinHandle<Result<BTreeSet<Utf8PathBuf>, StoreError>>>,
+    threads: Vec<JoinHandle<Result<(), StoreError>>>,
 }
 
 /// A complete file that has yet to be synced and named.
@@ -39,7 +35,7 @@ impl Keeper {
         let receiver = Arc::new(Mutex::new(receiver));
         let start = |_| {
             let receiver = Arc::clone(&receiver);
-            std::thread::spawn(move || settle(&receiver))
+            std::thread::spawn(move || settle_all(&receiver))
         };
         Self { store, sender: Some(sender), threads: (0..THREADS).map(start).collect() }
     }
@@ -53,7 +49,7 @@ impl Keeper {
     /// Takes a file whose digest is `expected`, if that is given. Returns digest and size.
     pub fn keep(&self, incoming: Incoming, expected: Option<Sha256>) -> Result<(Sha256, u64), StoreError> {
         let (digest, size, file) = incoming.checked(expected)?;
-        self.send(file, &self.store.path(&digest))?;
+        self.send(Pending { file, path: self.store.path(&digest) })?;
         Ok((digest, size))
     }
 
@@ -64,21 +60,11 @@ impl Keeper {
         Ok(self.keep(incoming, None)?.0)
     }
 
-    /// As [`Store::remember`].
-    pub fn remember(&self, question: &Sha256, answer: &Sha256) -> Result<(), StoreError> {
-        if self.store.recall(question) == Some(*answer) {
-            return Ok(());
-        }
-        let mut incoming = self.store.incoming(64)?;
-        incoming.write(answer.to_string().as_bytes())?;
-        let (_, _, file) = incoming.checked(None)?;
-        self.send(file, &self.store.fact(question))
-    }
-
-    fn send(&self, file: NamedTempFile, path: &Utf8Path) -> Result<(), StoreError> {
-        let failed = || StoreError::io("write", path)(std::io::ErrorKind::BrokenPipe.into());
+    fn send(&self, pending: Pending) -> Result<(), StoreError> {
+        let path = pending.path.clone();
+        let failed = || StoreError::io("write", &path)(std::io::ErrorKind::BrokenPipe.into());
         let sender = self.sender.as_ref().ok_or_else(failed)?;
-        sender.send(Pending { file, path: path.to_owned() }).map_err(|_| failed())
+        sender.send(pending).map_err(|_| failed())
     }
 
     /// Waits until all files are where they belong.
@@ -88,20 +74,13 @@ impl Keeper {
 
     fn join(&mut self) -> Result<(), StoreError> {
         self.sender = None;
-        let mut directories = BTreeSet::new();
         let mut outcome = Ok(());
         for thread in self.threads.drain(..) {
-            match thread.join() {
-                Ok(Ok(touched)) => directories.extend(touched),
-                Ok(Err(error)) => outcome = outcome.and(Err(error)),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
+            let settled = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            outcome = outcome.and(settled);
         }
         outcome?;
-        for directory in &directories {
-            sync_directory(directory).map_err(StoreError::io("sync", directory))?;
-        }
-        Ok(())
+        self.store.sync()
     }
 }
 
@@ -112,36 +91,14 @@ impl Drop for Keeper {
     }
 }
 
-/// Syncs and names files until there are no more, and returns the directories in which they are. Once one has failed, the
-/// others are let go.
-fn settle(receiver: &Mutex<Receiver<Pending>>) -> Result<BTreeSet<Utf8PathBuf>, StoreError> {
-    let mut touched = BTreeSet::new();
+/// Syncs and names files until there are no more. Once one has failed, the others are let go.
+fn settle_all(receiver: &Mutex<Receiver<Pending>>) -> Result<(), StoreError> {
     let mut outcome = Ok(());
     loop {
         let next = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(pending) = next else { return outcome.map(|()| touched) };
+        let Ok(Pending { file, path }) = next else { return outcome };
         if outcome.is_ok() {
-            outcome = settle_one(pending, &mut touched);
+            outcome = settle(file, &path);
         }
     }
-}
-
-fn settle_one(pending: Pending, touched: &mut BTreeSet<Utf8PathBuf>) -> Result<(), StoreError> {
-    let Pending { file, path } = pending;
-    let write = |error| StoreError::io("write", &path)(error);
-    file.as_file().set_permissions(Permissions::from_mode(0o444)).map_err(write)?;
-    file.as_file().sync_all().map_err(write)?;
-    let shard = path.parent().unwrap_or(&path);
-    make_shard(shard, touched)?;
-    file.persist(&path).map_err(|error| write(error.error))?;
-    touched.insert(shard.to_owned());
-    Ok(())
-}
-
-fn make_shard(shard: &Utf8Path, touched: &mut BTreeSet<Utf8PathBuf>) -> Result<(), StoreError> {
-    if !shard.is_dir() {
-        std::fs::create_dir_all(shard).map_err(StoreError::io("make the directory", shard))?;
-        touched.extend(shard.parent().map(Utf8Path::to_owned));
-    }
-    Ok(())
 }

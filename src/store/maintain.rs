@@ -28,7 +28,7 @@ pub struct Removed {
 /// Reads every entry of the store again and returns those whose content has changed.
 pub fn verify(store: &Store) -> Result<Vec<Problem>, StoreError> {
     let mut problems = Vec::new();
-    for entry in entries(&store.bucket)? {
+    for entry in list(&store.contents())? {
         let path = entry.path().to_owned();
         let mut reader = Hashing::new(File::open(&path).map_err(StoreError::io("open", &path))?);
         io::copy(&mut reader, &mut io::sink()).map_err(StoreError::io("read", &path))?;
@@ -64,7 +64,7 @@ pub fn gc(cache: &Utf8Path, keep: &BTreeSet<Sha256>) -> Result<Removed, StoreErr
     remove_leftovers(&bucket)?;
     remove_files(&bucket.join("facts"))?;
     let mut removed = Removed::default();
-    for entry in entries(&bucket)? {
+    for entry in list(&bucket.join("sha256"))? {
         let path = entry.path();
         if entry.file_name().parse().is_ok_and(|digest| keep.contains(&digest)) {
             continue;
@@ -89,15 +89,7 @@ fn remove_files(directory: &Utf8Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// All entries of the store, by digest.
-fn entries(bucket: &Utf8Path) -> Result<Vec<Utf8DirEntry>, StoreError> {
-    let mut entries = Vec::new();
-    for shard in list(&bucket.join("sha256"))? {
-        entries.extend(list(shard.path())?);
-    }
-    Ok(entries)
-}
-
+/// What is in a directory, by name.
 fn list(directory: &Utf8Path) -> Result<Vec<Utf8DirEntry>, StoreError> {
     let read = || directory.read_dir_utf8()?.collect::<io::Result<Vec<_>>>();
     let mut entries = read().map_err(StoreError::io("read the directory", directory))?;

@@ -1,16 +1,20 @@
 //! Content-addressed files under the cache directory, and atomic writes anywhere else.
 //!
 //! ```text
-//! <cache>/files-v1/
-//!   lock                  shared by every process that uses the store, exclusive while it is cleaned
-//!   tmp/                  what is coming in
-//!   sha256/ab/<digest>    what is there: complete, verified, never changed
-//!   facts/<digest>        what has been found out about content (see [`Store::remember`])
+//! <cache>/files-v2/
+//!   lock               shared by every process that uses the store, exclusive while it is cleaned
+//!   tmp/               what is coming in
+//!   sha256/<digest>    what is there: complete, verified, never changed
+//!   facts/<digest>     what has been found out about content (see [`Store::remember`])
 //! ```
 //!
 //! A file comes in under a temporary name in the same file system, is hashed on the way, synced to disk and only then
 //! renamed to its digest. A process that is killed leaves at most a temporary file, which the next one to open the store
 //! alone removes. Names change with the layout's version, so that versions of mailimg can share one cache directory.
+//!
+//! All content is in one directory: syncing a directory costs as much as syncing a file, and file systems find a name
+//! among many thousands as fast as among a few. Facts are not synced at all, because they can be found out again: each
+//! holds its own digest, and one that a crash has damaged is not believed.
 
 mod atomic;
 mod error;
@@ -20,6 +24,7 @@ mod maintain;
 use std::fs::{File, Permissions};
 use std::io::{self, Read, Seek as _, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -35,7 +40,10 @@ pub use maintain::{Problem, Removed, gc, remove, verify};
 use atomic::sync_directory;
 
 /// The layout's version: raised when older entries would be misread.
-const BUCKET: &str = "files-v1";
+const BUCKET: &str = "files-v2";
+
+/// Longest answer that is remembered. The listing of a package of a hundred thousand files has about 10 MB.
+const ANSWER_LIMIT: u64 = 512 << 20;
 
 /// An open store. Clones share it; while one is open, nothing in it is removed.
 #[derive(Debug, Clone)]
@@ -87,9 +95,12 @@ impl Store {
 
     /// Where the content with this digest is or would be.
     fn path(&self, digest: &Sha256) -> Utf8PathBuf {
-        let name = digest.to_string();
-        let (shard, _) = name.split_at(2);
-        self.bucket.join("sha256").join(shard).join(&name)
+        self.contents().join(digest.to_string())
+    }
+
+    /// Where all content is.
+    fn contents(&self) -> Utf8PathBuf {
+        self.bucket.join("sha256")
     }
 
     /// The path of the content with this digest, if the store has it.
@@ -114,9 +125,18 @@ impl Store {
 
     /// Starts a file of at most `limit` bytes.
     pub fn incoming(&self, limit: u64) -> Result<Incoming, StoreError> {
+        Ok(Incoming { store: self.clone(), content: Hashing::new(self.temporary()?), limit })
+    }
+
+    fn temporary(&self) -> Result<NamedTempFile, StoreError> {
         let directory = self.bucket.join("tmp");
-        let file = NamedTempFile::new_in(&directory).map_err(StoreError::io("make a temporary file in", &directory))?;
-        Ok(Incoming { store: self.clone(), content: Hashing::new(file), limit })
+        NamedTempFile::new_in(&directory).map_err(StoreError::io("make a temporary file in", &directory))
+    }
+
+    /// Makes the names of content survive a crash.
+    fn sync(&self) -> Result<(), StoreError> {
+        let contents = self.contents();
+        sync_directory(&contents).map_err(StoreError::io("sync", &contents))
     }
 
     /// For bringing in many files at once.
@@ -139,20 +159,44 @@ impl Store {
         }
     }
 
-    /// Remembers the answer to a question about content, both as digests: of the question's text, and of other content
-    /// or, where the answer is yes, of the question again.
+    /// Remembers the answer to a question about content. The question is the digest of its text.
     ///
-    /// For what is costly to find out and can't change, such as "this package's members are what its lock says".
-    pub fn remember(&self, question: &Sha256, answer: &Sha256) -> Result<(), StoreError> {
-        let path = self.fact(question);
-        write_atomic(&path, answer.to_string(), 0o444)
-            .map_err(|WriteError { path, source }| StoreError::io("write", &path)(source))
+    /// For what is costly to find out and can't change, such as "which entries has this package?". The answer may be
+    /// forgotten: whoever asks must be able to find out again.
+    pub fn remember(&self, question: &Sha256, answer: impl AsRef<[u8]>) -> Result<(), StoreError> {
+        let (path, answer) = (self.fact(question), answer.as_ref());
+        if self.recall(question).is_some_and(|known| known == answer) {
+            return Ok(());
+        }
+        let mut file = self.temporary()?;
+        let write = || {
+            file.write_all(Sha256::of(answer).as_bytes())?;
+            file.write_all(answer)?;
+            file.as_file().set_permissions(Permissions::from_mode(0o444))?;
+            file.persist(&path).map_err(|error| error.error)
+        };
+        write().map(drop).map_err(StoreError::io("write", &path))
     }
 
     /// What has been [remembered](Store::remember).
     #[must_use]
-    pub fn recall(&self, question: &Sha256) -> Option<Sha256> {
-        std::fs::read_to_string(self.fact(question)).ok()?.parse().ok()
+    pub fn recall(&self, question: &Sha256) -> Option<Vec<u8>> {
+        let mut fact = Vec::new();
+        File::open(self.fact(question)).ok()?.take(ANSWER_LIMIT).read_to_end(&mut fact).ok()?;
+        let (digest, answer) = fact.split_first_chunk::<32>()?;
+        (digest == Sha256::of(answer).as_bytes()).then(|| answer.to_vec())
+    }
+
+    /// Whether anything has been remembered.
+    #[must_use]
+    pub fn remembers(&self, question: &Sha256) -> bool {
+        self.fact(question).is_file()
+    }
+
+    /// What has been remembered, if it is the text of a `T`: a digest, for example.
+    #[must_use]
+    pub fn recall_as<T: FromStr>(&self, question: &Sha256) -> Option<T> {
+        String::from_utf8(self.recall(question)?).ok()?.parse().ok()
     }
 
     fn fact(&self, question: &Sha256) -> Utf8PathBuf {
@@ -181,18 +225,8 @@ impl Incoming {
         let store = self.store.clone();
         let (digest, size, file) = self.checked(expected)?;
         let path = store.path(&digest);
-        let failed = |action, path: &Utf8Path| StoreError::io(action, path);
-        let file_system = || {
-            file.as_file().set_permissions(Permissions::from_mode(0o444))?;
-            file.as_file().sync_all()
-        };
-        file_system().map_err(failed("write", &path))?;
-        if let Some(shard) = path.parent().filter(|shard| !shard.is_dir()) {
-            std::fs::create_dir_all(shard).map_err(failed("make the directory", shard))?;
-            sync_directory(shard.parent().unwrap_or(shard)).map_err(failed("sync", shard))?;
-        }
-        file.persist(&path).map_err(|error| failed("write", &path)(error.error))?;
-        sync_directory(path.parent().unwrap_or(&path)).map_err(failed("sync", &path))?;
+        settle(file, &path)?;
+        store.sync()?;
         Ok(Entry { digest, size, path })
     }
 
@@ -211,6 +245,16 @@ impl Incoming {
         file.rewind().map_err(StoreError::io("read in", &directory))?;
         Ok(file)
     }
+}
+
+/// Syncs a complete file and gives it its name, which is not synced yet.
+fn settle(file: NamedTempFile, path: &Utf8Path) -> Result<(), StoreError> {
+    let write = || {
+        file.as_file().set_permissions(Permissions::from_mode(0o444))?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)
+    };
+    write().map(drop).map_err(StoreError::io("write", path))
 }
 
 fn check(digest: Sha256, size: u64, expected: Option<Sha256>) -> Result<(), StoreError> {

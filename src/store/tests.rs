@@ -117,8 +117,8 @@ fn collects_what_is_not_kept_unless_in_use() {
     store.insert(&b"not kept"[..], None, 100).unwrap();
     let fact = Sha256::of("fact");
     assert_eq!(store.recall(&fact), None);
-    store.remember(&fact, &kept.digest).unwrap();
-    assert_eq!(store.recall(&fact), Some(kept.digest));
+    store.remember(&fact, kept.digest.to_string()).unwrap();
+    assert_eq!(store.recall_as(&fact), Some(kept.digest));
     let keep = BTreeSet::from([kept.digest]);
     assert!(matches!(gc(&cache.path, &keep), Err(StoreError::Busy { .. })));
     drop(store);
@@ -131,6 +131,28 @@ fn collects_what_is_not_kept_unless_in_use() {
     assert!(store.find(&kept.digest).is_some());
     assert!(store.find(&Sha256::of("not kept")).is_none());
     assert_eq!(store.recall(&fact), None);
+}
+
+#[test]
+fn remembers_answers_and_believes_no_damaged_one() {
+    let cache = cache();
+    let store = Store::open(&cache.path).unwrap();
+    let question = Sha256::of("how much?");
+    store.remember(&question, "1").unwrap();
+    store.remember(&question, "12").unwrap();
+    assert_eq!((store.recall(&question), store.recall_as(&question)), (Some(b"12".to_vec()), Some(12)));
+    let fact = store.fact(&question);
+    let whole = std::fs::read(&fact).unwrap();
+    for damaged in [&whole[..33], &whole[..10], &[], &[0; 34]] {
+        std::fs::remove_file(&fact).unwrap();
+        std::fs::write(&fact, damaged).unwrap();
+        assert_eq!(store.recall(&question), None, "{damaged:?}");
+    }
+    store.remember(&question, "12").unwrap();
+    assert_eq!(store.recall_as(&question), Some(12));
+    store.remember(&question, "").unwrap();
+    assert_eq!(store.recall(&question), Some(Vec::new()));
+    assert_eq!(temporary_files(&cache), 0);
 }
 
 #[test]
@@ -167,7 +189,6 @@ fn keeps_many_at_once() {
                     incoming.write(content).unwrap();
                     keeper.keep(incoming, Some(Sha256::of(content))).unwrap();
                     keeper.keep_bytes(content).unwrap();
-                    keeper.remember(&Sha256::of(&content[..1]), &Sha256::of(content)).unwrap();
                 }
             });
         }
@@ -177,7 +198,6 @@ fn keeps_many_at_once() {
     keeper.finish().unwrap();
     for content in &contents {
         let digest = Sha256::of(content);
-        assert_eq!(store.recall(&Sha256::of(&content[..1])), Some(digest));
         assert_eq!(store.find_sized(&digest, 1000).unwrap().metadata().unwrap().mode() & 0o7777, 0o444);
     }
     assert_eq!(verify(&store).unwrap(), []);
@@ -189,12 +209,12 @@ fn says_what_it_could_not_keep() {
     let cache = cache();
     let store = Store::open(&cache.path).unwrap();
     let digest = Sha256::of("content");
-    let shard = cache.path.join(BUCKET).join("sha256").join(&digest.to_string()[..2]);
-    std::fs::write(&shard, "in the way").unwrap();
+    let path = store.path(&digest);
+    std::fs::create_dir(&path).unwrap();
     let keeper = store.keeper();
     keeper.keep_bytes(b"content").unwrap();
     let error = keeper.finish().unwrap_err().to_string();
-    assert_eq!(error, format!("can't make the directory {shard}"));
+    assert_eq!(error, format!("can't write {path}"));
     assert_eq!(temporary_files(&cache), 0);
 }
 
@@ -203,5 +223,5 @@ fn says_where_it_could_not_write() {
     let cache = cache();
     std::fs::write(cache.path.join("file"), "").unwrap();
     let error = Store::open(&cache.path.join("file")).unwrap_err();
-    assert_eq!(error.to_string(), format!("can't make the directory {}/file/files-v1/tmp", cache.path));
+    assert_eq!(error.to_string(), format!("can't make the directory {}/file/files-v2/tmp", cache.path));
 }

@@ -11,7 +11,7 @@ use mailimg::digest::Sha256;
 use crate::common::alpine;
 
 fn open(path: &std::path::Path) -> PackageReader<fs_err::File> {
-    PackageReader::new(fs_err::File::open(path).unwrap()).unwrap()
+    PackageReader::measuring(fs_err::File::open(path).unwrap()).unwrap()
 }
 
 /// Packages as the index describes them, by file name.
@@ -33,7 +33,7 @@ fn every_package_is_what_its_signature_and_the_index_say() {
         let Measured { size, sha256, signatures, control, data, checksum, data_streams, .. } = reader.finish().unwrap();
 
         let bytes = fs_err::read(&path).unwrap();
-        assert_eq!((size, sha256), (bytes.len() as u64, Sha256::of(&bytes)), "{name}");
+        assert_eq!((size, sha256), (bytes.len() as u64, Some(Sha256::of(&bytes))), "{name}");
         let [signature] = &signatures[..] else { panic!("{name}: {signatures:?}") };
         let mut end = 0;
         for member in [signature, &control, &data] {

@@ -344,7 +344,7 @@ fn a_full_cache_is_told_and_keeps_no_half_layer() {
         assert!(error.contains(text), "{text:?} is not in:\n{error}");
     }
     assert!(!project.path().join("oci/index.json").exists());
-    assert_eq!(fs_err::read_dir(disk.path.join("files-v1/tmp")).unwrap().count(), 0);
+    assert_eq!(fs_err::read_dir(disk.path.join("files-v2/tmp")).unwrap().count(), 0);
     let store = Store::open(disk.path.as_path().try_into().unwrap()).unwrap();
     assert_eq!(verify(&store).unwrap(), []);
     drop(store);

@@ -120,7 +120,7 @@ impl Site {
 
 /// Files that should have gone: temporary ones in the store and beside locks.
 fn leftovers(project: &Project) -> Vec<PathBuf> {
-    let folders = [project.cache().join("files-v1/tmp"), project.path().join("apk-locks/made-up")];
+    let folders = [project.cache().join("files-v2/tmp"), project.path().join("apk-locks/made-up")];
     let entries = folders.iter().filter_map(|folder| fs_err::read_dir(folder).ok()).flatten();
     let paths = entries.map(|entry| entry.unwrap().path());
     paths
@@ -171,7 +171,7 @@ fn is_the_same_from_a_directory() {
     site.locked();
     let text = site.project.read(LOCK);
     fs_err::remove_file(site.lock_path()).unwrap();
-    fs_err::remove_dir_all(site.project.cache().join("files-v1")).unwrap();
+    fs_err::remove_dir_all(site.project.cache().join("files-v2")).unwrap();
     let before = site.server.requests().len();
     let (code, _, error) = site.lock(&["--repository", &format!("main={}", site.repository.path().display())]);
     assert_eq!(code, 0, "{error}");

@@ -76,7 +76,7 @@ fn what_was_pushed_is_built_again_without_its_repository() {
     assert_eq!(found, expected);
 
     // Two of three packages are nowhere but in the registry.
-    let forget = || fs_err::remove_dir_all(project.cache().join("files-v1")).unwrap();
+    let forget = || fs_err::remove_dir_all(project.cache().join("files-v2")).unwrap();
     let repository = project.path().join("repository/x86_64");
     for package in ["libc-1.2.5-r0.apk", "web-1.0-r0.apk"] {
         fs_err::remove_file(repository.join(package)).unwrap();
@@ -131,7 +131,7 @@ fn a_push_without_the_packages_says_so() {
     let registry = Registry::start();
     let project = project(&packages());
     project.run(["build"]);
-    fs_err::remove_dir_all(project.cache().join("files-v1")).unwrap();
+    fs_err::remove_dir_all(project.cache().join("files-v2")).unwrap();
     let output = project.mailimg(["push", "--to", &registry.name("mail")]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success() && said.contains("but not the packages that it was made of"), "{said}");

@@ -54,7 +54,7 @@ fn a_site_is_locked_anew_when_debian_has_replaced_a_package() {
     assert!(kept.status.success(), "the store has it: {}", said(&kept));
     assert_eq!(project.read(LOCK), old);
 
-    fs_err::remove_dir_all(project.cache().join("files-v1")).unwrap();
+    fs_err::remove_dir_all(project.cache().join("files-v2")).unwrap();
     let output = build_images(&project);
     let text = said(&output);
     assert!(output.status.success(), "{text}");
@@ -76,7 +76,7 @@ fn a_lock_stays_where_locking_anew_would_not_help() {
     let (project, repository) = site(&packages());
     assert!(build_images(&project).status.success());
     let old = project.read(LOCK);
-    fs_err::remove_dir_all(project.cache().join("files-v1")).unwrap();
+    fs_err::remove_dir_all(project.cache().join("files-v2")).unwrap();
     fs_err::remove_dir_all(repository.path()).unwrap();
     let output = build_images(&project);
     let text = said(&output);

@@ -78,9 +78,9 @@ fn digests(output: &Output) -> Vec<(String, String)> {
     images.as_array().unwrap().iter().map(|image| (text(image, "image"), text(image, "digest"))).collect()
 }
 
-/// How many folders of the store's content there are.
+/// How many files the store holds.
 fn entries(root: &Path) -> usize {
-    fs_err::read_dir(root.join("cache/files-v1/sha256")).map_or(0, Iterator::count)
+    fs_err::read_dir(root.join("cache/files-v2/sha256")).map_or(0, Iterator::count)
 }
 
 #[test]

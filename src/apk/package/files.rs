@@ -58,7 +58,7 @@ pub struct Listing {
 
 impl Listing {
     /// The version of what [`Listing::to_bytes`] makes. It is part of the name under which a listing is kept.
-    pub const VERSION: u32 = 2;
+    pub const VERSION: u32 = 3;
 
     /// Reads a package to its end. Also returns what was given to [`PackageReader::keep_data`].
     pub fn read<R: Read, W: Digesting>(mut reader: PackageReader<R, W>) -> Result<(Self, Option<W>), PackageError> {

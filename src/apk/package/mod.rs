@@ -133,8 +133,8 @@ pub struct Member {
 pub struct Measured {
     /// Bytes of the file.
     pub size: u64,
-    /// SHA-256 of the file.
-    pub sha256: Sha256,
+    /// SHA-256 of the file, if it was asked for.
+    pub sha256: Option<Sha256>,
     /// Signature members: none or one, as far as known tools write them.
     pub signatures: Vec<Member>,
     /// The control member.

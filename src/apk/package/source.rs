@@ -12,7 +12,7 @@ use crate::digest::{Digesting, Sha256};
 const DATA_LIMIT: u64 = 64 << 30;
 
 /// Bytes of compressed data that are read, and of uncompressed data that are made, at a time.
-const BUFFER: usize = 1 << 16;
+const BUFFER: usize = 1 << 18;
 
 /// A gzip header with a trailer, and a window of up to 32 KiB (2^15).
 const GZIP: u8 = 16 + 15;
@@ -23,7 +23,8 @@ pub(super) struct Source<R, W> {
     buffer: Box<[u8]>,
     begin_of_rest: usize,
     end_of_rest: usize,
-    whole: sha2::Sha256,
+    /// Of all members together, if that is asked for.
+    file: Option<sha2::Sha256>,
     member: sha2::Sha256,
     hashes: bool,
     begin: u64,
@@ -45,7 +46,7 @@ struct Kept {
 /// All of a package once its end has been reached.
 pub(super) struct Ended<W> {
     pub(super) data: Member,
-    pub(super) sha256: Sha256,
+    pub(super) sha256: Option<Sha256>,
     pub(super) size: u64,
     pub(super) copy: Option<W>,
 }
@@ -57,7 +58,7 @@ impl<R: Read, W: Digesting> Source<R, W> {
             buffer: vec![0; BUFFER].into_boxed_slice(),
             begin_of_rest: 0,
             end_of_rest: 0,
-            whole: sha2::Sha256::new(),
+            file: None,
             member: sha2::Sha256::new(),
             hashes: true,
             begin: 0,
@@ -65,6 +66,12 @@ impl<R: Read, W: Digesting> Source<R, W> {
             kept: None,
             copy: None,
         }
+    }
+
+    /// Hashes the file as a whole, too.
+    pub(super) fn hash_file(mut self) -> Self {
+        self.file = Some(sha2::Sha256::new());
+        self
     }
 
     /// Hashes nothing: what it reads has been checked before.
@@ -100,7 +107,9 @@ impl<R: Read, W: Digesting> Source<R, W> {
         let end = self.end_of_rest.min(self.begin_of_rest.saturating_add(n));
         let used = self.buffer.get(self.begin_of_rest..end).unwrap_or_default();
         if self.hashes {
-            self.whole.update(used);
+            if let Some(file) = &mut self.file {
+                file.update(used);
+            }
             match &mut self.copy {
                 Some(copy) => copy.write_all(used).map_err(|error| PackageError::Copy(error).into_io())?,
                 None => self.member.update(used),
@@ -150,8 +159,8 @@ impl<R: Read, W: Digesting> Source<R, W> {
     /// Ends the last member and the file.
     fn finish(mut self) -> Ended<W> {
         let data = self.end_member();
-        let whole: [u8; 32] = self.whole.finalize().into();
-        Ended { data, sha256: Sha256::from(whole), size: self.offset, copy: self.copy }
+        let sha256 = self.file.map(|file| Sha256::from(<[u8; 32]>::from(file.finalize())));
+        Ended { data, sha256, size: self.offset, copy: self.copy }
     }
 }
 

@@ -58,7 +58,7 @@ fn package(files: &[(Entry, Vec<u8>)], key: Option<&SigningKey>) -> (Vec<u8>, Wr
 type Files = Vec<(Entry, Vec<u8>)>;
 
 fn entries(bytes: &[u8]) -> Result<(Files, Measured), PackageError> {
-    let mut reader = PackageReader::new(bytes)?.with_diff_id();
+    let mut reader = PackageReader::<_>::measuring(bytes)?;
     let mut found = Vec::new();
     while let Some(entry) = reader.next_entry()? {
         let mut content = Vec::new();
@@ -89,7 +89,7 @@ fn reads_what_it_wrote() {
         };
         assert_eq!(entry.checksum, expected, "{entry:?}");
     }
-    assert_eq!(measured.sha256, written.sha256);
+    assert_eq!(measured.sha256, Some(written.sha256));
     assert_eq!(measured.data.sha256, written.data_hash);
     assert_eq!(Some(measured.checksum), written.package.checksum);
     assert_eq!(measured.control.size + measured.data.size, measured.size);

@@ -14,7 +14,7 @@ const EXTENSION_LIMIT: u64 = 1 << 20;
 const ENTRY_LIMIT: u64 = 2_000_000;
 
 /// Bytes that are skipped at a time.
-const SCRATCH: usize = 1 << 16;
+const SCRATCH: usize = 1 << 18;
 
 type Block = [u8; BLOCK];
 type Records = BTreeMap<String, Vec<u8>>;

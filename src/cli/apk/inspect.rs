@@ -120,7 +120,7 @@ fn read(path: &Utf8Path) -> Result<Report, Failure> {
 }
 
 fn report(file: std::fs::File) -> Result<Report, PackageError> {
-    let mut reader = PackageReader::new(file)?.with_diff_id();
+    let mut reader = PackageReader::<_>::measuring(file)?;
     let mut entries = Vec::new();
     while let Some(entry) = reader.next_entry()? {
         entries.push(entry_facts(&entry));
@@ -173,7 +173,7 @@ fn file_facts(measured: &Measured) -> FileFacts {
     members.extend([fact("control", &measured.control), fact("data", &measured.data)]);
     FileFacts {
         size: measured.size,
-        sha256: measured.sha256.to_string(),
+        sha256: measured.sha256.map(|sha256| sha256.to_string()).unwrap_or_default(),
         checksum: measured.checksum.to_string(),
         members,
         data_streams: measured.data_streams,

@@ -59,7 +59,7 @@ impl Setup {
     }
 
     fn is_empty(&self) -> bool {
-        let bucket = self.cache.join("files-v1");
+        let bucket = self.cache.join("files-v2");
         ["tmp", "sha256"].iter().all(|part| bucket.join(part).read_dir_utf8().unwrap().count() == 0)
     }
 }

@@ -84,22 +84,16 @@ fn what_is_known_of_packages_is_found_out_again() {
     assert_eq!(files(), first);
 
     // Listings are damaged.
-    for entry in glob(&cache.join("files-v1/sha256")) {
-        if !members.contains(&entry.file_name().unwrap().parse().unwrap()) {
-            fs_err::remove_file(&entry).unwrap();
-            fs_err::write(&entry, "damaged").unwrap();
-        }
+    for fact in list(&cache.join("files-v2/facts")) {
+        fs_err::remove_file(&fact).unwrap();
+        fs_err::write(&fact, "damaged").unwrap();
     }
     assert_eq!(files(), first);
     assert_eq!(files(), first);
 }
 
-/// Files two levels below.
-fn glob(directory: &Utf8Path) -> Vec<Utf8PathBuf> {
-    let list = |directory: &Utf8Path| -> Vec<Utf8PathBuf> {
-        directory.read_dir_utf8().unwrap().map(|entry| entry.unwrap().path().to_owned()).collect()
-    };
-    list(directory).iter().flat_map(|shard| list(shard)).collect()
+fn list(directory: &Utf8Path) -> Vec<Utf8PathBuf> {
+    directory.read_dir_utf8().unwrap().map(|entry| entry.unwrap().path().to_owned()).collect()
 }
 
 #[test]
@@ -109,7 +103,7 @@ fn nothing_is_in_the_store_twice() {
     let cache = cache(&site, "empty");
     get(&lock, &cache, false).unwrap();
     let found: BTreeSet<String> =
-        glob(&cache.join("files-v1/sha256")).iter().map(|path| path.file_name().unwrap().to_owned()).collect();
+        list(&cache.join("files-v2/sha256")).iter().map(|path| path.file_name().unwrap().to_owned()).collect();
     for package in &lock.packages {
         assert!(!found.contains(&package.sha256.to_string()), "the whole file");
         for member in package.signatures.iter().chain([&package.control, &package.data]) {
@@ -153,5 +147,5 @@ fn a_package_that_changed_upstream_is_refused() {
     let cache = cache(&site, "empty");
     let error = get(&lock, &cache, false).unwrap_err().to_string();
     assert!(error.contains("web-1.0-r0.apk has SHA-256"), "{error}");
-    assert_eq!(fs_err::read_dir(cache.join("files-v1/tmp")).unwrap().count(), 0);
+    assert_eq!(fs_err::read_dir(cache.join("files-v2/tmp")).unwrap().count(), 0);
 }

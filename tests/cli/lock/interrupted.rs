@@ -32,7 +32,7 @@ fn a_full_cache_is_told_and_nothing_is_kept_of_what_did_not_fit() {
     let site = large();
     let disk = SmallDisk::mount(site.project.root().join("disk"), "1m");
     let cache = disk.path.to_str().unwrap().to_owned();
-    let files = disk.path.join("files-v1");
+    let files = disk.path.join("files-v2");
     site.refused(
         &["--cache-dir", &cache],
         6,
@@ -123,7 +123,7 @@ fn kill_9_in_a_download_leaves_nothing_wrong() {
         .spawn()
         .unwrap();
     let half_done = || {
-        let temporary = fs_err::read_dir(site.project.cache().join("files-v1/tmp")).ok()?.flatten();
+        let temporary = fs_err::read_dir(site.project.cache().join("files-v2/tmp")).ok()?.flatten();
         let sizes: Vec<u64> = temporary.filter_map(|entry| Some(entry.metadata().ok()?.len())).collect();
         sizes.into_iter().find(|size| *size > 500_000)
     };
