@@ -5,8 +5,8 @@
 //!
 //! A layer of one package is the package's data member as it is, where that is safe ([`NotVerbatim`] has the conditions).
 //! Any other layer is a concatenation of *segments*, each a run of gzip members of its own: the directories, then a
-//! segment for each package, then the end of the archive. A package's segment is kept in the store, so that nothing
-//! unchanged is compressed twice. On top is one layer with all that is the image's own.
+//! segment for each package, then the end of the archive. Where a package's segment lies in a layer is remembered, so that
+//! nothing unchanged is compressed twice. On top is one layer with all that is the image's own.
 
 mod draft;
 #[cfg(test)]
@@ -27,7 +27,8 @@ use crate::digest::Sha256;
 ///
 /// 1: two layers, gzip members of 1 MiB by libdeflater 1.26 at level 6.
 /// 2: data members as layers; segments; one top layer.
-pub const ASSEMBLY_VERSION: u32 = 2;
+/// 3: level 1; fewer small classes are dissolved.
+pub const ASSEMBLY_VERSION: u32 = 3;
 
 /// A layer whose bytes are known.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::digest::Sha256;
 
 /// Part of the packages' bytes, one in so many, that may be stored twice so that small classes take no layers.
-const DUPLICATED: u64 = 66;
+const DUPLICATED: u64 = 80;
 /// Smallest package that gets a layer of its own, compressed bytes. An engine takes 50 to 70 ms to load a layer.
 const ALONE: u64 = 128 << 10;
 
@@ -36,7 +36,7 @@ pub struct Group {
 ///
 /// - Packages that the same images have form a *class*, so that a layer is shared by all that have its packages.
 /// - Classes of few bytes are dissolved into the images' own, as long as what is then stored more than once is at most
-///   1.5 % of all; beyond that only where an image has more classes than layers.
+///   1.25 % of all; beyond that only where an image has more classes than layers.
 /// - What is left of the budget goes to the biggest packages, each alone in a layer, which is then its data member as it
 ///   is (see [`super::NotVerbatim`]).
 ///
