@@ -50,7 +50,7 @@ struct Args {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Work {
-    /// SHA-256 of the file, inflated by zlib-rs as it is read, which is what mailimg does
+    /// SHA-256 of the file, inflated by zlib-rs as it is read, which is what mailimg does member by member
     Inflate,
     /// The same, and SHA-256 of what was inflated
     DiffId,

@@ -63,7 +63,7 @@ def empty(directory):
     Nothing is removed while there is something to time: ext4 without a journal doesn't use an inode again for a minute,
     and searches long for others, which the next build that makes files would have to wait for."""
     for path in directory.rglob("*"):
-        if path.is_file() and not path.is_symlink() and path.stat().st_nlink == 1:
+        if path.is_file() and not path.is_symlink() and path.stat().st_nlink == 1 and os.access(path, os.W_OK):
             os.truncate(path, 0)
 
 

@@ -8,6 +8,7 @@ mod error;
 mod inputs;
 mod layers;
 
+use camino::Utf8PathBuf;
 use rayon::prelude::*;
 
 use crate::apk::package::PackageFiles;
@@ -34,9 +35,10 @@ pub struct Job<'a> {
 /// The image with these inputs, if the store has all of it.
 #[must_use]
 pub fn recall(inputs: &Inputs<'_>, store: &Store) -> Option<Image> {
-    let manifest = store.recall_as(&inputs.derivation())?;
+    let manifest = store.recall(&inputs.derivation())?;
     let blob = |digest| store.find(&digest).unwrap_or_default();
     let image = read_image_at(&blob, &inputs.recipe.name, manifest).ok()?;
+    packages_manifest_of(store, manifest)?;
     let complete = image.layers.iter().all(|layer| store.find_sized(&layer.digest, layer.size).is_some());
     complete.then_some(image)
 }
@@ -47,9 +49,15 @@ pub fn build(jobs: &[Job<'_>], store: &Store) -> Result<Vec<Image>, BuildError> 
     let drafts = jobs.par_iter().map(drafts).collect::<Result<Vec<_>, _>>()?;
     let keeper = store.keeper();
     let layers = layers::make(jobs, &drafts, &keeper)?;
-    let images = jobs.iter().zip(&layers).map(|(job, layers)| describe(job, layers, &keeper)).collect();
+    let described = jobs.iter().zip(&layers).map(|(job, layers)| describe(job, layers, &keeper));
+    let described = described.collect::<Result<Vec<_>, _>>()?;
     keeper.finish()?;
-    images
+    // Only now is there all that an image is known by.
+    for (job, (image, packages)) in jobs.iter().zip(&described) {
+        store.remember(&packages_question(image.manifest.digest), packages)?;
+        store.remember(&job.inputs.derivation(), &image.manifest.digest)?;
+    }
+    Ok(described.into_iter().map(|(image, _)| image).collect())
 }
 
 /// The layers of an image before they are written, bottom to top.
@@ -95,8 +103,8 @@ fn repositories(lock: &Lock) -> Vec<String> {
     lock.repositories.iter().filter_map(|repository| line(&repository.place)).collect()
 }
 
-/// Describes an image whose layers are there, and remembers it by its derivation.
-fn describe(job: &Job<'_>, layers: &[Layer], keeper: &Keeper) -> Result<Image, BuildError> {
+/// Describes an image whose layers are there. Returns also the digest of the manifest that names its packages.
+fn describe(job: &Job<'_>, layers: &[Layer], keeper: &Keeper) -> Result<(Image, Sha256), BuildError> {
     let Inputs { recipe, lock, created, .. } = &job.inputs;
     let image = Image::new(&ImageSpec {
         name: &recipe.name,
@@ -110,10 +118,7 @@ fn describe(job: &Job<'_>, layers: &[Layer], keeper: &Keeper) -> Result<Image, B
     for document in [&image.config.bytes, &image.manifest.bytes, EMPTY_CONFIG, &packages.bytes] {
         keeper.keep_bytes(document)?;
     }
-    let store = keeper.store();
-    store.remember(&packages_question(image.manifest.digest), packages.digest.to_string())?;
-    store.remember(&job.inputs.derivation(), image.manifest.digest.to_string())?;
-    Ok(image)
+    Ok((image, packages.digest))
 }
 
 /// All members of a lock's packages.
@@ -135,6 +140,9 @@ fn packages_question(image: Sha256) -> Sha256 {
 /// if the image was built into it.
 #[must_use]
 pub fn packages_of(store: &Store, image: Sha256) -> Option<Vec<u8>> {
-    let manifest = store.recall_as(&packages_question(image))?;
-    std::fs::read(store.find(&manifest)?).ok()
+    std::fs::read(packages_manifest_of(store, image)?).ok()
+}
+
+fn packages_manifest_of(store: &Store, image: Sha256) -> Option<Utf8PathBuf> {
+    store.find(&store.recall(&packages_question(image))?)
 }

@@ -1,7 +1,9 @@
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek as _, SeekFrom, Write};
+use std::io::{self, Read, Seek as _, SeekFrom, Write};
+use std::ops::Range;
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::write::MultiGzDecoder;
+use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
 use super::Layer;
@@ -13,7 +15,7 @@ use crate::digest::Sha256;
 use crate::lock::{LockError, Obtained};
 use crate::store::{Incoming, Keeper, Store, StoreError};
 
-/// Largest layer or segment, compressed.
+/// Largest layer, compressed.
 const LIMIT: u64 = 64 << 30;
 
 /// Why a layer can't be written.
@@ -49,6 +51,15 @@ pub enum LayerError {
         #[source]
         source: PackageError,
     },
+    /// A layer of which a segment is taken isn't what it was when it was made.
+    #[error("the layer {layer} can't be read again, of which another one is to have a part")]
+    Damaged {
+        /// The layer.
+        layer: Sha256,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// A package's data isn't what it was when the tree was made.
     #[error("package {package} has changed in the store: {path} is not there as it was")]
     Changed {
@@ -62,11 +73,26 @@ pub enum LayerError {
 /// The layer that was made under `key` before, if the store still has it.
 #[must_use]
 pub fn recall(store: &Store, key: &Sha256, title: &str) -> Option<Layer> {
-    let answer = String::from_utf8(store.recall(key)?).ok()?;
-    let (digest, diff_id) = answer.split_once(' ')?;
-    let (digest, diff_id) = (digest.parse().ok()?, diff_id.parse().ok()?);
-    let size = store.find(&digest)?.metadata().ok()?.len();
+    let Made { digest, size, diff_id } = store.recall(key)?;
+    store.find_sized(&digest, size)?;
     Some(Layer { digest, size, diff_id, title: title.to_owned() })
+}
+
+/// What is remembered of a layer.
+#[derive(Serialize, Deserialize)]
+struct Made {
+    digest: Sha256,
+    size: u64,
+    diff_id: Sha256,
+}
+
+/// What is remembered of a segment: the layer for which it was made, and where in there it is.
+#[derive(Serialize, Deserialize)]
+struct Part {
+    layer: Sha256,
+    layer_size: u64,
+    begin: u64,
+    end: u64,
 }
 
 /// Makes the layer `key` of its segments, hands it to the store and has it remembered. `packages` are the
@@ -92,34 +118,13 @@ pub fn write(
     let diff_id = Sha256::from(<[u8; 32]>::from(writer.diff.finalize()));
     let (digest, size) = keeper.keep(writer.layer, None).map_err(failed)?;
     let remember = || {
-        writer.made.iter().try_for_each(|(segment, at)| store.remember(segment, at.in_layer(digest)))?;
-        store.remember(key, format!("{digest} {diff_id}"))
+        for (segment, Range { start: begin, end }) in writer.made {
+            store.remember(&segment, &Part { layer: digest, layer_size: size, begin, end })?;
+        }
+        store.remember(key, &Made { digest, size, diff_id })
     };
     remember().map_err(failed)?;
     Ok(Layer { digest, size, diff_id, title: title.to_owned() })
-}
-
-/// Where in a layer a segment is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Range {
-    offset: u64,
-    size: u64,
-}
-
-impl Range {
-    /// What is remembered of a segment.
-    fn in_layer(self, layer: Sha256) -> String {
-        format!("{layer} {} {}", self.offset, self.size)
-    }
-
-    /// A segment that was made before, if the store still has its layer.
-    fn recall(store: &Store, segment: &Sha256) -> Option<(Self, File)> {
-        let answer = String::from_utf8(store.recall(segment)?).ok()?;
-        let mut words = answer.split(' ');
-        let layer = store.open_entry(&words.next()?.parse().ok()?).ok()?;
-        let range = Self { offset: words.next()?.parse().ok()?, size: words.next()?.parse().ok()? };
-        Some((range, layer))
-    }
 }
 
 struct Writer<'a> {
@@ -130,8 +135,8 @@ struct Writer<'a> {
     layer: Incoming,
     /// and what they hold in here.
     diff: sha2::Sha256,
-    /// Segments that were compressed here, by their keys.
-    made: Vec<(Sha256, Range)>,
+    /// Segments that were compressed here, by their keys: where in the layer they are.
+    made: Vec<(Sha256, Range<u64>)>,
 }
 
 impl Writer<'_> {
@@ -145,23 +150,36 @@ impl Writer<'_> {
             return self.compress(segment, None);
         };
         let key = segment.key(|package| Some(self.packages.get(package)?.package.data.sha256));
-        if let Some((range, layer)) = Range::recall(self.store, &key) {
-            return self.copy(range, layer).map_err(self.io());
+        let kept = self.store.recall(&key).and_then(|part: Part| {
+            let path = self.store.find_sized(&part.layer, part.layer_size)?;
+            Some((File::open(path).ok()?, part))
+        });
+        if let Some((layer, part)) = kept {
+            return self.copy(layer, &part);
         }
-        let offset = self.layer.size();
+        let begin = self.layer.size();
         self.compress(segment, Some(package))?;
-        self.made.push((key, Range { offset, size: self.layer.size() - offset }));
+        self.made.push((key, begin..self.layer.size()));
         Ok(())
     }
 
-    /// Appends a segment that was made before.
-    fn copy(&mut self, Range { offset, size }: Range, mut layer: File) -> io::Result<()> {
-        layer.seek(SeekFrom::Start(offset))?;
-        let begin = self.layer.size();
-        let compressed = Tap { inner: layer.take(size), seen: |bytes: &[u8]| self.layer.write_all(bytes) };
-        let mut content = MultiGzDecoder::new(BufReader::with_capacity(1 << 16, compressed));
-        io::copy(&mut content, &mut Hasher(&mut self.diff))?;
-        if self.layer.size() - begin == size { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    /// Appends a segment that was made before, for another layer.
+    fn copy(&mut self, mut layer: File, part: &Part) -> Result<(), LayerError> {
+        let damaged = |source| LayerError::Damaged { layer: part.layer, source };
+        layer.seek(SeekFrom::Start(part.begin)).map_err(damaged)?;
+        let mut left = part.end.saturating_sub(part.begin);
+        let mut content = MultiGzDecoder::new(Hasher(&mut self.diff));
+        let mut buffer = vec![0; 1 << 16];
+        while left > 0 {
+            let length = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+            let bytes = buffer.get_mut(..length).unwrap_or_default();
+            layer.read_exact(bytes).map_err(damaged)?;
+            content.write_all(bytes).map_err(damaged)?;
+            let title = || self.title.to_owned();
+            self.layer.write(bytes).map_err(|source| LayerError::Store { title: title(), source })?;
+            left -= length as u64;
+        }
+        content.finish().map(drop).map_err(damaged)
     }
 
     /// Makes a segment and appends it.
@@ -263,20 +281,6 @@ impl Write for Hasher<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// Shows what is read to `seen`.
-struct Tap<R, F> {
-    inner: R,
-    seen: F,
-}
-
-impl<R: Read, F: FnMut(&[u8]) -> io::Result<()>> Read for Tap<R, F> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        (self.seen)(buffer.get(..read).unwrap_or_default())?;
-        Ok(read)
     }
 }
 

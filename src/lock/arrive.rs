@@ -49,7 +49,7 @@ pub(super) struct Reading<'a> {
 pub(super) fn read(source: impl Read, reading: Reading<'_>) -> Result<Arrival, LockError> {
     let Reading { name, trust, measures, store } = reading;
     let refused = |error| refused(name, error);
-    let reader = if measures { PackageReader::measuring(source) } else { PackageReader::open(source) };
+    let reader = if measures { PackageReader::open_measuring(source) } else { PackageReader::open(source) };
     let reader = reader.map_err(refused)?;
     let signers = signers(&reader, name, trust)?;
     let signatures = reader.signature_bytes().map(<[u8]>::to_vec).collect();
@@ -103,6 +103,14 @@ impl Arrival {
     fn has_members_of(&self, package: &LockedPackage) -> bool {
         let Measured { signatures, control, data, .. } = &self.inspected.measured;
         (signatures, control, data) == (&package.signatures, &package.control, &package.data)
+    }
+
+    pub(super) fn listing(&self) -> &Listing {
+        &self.listing
+    }
+
+    pub(super) fn into_listing(self) -> Listing {
+        self.listing
     }
 
     /// Hands the members to the store. Returns the listing, which is to be remembered.
@@ -223,7 +231,14 @@ pub(super) fn join<'a>(store: &Store, members: impl Iterator<Item = &'a Member>)
     Ok(whole)
 }
 
-/// A listing that is kept; none if it isn't, or can't be read.
-pub(super) fn recall(store: &Store, question: &Sha256) -> Option<Listing> {
-    Listing::from_bytes(&store.recall(question)?)
+#[cfg(test)]
+mod tests {
+    use super::from_both_ends;
+
+    #[test]
+    fn the_largest_and_the_smallest_come_in_turn() {
+        assert_eq!(from_both_ends(vec![1, 2, 3, 4, 5]), [5, 1, 4, 2, 3]);
+        assert_eq!(from_both_ends(vec![1, 2]), [2, 1]);
+        assert!(from_both_ends::<u8>(Vec::new()).is_empty());
+    }
 }

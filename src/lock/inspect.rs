@@ -21,7 +21,7 @@ pub(super) enum Trust<'a> {
     Signed(&'a Keyring),
     /// It may be unsigned: the index vouches for it. What signature there is must be good.
     ByIndex(&'a Keyring),
-    /// Its SHA-256 vouches for it.
+    /// Its members' SHA-256 vouch for it.
     Locked,
 }
 

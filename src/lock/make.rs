@@ -110,7 +110,7 @@ fn read_packages(
         let unknown = || LockError::Stored { package: name.clone(), source: ErrorKind::InvalidData.into() };
         let digests = digests(&inspected.measured).ok_or_else(unknown)?;
         let listing = arrival.keep(keeper)?;
-        store.remember(&question(&chosen.package)?, listing.to_bytes())?;
+        store.remember(&question(&chosen.package)?, &listing)?;
         Ok((*checksum, Read { repository: chosen.repository, inspected, digests, listing }))
     })?;
     packages.extend(read);
@@ -119,7 +119,7 @@ fn read_packages(
 
 /// A package that has been read for a lock before. Its signature is verified again: the keys may be others now.
 fn from_store(offer: &Offer, chosen: &Chosen, store: &Store) -> Result<Option<Read>, LockError> {
-    let Some(listing) = arrive::recall(store, &question(&chosen.package)?) else { return Ok(None) };
+    let Some(listing) = store.recall::<Listing>(&question(&chosen.package)?) else { return Ok(None) };
     let Measured { signatures, control, data, .. } = &listing.measured;
     if !arrive::has_all(store, arrive::members(signatures, control, data)) {
         return Ok(None);

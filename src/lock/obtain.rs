@@ -12,7 +12,7 @@ use crate::apk::package::{Control, Listing, Measured, PackageError, PackageFiles
 use crate::digest::Sha256;
 use crate::fetch::{Client, FetchError, Progress, Request, Size, Source};
 use crate::registry::{self, RegistryError, Repository};
-use crate::store::{Keeper, Store};
+use crate::store::Store;
 
 /// Packages that are pulled from a registry at once.
 const PULLS: usize = 4;
@@ -33,8 +33,7 @@ impl Obtained<'_> {
 
     /// What the tree needs of the package, under the architecture by which the lock lists it. Its data is not read.
     pub fn files(&self) -> Result<PackageFiles, LockError> {
-        let listing = arrive::recall(&self.store, &question(self.package));
-        let listing = listing.map_or_else(|| self.list_again(), Ok)?;
+        let listing = self.store.recall(&question(self.package)).map_or_else(|| self.list_again(), Ok)?;
         Ok(PackageFiles::new(self.control()?, listing).listed_for(&self.package.arch))
     }
 
@@ -51,14 +50,9 @@ impl Obtained<'_> {
         Control::read(&member).map_err(|source| self.refused(source))
     }
 
-    /// Replaces a listing that was damaged.
+    /// Replaces a listing that is gone or damaged.
     fn list_again(&self) -> Result<Listing, LockError> {
-        let reading = reading(self.package, None);
-        let arrival = arrive::read(arrive::join(&self.store, members(self.package))?, reading)?;
-        let keeper = self.store.keeper();
-        let listing = settle(self.package, arrival, &keeper)?;
-        keeper.finish()?;
-        Ok(listing)
+        list(self.package, &self.store, reading(self.package, None))
     }
 
     fn refused(&self, source: PackageError) -> LockError {
@@ -66,8 +60,8 @@ impl Obtained<'_> {
     }
 }
 
-/// Brings all packages of some locks into the store, as far as they are not there, and checks each against everything that
-/// its lock says of it: the file, its members, and what they hold. In the order of the locks, and of installation.
+/// Brings all packages of some locks into the store, as far as they are not there, and checks each against what its lock
+/// says of it: the file's size, its members, and what they hold. In the order of the locks, and of installation.
 ///
 /// What has been checked once is not read again: neither content in the store nor a lock's text changes under its name.
 /// A package of which the store has all members is not fetched, even if nothing else is known of it. One that its
@@ -75,7 +69,8 @@ impl Obtained<'_> {
 ///
 /// Of a package that is fetched, two things are not computed: the SHA-256 of the whole file and that of the uncompressed
 /// data. They were when the lock was made, those of the members leave them no choice, and they would take four times as
-/// long as all other hashing. If a lock was edited there, no engine accepts an image that has the package as a layer.
+/// long as all other hashing. Where an edited lock says otherwise, that is told for a package that the store has already;
+/// and no engine accepts an image of which such a package is a layer.
 ///
 /// Not for use inside of a runtime: it starts one where it has to fetch.
 pub fn obtain<'a>(
@@ -139,9 +134,7 @@ fn bring(missing: Vec<Missing<'_>>, client: &Client, progress: &dyn Progress) ->
     let requests = missing.iter().map(Missing::request).collect::<Result<Vec<_>, _>>()?;
     for Missing { package, .. } in &whole {
         // Rare: a lock that was edited, or a store that was cleaned.
-        let reading = Reading { measures: true, ..reading(package, None) };
-        let arrival = arrive::read(arrive::join(store, members(package))?, reading)?;
-        settle(package, arrival, &keeper)?;
+        list(package, store, Reading { measures: true, ..reading(package, None) })?;
     }
     let is_there = arrive::each(client, (&requests, &missing), progress, |missing, file| {
         let Missing { package, .. } = missing;
@@ -152,15 +145,15 @@ fn bring(missing: Vec<Missing<'_>>, client: &Client, progress: &dyn Progress) ->
             file => file.map_err(|error| missing.explain(error))?,
         };
         let arrival = arrive::read_fetched(file, package, reading(package, Some(store)))?;
-        settle(package, arrival, &keeper)?;
+        check(package, &arrival)?;
+        remember(package, &arrival.keep(&keeper)?, store)?;
         Ok(true)
     })?;
     let gone = missing.iter().zip(requests).zip(is_there).filter(|(_, is_there)| !is_there);
     let gone: Vec<_> = gone.map(|(gone, _)| gone).collect();
     pull(&gone, client, progress)?;
     for (Missing { package, .. }, _) in &gone {
-        let arrival = arrive::read(arrive::join(store, members(package))?, reading(package, None))?;
-        settle(package, arrival, &keeper)?;
+        list(package, store, reading(package, None))?;
     }
     Ok(keeper.finish()?)
 }
@@ -186,8 +179,16 @@ fn members(package: &LockedPackage) -> impl Iterator<Item = &Member> {
     arrive::members(&package.signatures, &package.control, &package.data)
 }
 
-/// Keeps a package if it is as the lock says.
-fn settle(package: &LockedPackage, arrival: Arrival, keeper: &Keeper) -> Result<Listing, LockError> {
+/// Lists a package of which the store has all members.
+fn list(package: &LockedPackage, store: &Store, reading: Reading<'_>) -> Result<Listing, LockError> {
+    let arrival = arrive::read(arrive::join(store, members(package))?, reading)?;
+    check(package, &arrival)?;
+    remember(package, arrival.listing(), store)?;
+    Ok(arrival.into_listing())
+}
+
+/// Refuses a package that is not as the lock says.
+fn check(package: &LockedPackage, arrival: &Arrival) -> Result<(), LockError> {
     let LockedPackage { file, repository, arch, .. } = package;
     let Measured { sha256, diff_id, .. } = arrival.inspected.measured;
     let digests = (sha256.unwrap_or(package.sha256), diff_id.unwrap_or(package.diff_id));
@@ -195,14 +196,12 @@ fn settle(package: &LockedPackage, arrival: Arrival, keeper: &Keeper) -> Result<
     if let Some((expected, found)) = first_difference(&package.to_string(), &found.to_string()) {
         return Err(LockError::NotAsLocked { package: file.clone(), expected, found });
     }
-    let listing = arrival.keep(keeper)?;
-    remember(package, &listing, keeper.store())?;
-    Ok(listing)
+    Ok(())
 }
 
 /// Remembers that a package is as the lock says, and its listing.
 pub(super) fn remember(package: &LockedPackage, listing: &Listing, store: &Store) -> Result<(), LockError> {
-    Ok(store.remember(&question(package), listing.to_bytes())?)
+    Ok(store.remember(&question(package), listing)?)
 }
 
 impl Missing<'_> {

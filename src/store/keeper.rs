@@ -53,8 +53,12 @@ impl Keeper {
         Ok((digest, size))
     }
 
-    /// Takes content that is at hand.
+    /// Takes content that is at hand, if the store doesn't have it.
     pub fn keep_bytes(&self, bytes: &[u8]) -> Result<Sha256, StoreError> {
+        let digest = Sha256::of(bytes);
+        if self.store.find_sized(&digest, bytes.len() as u64).is_some() {
+            return Ok(digest);
+        }
         let mut incoming = self.store.incoming(bytes.len() as u64)?;
         incoming.write(bytes)?;
         Ok(self.keep(incoming, None)?.0)

@@ -14,7 +14,7 @@
 //!
 //! All content is in one directory: syncing a directory costs as much as syncing a file, and file systems find a name
 //! among many thousands as fast as among a few. Facts are not synced at all, because they can be found out again: each
-//! holds its own digest, and one that a crash has damaged is not believed.
+//! holds a digest of its question and itself, and one that a crash has damaged is not believed.
 
 mod atomic;
 mod error;
@@ -24,10 +24,11 @@ mod maintain;
 use std::fs::{File, Permissions};
 use std::io::{self, Read, Seek as _, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tempfile::NamedTempFile;
 
 use crate::digest::{Digesting, Hashing, Sha256};
@@ -163,40 +164,43 @@ impl Store {
     ///
     /// For what is costly to find out and can't change, such as "which entries has this package?". The answer may be
     /// forgotten: whoever asks must be able to find out again.
-    pub fn remember(&self, question: &Sha256, answer: impl AsRef<[u8]>) -> Result<(), StoreError> {
-        let (path, answer) = (self.fact(question), answer.as_ref());
-        if self.recall(question).is_some_and(|known| known == answer) {
+    pub fn remember(&self, question: &Sha256, answer: &impl Serialize) -> Result<(), StoreError> {
+        let path = self.fact(question);
+        let failed = StoreError::io("write", &path);
+        let answer = match postcard::to_stdvec(answer) {
+            Ok(answer) => answer,
+            Err(error) => return Err(failed(io::Error::other(error))),
+        };
+        let fact = [seal(question, &answer).as_bytes(), answer.as_slice()].concat();
+        if std::fs::read(&path).is_ok_and(|known| known == fact) {
             return Ok(());
         }
         let mut file = self.temporary()?;
         let write = || {
-            file.write_all(Sha256::of(answer).as_bytes())?;
-            file.write_all(answer)?;
+            file.write_all(&fact)?;
             file.as_file().set_permissions(Permissions::from_mode(0o444))?;
             file.persist(&path).map_err(|error| error.error)
         };
-        write().map(drop).map_err(StoreError::io("write", &path))
+        write().map(drop).map_err(failed)
     }
 
-    /// What has been [remembered](Store::remember).
+    /// What has been [remembered](Store::remember), if it is a `T`.
     #[must_use]
-    pub fn recall(&self, question: &Sha256) -> Option<Vec<u8>> {
+    pub fn recall<T: DeserializeOwned>(&self, question: &Sha256) -> Option<T> {
         let mut fact = Vec::new();
         File::open(self.fact(question)).ok()?.take(ANSWER_LIMIT).read_to_end(&mut fact).ok()?;
-        let (digest, answer) = fact.split_first_chunk::<32>()?;
-        (digest == Sha256::of(answer).as_bytes()).then(|| answer.to_vec())
+        let (found, answer) = fact.split_first_chunk::<32>()?;
+        if found != seal(question, answer).as_bytes() {
+            return None;
+        }
+        let (answer, rest) = postcard::take_from_bytes(answer).ok()?;
+        rest.is_empty().then_some(answer)
     }
 
-    /// Whether anything has been remembered.
+    /// Whether anything has been remembered, be it damaged.
     #[must_use]
     pub fn remembers(&self, question: &Sha256) -> bool {
         self.fact(question).is_file()
-    }
-
-    /// What has been remembered, if it is the text of a `T`: a digest, for example.
-    #[must_use]
-    pub fn recall_as<T: FromStr>(&self, question: &Sha256) -> Option<T> {
-        String::from_utf8(self.recall(question)?).ok()?.parse().ok()
     }
 
     fn fact(&self, question: &Sha256) -> Utf8PathBuf {
@@ -255,6 +259,12 @@ fn settle(file: NamedTempFile, path: &Utf8Path) -> Result<(), StoreError> {
         file.persist(path).map_err(|error| error.error)
     };
     write().map(drop).map_err(StoreError::io("write", path))
+}
+
+/// What an answer begins with, so that neither a damaged one is believed, nor that to another question: after a crash, a
+/// file that was not synced can hold what another one held.
+fn seal(question: &Sha256, answer: &[u8]) -> Sha256 {
+    Sha256::of([question.as_bytes(), answer].concat())
 }
 
 fn check(digest: Sha256, size: u64, expected: Option<Sha256>) -> Result<(), StoreError> {

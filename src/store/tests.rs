@@ -116,9 +116,9 @@ fn collects_what_is_not_kept_unless_in_use() {
     let kept = store.insert(&b"kept"[..], None, 100).unwrap();
     store.insert(&b"not kept"[..], None, 100).unwrap();
     let fact = Sha256::of("fact");
-    assert_eq!(store.recall(&fact), None);
-    store.remember(&fact, kept.digest.to_string()).unwrap();
-    assert_eq!(store.recall_as(&fact), Some(kept.digest));
+    assert_eq!(store.recall::<Sha256>(&fact), None);
+    store.remember(&fact, &kept.digest).unwrap();
+    assert_eq!(store.recall(&fact), Some(kept.digest));
     let keep = BTreeSet::from([kept.digest]);
     assert!(matches!(gc(&cache.path, &keep), Err(StoreError::Busy { .. })));
     drop(store);
@@ -130,28 +130,35 @@ fn collects_what_is_not_kept_unless_in_use() {
     let store = Store::open(&cache.path).unwrap();
     assert!(store.find(&kept.digest).is_some());
     assert!(store.find(&Sha256::of("not kept")).is_none());
-    assert_eq!(store.recall(&fact), None);
+    assert_eq!(store.recall::<Sha256>(&fact), None);
 }
 
 #[test]
 fn remembers_answers_and_believes_no_damaged_one() {
     let cache = cache();
     let store = Store::open(&cache.path).unwrap();
-    let question = Sha256::of("how much?");
-    store.remember(&question, "1").unwrap();
-    store.remember(&question, "12").unwrap();
-    assert_eq!((store.recall(&question), store.recall_as(&question)), (Some(b"12".to_vec()), Some(12)));
+    let (question, other) = (Sha256::of("how much?"), Sha256::of("how many?"));
+    assert!(!store.remembers(&question));
+    store.remember(&question, &"one").unwrap();
+    store.remember(&question, &"two").unwrap();
+    assert_eq!(store.recall(&question), Some("two".to_owned()));
+    assert_eq!(store.recall::<(String, u64)>(&question), None, "of another type");
     let fact = store.fact(&question);
     let whole = std::fs::read(&fact).unwrap();
-    for damaged in [&whole[..33], &whole[..10], &[], &[0; 34]] {
-        std::fs::remove_file(&fact).unwrap();
-        std::fs::write(&fact, damaged).unwrap();
-        assert_eq!(store.recall(&question), None, "{damaged:?}");
+    let put = |path: &Utf8Path, bytes: &[u8]| {
+        let _ = std::fs::remove_file(path);
+        std::fs::write(path, bytes).unwrap();
+    };
+    for length in 0..whole.len() {
+        put(&fact, &whole[..length]);
+        assert_eq!(store.recall::<String>(&question), None, "{length} bytes");
     }
-    store.remember(&question, "12").unwrap();
-    assert_eq!(store.recall_as(&question), Some(12));
-    store.remember(&question, "").unwrap();
-    assert_eq!(store.recall(&question), Some(Vec::new()));
+    put(&fact, &vec![0; whole.len()]);
+    assert_eq!(store.recall::<String>(&question), None);
+    put(&store.fact(&other), &whole);
+    assert_eq!(store.recall::<String>(&other), None, "the answer to another question");
+    store.remember(&question, &"two").unwrap();
+    assert_eq!(store.recall(&question), Some("two".to_owned()));
     assert_eq!(temporary_files(&cache), 0);
 }
 

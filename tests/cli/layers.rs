@@ -170,6 +170,57 @@ fn a_bumped_package_alters_its_layer_and_the_top_and_compresses_no_other_package
     assert!(holds_tiny(&after[0]));
 }
 
+/// A project whose packages were bumped after it was built, and the layer that the new one takes segments from became
+/// `changed`. Also what the store calls that layer.
+fn bumped_with_old_layer(changed: impl Fn(Vec<u8>) -> Vec<u8>) -> (Project, String) {
+    let project = project();
+    let old = built(&project, &[])[0].layers[1].0.clone();
+    let stored = project.cache().join("files-v2/sha256").join(&old);
+    let bytes = changed(fs_err::read(&stored).unwrap());
+    fs_err::remove_file(&stored).unwrap();
+    fs_err::write(&stored, bytes).unwrap();
+    lock(&project, "2-r0");
+    (project, old)
+}
+
+#[test]
+fn a_layer_that_was_cut_short_or_damaged_is_no_source() {
+    let (sound, _) = bumped_with_old_layer(|bytes| bytes);
+    let expected = built(&sound, &[])[0].digest.clone();
+
+    let (cut, _) = bumped_with_old_layer(|bytes| bytes[..bytes.len() / 2].to_vec());
+    assert_eq!(built(&cut, &[])[0].digest, expected);
+
+    let (damaged, old) = bumped_with_old_layer(|bytes| vec![0; bytes.len()]);
+    let output = damaged.mailimg(["build"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    for text in [format!("the layer {old}").as_str(), "mailimg store verify"] {
+        assert!(said.contains(text), "{text:?} is not in:\n{said}");
+    }
+    damaged.run(["store", "verify", "--remove"]);
+    assert_eq!(built(&damaged, &[])[0].digest, expected);
+}
+
+#[test]
+fn an_image_is_not_known_without_the_list_of_its_packages() {
+    let project = project();
+    built(&project, &[]);
+    let contents = || -> Vec<std::path::PathBuf> {
+        let entries = fs_err::read_dir(project.cache().join("files-v2/sha256")).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    };
+    let lists =
+        |path: &std::path::PathBuf| String::from_utf8_lossy(&fs_err::read(path).unwrap()).contains("\"subject\"");
+    let manifests: Vec<_> = contents().into_iter().filter(lists).collect();
+    assert_eq!(manifests.len(), 2, "one an image");
+    for manifest in &manifests {
+        fs_err::remove_file(manifest).unwrap();
+    }
+    built(&project, &[]);
+    assert!(manifests.iter().all(|manifest| manifest.exists()));
+}
+
 #[test]
 fn what_has_changed_in_the_store_is_found_and_made_again() {
     let project = project();

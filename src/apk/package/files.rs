@@ -57,7 +57,7 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// The version of what [`Listing::to_bytes`] makes. It is part of the name under which a listing is kept.
+    /// Raised when an older listing that was kept would be misread: part of the name under which one is kept.
     pub const VERSION: u32 = 3;
 
     /// Reads a package to its end. Also returns what was given to [`PackageReader::keep_data`].
@@ -78,20 +78,6 @@ impl Listing {
         }
         let (measured, copy) = reader.finish_keeping()?;
         Ok((Self { measured, entries }, copy))
-    }
-
-    /// To keep it.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        // It fails for types that don't know their own length alone.
-        postcard::to_stdvec(self).unwrap_or_default()
-    }
-
-    /// What was kept; none if it can't be read.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (listing, rest) = postcard::take_from_bytes(bytes).ok()?;
-        rest.is_empty().then_some(listing)
     }
 }
 

@@ -58,7 +58,7 @@ fn package(files: &[(Entry, Vec<u8>)], key: Option<&SigningKey>) -> (Vec<u8>, Wr
 type Files = Vec<(Entry, Vec<u8>)>;
 
 fn entries(bytes: &[u8]) -> Result<(Files, Measured), PackageError> {
-    let mut reader = PackageReader::<_>::measuring(bytes)?;
+    let mut reader = PackageReader::measuring(bytes)?;
     let mut found = Vec::new();
     while let Some(entry) = reader.next_entry()? {
         let mut content = Vec::new();
@@ -121,7 +121,7 @@ fn a_listing_says_what_the_package_does() {
     };
     assert_eq!(data, part(&measured.data), "the copy is the data member and nothing else");
 
-    let kept = Listing::from_bytes(&listing.to_bytes()).unwrap();
+    let kept = postcard::from_bytes(&postcard::to_stdvec(&listing).unwrap()).unwrap();
     let control = Control::read(part(&measured.control)).unwrap();
     assert_eq!(PackageFiles::new(control, kept), expected);
     let mut entries = DataReader::new(&data[..]);
@@ -130,17 +130,6 @@ fn a_listing_says_what_the_package_does() {
         paths.push(entry);
     }
     assert_eq!(paths, expected.entries.iter().map(|entry| entry.header.clone()).collect::<Vec<_>>());
-}
-
-#[test]
-fn a_damaged_listing_is_none() {
-    let (bytes, _) = package(&files(), None);
-    let (listing, _) = Listing::read(PackageReader::new(&bytes[..]).unwrap()).unwrap();
-    let kept = listing.to_bytes();
-    for length in 0..kept.len() {
-        assert_eq!(Listing::from_bytes(&kept[..length]), None, "{length}");
-    }
-    assert_eq!(Listing::from_bytes(&[&kept[..], b"x"].concat()), None);
 }
 
 /// Writes what it can, then fails.

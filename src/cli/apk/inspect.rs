@@ -120,7 +120,7 @@ fn read(path: &Utf8Path) -> Result<Report, Failure> {
 }
 
 fn report(file: std::fs::File) -> Result<Report, PackageError> {
-    let mut reader = PackageReader::<_>::measuring(file)?;
+    let mut reader = PackageReader::measuring(file)?;
     let mut entries = Vec::new();
     while let Some(entry) = reader.next_entry()? {
         entries.push(entry_facts(&entry));

@@ -6,8 +6,7 @@ use crate::store::{Problem, remove, verify};
 
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-Packages, layers and what is known of them lie in the store, in the cache directory, under the SHA-256 of their content. \
-It is checked when they come in, and not at each build. Exits with 1 if something has changed since, by a broken disk or \
+Packages and layers lie in the store, in the cache directory, under the SHA-256 of their content. It is checked when they come in, and not at each build. Exits with 1 if something has changed since, by a broken disk or \
 by someone's hand. Layouts share their blobs with the store: delete those that were written since the damage.")]
 pub(in crate::cli) struct Args {
     /// Remove what has changed, so that it is fetched or made again when it is needed

@@ -23,7 +23,7 @@ fn written(store: &Store, segments: &[Segment]) -> (Layer, Found) {
     let bytes = std::fs::read(store.find(&layer.digest).unwrap()).unwrap();
     assert_eq!((layer.digest, layer.size), (Sha256::of(&bytes), bytes.len() as u64));
     let mut archive = Vec::new();
-    MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut archive).unwrap();
+    flate2::read::MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut archive).unwrap();
     assert_eq!(layer.diff_id, Sha256::of(&archive));
     let mut entries = Entries::new(archive.as_slice());
     let mut found = BTreeMap::new();

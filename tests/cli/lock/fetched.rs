@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use mailimg::digest::{Hashing, Sha256};
 use mailimg::fetch::{Client, Settings, Silent};
-use mailimg::lock::{Lock, LockError, Obtained, Sources, Surroundings, obtain};
+use mailimg::lock::{Lock, LockError, LockedPackage, Obtained, Sources, Surroundings, obtain};
 use mailimg::store::{self, Store};
 
 use super::Site;
@@ -74,22 +76,26 @@ fn what_is_known_of_packages_is_found_out_again() {
     assert!(first.iter().any(|files| !files.entries.is_empty()));
 
     // Only members are left.
-    let members: BTreeSet<Sha256> = lock
-        .packages
-        .iter()
-        .flat_map(|package| package.signatures.iter().chain([&package.control, &package.data]))
-        .map(|member| member.sha256)
-        .collect();
-    store::gc(&cache, &members).unwrap();
+    store::gc(&cache, &members(&lock)).unwrap();
     assert_eq!(files(), first);
 
     // Listings are damaged.
-    for fact in list(&cache.join("files-v2/facts")) {
-        fs_err::remove_file(&fact).unwrap();
-        fs_err::write(&fact, "damaged").unwrap();
+    let facts = list(&cache.join("files-v2/facts"));
+    for fact in &facts {
+        fs_err::remove_file(fact).unwrap();
+        fs_err::write(fact, "damaged").unwrap();
     }
     assert_eq!(files(), first);
-    assert_eq!(files(), first);
+    assert!(facts.iter().all(|fact| fs_err::read(fact).unwrap() != b"damaged"), "they are repaired");
+}
+
+/// What the store calls the packages of a lock.
+fn members(lock: &Lock) -> BTreeSet<Sha256> {
+    let of_package = |package: &LockedPackage| {
+        let members: Vec<_> = package.signatures.iter().chain([&package.control, &package.data]).copied().collect();
+        members.into_iter().map(|member| member.sha256)
+    };
+    lock.packages.iter().flat_map(of_package).collect()
 }
 
 fn list(directory: &Utf8Path) -> Vec<Utf8PathBuf> {
@@ -104,12 +110,7 @@ fn nothing_is_in_the_store_twice() {
     get(&lock, &cache, false).unwrap();
     let found: BTreeSet<String> =
         list(&cache.join("files-v2/sha256")).iter().map(|path| path.file_name().unwrap().to_owned()).collect();
-    for package in &lock.packages {
-        assert!(!found.contains(&package.sha256.to_string()), "the whole file");
-        for member in package.signatures.iter().chain([&package.control, &package.data]) {
-            assert!(found.contains(&member.sha256.to_string()));
-        }
-    }
+    assert_eq!(found, members(&lock).iter().map(ToString::to_string).collect());
 }
 
 #[test]
@@ -143,9 +144,24 @@ fn a_lock_that_does_not_match_is_refused() {
 fn a_package_that_changed_upstream_is_refused() {
     let site = Site::new();
     let lock = site.locked();
-    site.repository.tamper("web-1.0-r0.apk", 30);
     let cache = cache(&site, "empty");
-    let error = get(&lock, &cache, false).unwrap_err().to_string();
-    assert!(error.contains("web-1.0-r0.apk has SHA-256"), "{error}");
-    assert_eq!(fs_err::read_dir(cache.join("files-v2/tmp")).unwrap().count(), 0);
+    let refused = |text: &str| {
+        let error = get(&lock, &cache, false).unwrap_err().to_string();
+        assert!(error.contains(&format!("web-1.0-r0.apk {text}")), "{error}");
+        assert_eq!(fs_err::read_dir(cache.join("files-v2/tmp")).unwrap().count(), 0);
+    };
+    let web = lock.package("web").unwrap();
+    // In the headers of signature and control a byte says when they were made, and nothing depends on it. Then in data.
+    for at in [4, web.control.offset + 4, web.size - 30] {
+        let from_end = usize::try_from(web.size - at).unwrap();
+        site.repository.tamper("web-1.0-r0.apk", from_end);
+        refused("has SHA-256");
+        site.repository.tamper("web-1.0-r0.apk", from_end);
+    }
+    // Bytes at the end that expand to nothing.
+    let path = site.repository.file("web-1.0-r0.apk");
+    let mut longer = fs_err::read(&path).unwrap();
+    GzEncoder::new(&mut longer, Compression::default()).finish().unwrap();
+    fs_err::write(path, longer).unwrap();
+    refused("is ");
 }
