@@ -57,7 +57,7 @@ fn keyed<'a>(job: &Job<'_>, drafts: &'a [Draft]) -> Vec<(Sha256, &'a Draft)> {
 
 fn write_all(mut pending: Vec<Pending<'_>>, keeper: &Keeper) -> Result<Vec<(Sha256, Layer)>, BuildError> {
     // The largest first, so that none is left alone at the end; the queue is emptied from its back.
-    pending.sort_by_cached_key(|layer| layer.segments.iter().map(Segment::unpacked).sum::<u64>());
+    pending.sort_by_cached_key(|layer| layer.segments.iter().map(Segment::content).sum::<u64>());
     let queue = Mutex::new(pending);
     let next = || queue.lock().map_or(None, |mut queue| queue.pop());
     let work = || {

@@ -230,6 +230,12 @@ impl Draft {
 }
 
 impl Segment {
+    /// Bytes of the files in it.
+    #[must_use]
+    pub fn content(&self) -> u64 {
+        self.items.iter().map(|item| item.header.size).sum()
+    }
+
     /// Bytes of the segment, uncompressed.
     #[must_use]
     pub fn unpacked(&self) -> u64 {

@@ -165,7 +165,7 @@ impl Writer<'_> {
 
     /// Appends a segment that was made before, for another layer.
     fn copy(&mut self, mut layer: File, part: &Part) -> Result<(), LayerError> {
-        let damaged = |source| LayerError::Damaged { layer: part.layer, source };
+        let (title, damaged) = (self.title, |source| LayerError::Damaged { layer: part.layer, source });
         layer.seek(SeekFrom::Start(part.begin)).map_err(damaged)?;
         let mut left = part.end.saturating_sub(part.begin);
         let mut content = MultiGzDecoder::new(Hasher(&mut self.diff));
@@ -175,8 +175,7 @@ impl Writer<'_> {
             let bytes = buffer.get_mut(..length).unwrap_or_default();
             layer.read_exact(bytes).map_err(damaged)?;
             content.write_all(bytes).map_err(damaged)?;
-            let title = || self.title.to_owned();
-            self.layer.write(bytes).map_err(|source| LayerError::Store { title: title(), source })?;
+            self.layer.write(bytes).map_err(|source| LayerError::Store { title: title.to_owned(), source })?;
             left -= length as u64;
         }
         content.finish().map(drop).map_err(damaged)

@@ -105,10 +105,6 @@ impl Arrival {
         (signatures, control, data) == (&package.signatures, &package.control, &package.data)
     }
 
-    pub(super) fn listing(&self) -> &Listing {
-        &self.listing
-    }
-
     pub(super) fn into_listing(self) -> Listing {
         self.listing
     }

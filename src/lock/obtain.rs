@@ -183,8 +183,9 @@ fn members(package: &LockedPackage) -> impl Iterator<Item = &Member> {
 fn list(package: &LockedPackage, store: &Store, reading: Reading<'_>) -> Result<Listing, LockError> {
     let arrival = arrive::read(arrive::join(store, members(package))?, reading)?;
     check(package, &arrival)?;
-    remember(package, arrival.listing(), store)?;
-    Ok(arrival.into_listing())
+    let listing = arrival.into_listing();
+    remember(package, &listing, store)?;
+    Ok(listing)
 }
 
 /// Refuses a package that is not as the lock says.
