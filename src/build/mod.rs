@@ -4,22 +4,22 @@
 //! decides its bytes. Their hash is the image's *derivation*: an image whose derivation the store knows is not made again.
 //! Else its packages become a tree, the tree becomes layers in the store, layers and the recipe become an image.
 
+mod artifacts;
 mod error;
 mod inputs;
 mod layers;
 
-use camino::Utf8PathBuf;
 use rayon::prelude::*;
 
 use crate::apk::package::PackageFiles;
 use crate::config::{Directory, FileRule, Link};
-use crate::digest::Sha256;
 use crate::layer::{self, Draft, Layer};
-use crate::lock::{Lock, LockedPackage, Member, Obtained, Place};
-use crate::oci::{EMPTY_CONFIG, Image, ImageError, ImageSpec, PackageMember, packages_manifest, read_image_at};
+use crate::lock::{Lock, LockedPackage, Obtained, Place};
+use crate::oci::{Artifact, EMPTY_CONFIG, Image, ImageSpec, read_image_at};
 use crate::rootfs::{Additions, ApkState, Merged, assemble};
 use crate::store::{Keeper, Store};
 
+pub use artifacts::artifacts_of;
 pub use error::BuildError;
 pub use inputs::{Inputs, Plan};
 
@@ -38,7 +38,7 @@ pub fn recall(inputs: &Inputs<'_>, store: &Store) -> Option<Image> {
     let manifest = store.recall(&inputs.derivation())?;
     let blob = |digest| store.find(&digest).unwrap_or_default();
     let image = read_image_at(&blob, &inputs.recipe.name, manifest).ok()?;
-    packages_manifest_of(store, manifest)?;
+    artifacts_of(store, manifest)?;
     let complete = image.layers.iter().all(|layer| store.find_sized(&layer.digest, layer.size).is_some());
     complete.then_some(image)
 }
@@ -53,8 +53,8 @@ pub fn build(jobs: &[Job<'_>], store: &Store) -> Result<Vec<Image>, BuildError> 
     let described = described.collect::<Result<Vec<_>, _>>()?;
     keeper.finish()?;
     // Only now is there all that an image is known by.
-    for (job, (image, packages)) in jobs.iter().zip(&described) {
-        store.remember(&packages_question(image.manifest.digest), packages)?;
+    for (job, (image, artifacts)) in jobs.iter().zip(&described) {
+        artifacts::remember(store, image, artifacts)?;
         store.remember(&job.inputs.derivation(), &image.manifest.digest)?;
     }
     Ok(described.into_iter().map(|(image, _)| image).collect())
@@ -103,8 +103,8 @@ fn repositories(lock: &Lock) -> Vec<String> {
     lock.repositories.iter().filter_map(|repository| line(&repository.place)).collect()
 }
 
-/// Describes an image whose layers are there. Returns also the digest of the manifest that names its packages.
-fn describe(job: &Job<'_>, layers: &[Layer], keeper: &Keeper) -> Result<(Image, Sha256), BuildError> {
+/// Describes an image whose layers are there, with the artifacts about it.
+fn describe(job: &Job<'_>, layers: &[Layer], keeper: &Keeper) -> Result<(Image, Vec<Artifact>), BuildError> {
     let Inputs { recipe, lock, created, .. } = &job.inputs;
     let image = Image::new(&ImageSpec {
         name: &recipe.name,
@@ -114,35 +114,12 @@ fn describe(job: &Job<'_>, layers: &[Layer], keeper: &Keeper) -> Result<(Image, 
         config: &recipe.image,
         layers,
     })?;
-    let packages = packages_manifest(&image, &members(lock)).map_err(ImageError::from)?;
-    for document in [&image.config.bytes, &image.manifest.bytes, EMPTY_CONFIG, &packages.bytes] {
+    let artifacts = artifacts::make(&image, lock)?;
+    for document in [&image.config.bytes, &image.manifest.bytes, EMPTY_CONFIG] {
         keeper.keep_bytes(document)?;
     }
-    Ok((image, packages.digest))
-}
-
-/// All members of a lock's packages.
-fn members(lock: &Lock) -> Vec<PackageMember> {
-    let of_package = |package: &LockedPackage| {
-        let title = |part: &str| format!("{}, {part}", package.file);
-        let member = |it: &Member, part: &str| PackageMember { digest: it.sha256, size: it.size, title: title(part) };
-        let signatures = package.signatures.iter().map(|it| member(it, "signature")).collect::<Vec<_>>();
-        signatures.into_iter().chain([member(&package.control, "control"), member(&package.data, "data")])
-    };
-    lock.packages.iter().flat_map(of_package).collect()
-}
-
-fn packages_question(image: Sha256) -> Sha256 {
-    Sha256::of(format!("which manifest names the packages of this image? v1\n{image}\n"))
-}
-
-/// The manifest of the artifact that holds the packages of an image, see [`packages_manifest`], if the store knows it:
-/// if the image was built into it.
-#[must_use]
-pub fn packages_of(store: &Store, image: Sha256) -> Option<Vec<u8>> {
-    std::fs::read(packages_manifest_of(store, image)?).ok()
-}
-
-fn packages_manifest_of(store: &Store, image: Sha256) -> Option<Utf8PathBuf> {
-    store.find(&store.recall(&packages_question(image))?)
+    for artifact in &artifacts {
+        keeper.keep_bytes(&artifact.manifest.bytes)?;
+    }
+    Ok((image, artifacts))
 }

@@ -6,10 +6,10 @@ use super::exit::Exit;
 use super::layout::{chosen, layout_dir};
 use super::steps::Steps;
 use super::{Context, Failure};
-use crate::build::packages_of;
+use crate::build::artifacts_of;
 use crate::config::Project;
 use crate::digest::Sha256;
-use crate::oci::{self, Document, Image, read_image, registry_reference};
+use crate::oci::{self, Artifact, Document, Image, read_image, registry_reference};
 use crate::registry::{Blob, Client, Push, Repository};
 use crate::store::Store;
 
@@ -83,47 +83,46 @@ async fn push_all(
             steps.bytes(&name, done.fetch_add(blob.size, Ordering::Relaxed) + blob.size, total);
         };
         client.push(&repository, &push, last.as_ref(), &progress).await?;
-        push_packages(context, &client, (&repository, last.as_ref()), (&name, digest)).await?;
+        push_artifacts(context, &client, (&repository, last.as_ref()), (&name, digest)).await?;
         context.ui().line(registry_reference(prefix, &name, digest))?;
         last = Some(repository);
     }
     Ok(())
 }
 
-/// Pushes the packages of which an image was made, so that its lock can still be built when their own repositories have
-/// others.
-async fn push_packages(
+/// Pushes the artifacts about an image, its packages among them, so that its lock can still be built when their own
+/// repositories have others.
+async fn push_artifacts(
     context: &Context,
     client: &Client,
     (repository, from): (&Repository, Option<&Repository>),
     (name, image): (&str, Sha256),
 ) -> Result<(), Failure> {
     let store = context.store()?;
-    let Some(Packages { manifest, blobs }) = packages(&store, image)? else {
+    let artifacts = artifacts_of(&store, image).unwrap_or_default();
+    let pushes: Option<Vec<Push<'_>>> = artifacts.iter().map(|artifact| artifact_push(&store, artifact)).collect();
+    let Some(pushes) = pushes.filter(|pushes| !pushes.is_empty()) else {
         context.ui().warning(format!(
             "the registry has {name}, but not the packages that it was made of: the cache directory doesn't have them. \
              `mailimg build` and `mailimg push` with the same cache keep them there"
         ));
         return Ok(());
     };
-    let tags = vec![oci::packages_tag(image)];
-    let push = Push { blobs, media_type: oci::MANIFEST, manifest: &manifest, tags };
-    Ok(client.push(repository, &push, from, &|_, _| ()).await?)
+    for push in &pushes {
+        client.push(repository, push, from, &|_, _| ()).await?;
+    }
+    Ok(())
 }
 
-/// The packages of an image.
-struct Packages {
-    manifest: Vec<u8>,
-    blobs: Vec<Blob>,
-}
-
-/// The manifest of an image's packages, and what it names, if the store has all of it.
-fn packages(store: &Store, image: Sha256) -> Result<Option<Packages>, Failure> {
-    let Some(manifest) = packages_of(store, image) else { return Ok(None) };
-    let blob = |(digest, size): (Sha256, u64)| Some(Blob { digest, size, path: store.find_sized(&digest, size)? });
-    let named = oci::blobs_of(&manifest).map_err(|error| Failure::new(Exit::Refused, error.as_ref()))?;
-    let blobs = named.into_iter().map(blob).collect::<Option<Vec<_>>>();
-    Ok(blobs.map(|blobs| Packages { manifest, blobs }))
+/// What to send of an artifact, if the store has all of it.
+fn artifact_push<'a>(store: &Store, artifact: &'a Artifact) -> Option<Push<'a>> {
+    let blob = |&(digest, size): &(Sha256, u64)| Some(Blob { digest, size, path: store.find_sized(&digest, size)? });
+    Some(Push {
+        blobs: artifact.blobs.iter().map(blob).collect::<Option<_>>()?,
+        media_type: oci::MANIFEST,
+        manifest: &artifact.manifest.bytes,
+        tags: vec![artifact.tag()],
+    })
 }
 
 fn blobs(layout: &Utf8Path, image: &Image) -> Vec<Blob> {

@@ -46,8 +46,7 @@ pub fn images(layout: &Utf8Path) -> Result<BTreeMap<String, Sha256>, ImagesError
         Err(source) => return Err(ImagesError::Read { path, source }),
         Ok(text) => text,
     };
-    let malformed =
-        |source: Box<dyn std::error::Error + Send + Sync>| ImagesError::Malformed { path: path.clone(), source };
+    let malformed = malformed(&path);
     let index: ImageIndex = serde_json::from_slice(&text).map_err(|error| malformed(error.into()))?;
     let mut images = BTreeMap::new();
     for manifest in index.manifests() {
@@ -70,8 +69,7 @@ pub fn read_image(layout: &Utf8Path, name: &str, manifest: Sha256) -> Result<Ima
 pub fn read_image_at(blob: &dyn Fn(Sha256) -> Utf8PathBuf, name: &str, manifest: Sha256) -> Result<Image, ImagesError> {
     let path = blob(manifest);
     let manifest = read_document(&path, manifest)?;
-    let malformed =
-        |source: Box<dyn std::error::Error + Send + Sync>| ImagesError::Malformed { path: path.clone(), source };
+    let malformed = malformed(&path);
     let parsed: ImageManifest = serde_json::from_slice(&manifest.bytes).map_err(|error| malformed(error.into()))?;
     let digest = |text: &str| text.parse::<Sha256>().map_err(|error| malformed(error.into()));
     let config = digest(parsed.config().digest().digest())?;
@@ -96,18 +94,23 @@ pub fn read_image_at(blob: &dyn Fn(Sha256) -> Utf8PathBuf, name: &str, manifest:
     Ok(Image { name: name.to_owned(), platform, manifest, config, layers })
 }
 
+/// For `map_err`: the file at `path` is not what a layout has there.
+pub(super) fn malformed(path: &Utf8Path) -> impl Fn(Box<dyn std::error::Error + Send + Sync>) -> ImagesError + use<> {
+    let path = path.to_owned();
+    move |source| ImagesError::Malformed { path: path.clone(), source }
+}
+
 /// Longest manifest or configuration.
 const DOCUMENT_LIMIT: u64 = 4 << 20;
 
-fn read_document(path: &Utf8Path, digest: Sha256) -> Result<Document, ImagesError> {
+pub(super) fn read_document(path: &Utf8Path, digest: Sha256) -> Result<Document, ImagesError> {
     use std::io::Read as _;
     let mut bytes = Vec::new();
     let read = std::fs::File::open(path).and_then(|file| file.take(DOCUMENT_LIMIT).read_to_end(&mut bytes));
     read.map_err(|source| ImagesError::Read { path: path.to_owned(), source })?;
     let found = Sha256::of(&bytes);
     if found != digest {
-        let source = format!("its SHA-256 is {found}").into();
-        return Err(ImagesError::Malformed { path: path.to_owned(), source });
+        return Err(malformed(path)(format!("its SHA-256 is {found}").into()));
     }
     Ok(Document { digest, bytes })
 }

@@ -1,0 +1,50 @@
+use std::collections::BTreeSet;
+
+use super::BuildError;
+use crate::digest::Sha256;
+use crate::lock::{Lock, LockedPackage, Member};
+use crate::oci::{Artifact, ArtifactKind, ArtifactLayer, Image, ImageError};
+use crate::store::{Store, StoreError};
+
+/// Media type of a package's member.
+const MEMBER: &str = "application/gzip";
+
+/// The artifacts about an image that was made from this lock.
+pub(super) fn make(image: &Image, lock: &Lock) -> Result<Vec<Artifact>, BuildError> {
+    let packages = Artifact::new(ArtifactKind::Packages, image, &members(lock)).map_err(ImageError::from)?;
+    Ok(vec![packages])
+}
+
+/// All members of a lock's packages, each once.
+fn members(lock: &Lock) -> Vec<ArtifactLayer> {
+    let of_package = |package: &LockedPackage| {
+        let file = &package.file;
+        let member = |member: &Member, part: &str| ArtifactLayer {
+            media_type: MEMBER,
+            digest: member.sha256,
+            size: member.size,
+            title: format!("{file}, {part}"),
+        };
+        let signatures = package.signatures.iter().map(|it| member(it, "signature")).collect::<Vec<_>>();
+        signatures.into_iter().chain([member(&package.control, "control"), member(&package.data, "data")])
+    };
+    let mut seen = BTreeSet::new();
+    lock.packages.iter().flat_map(of_package).filter(|member| seen.insert(member.digest)).collect()
+}
+
+fn question(image: Sha256) -> Sha256 {
+    Sha256::of(format!("which artifacts are about this image? v1\n{image}\n"))
+}
+
+/// Has the artifacts about an image remembered, whose manifests are in the store.
+pub(super) fn remember(store: &Store, image: &Image, artifacts: &[Artifact]) -> Result<(), StoreError> {
+    let manifests: Vec<Sha256> = artifacts.iter().map(|artifact| artifact.manifest.digest).collect();
+    store.remember(&question(image.manifest.digest), &manifests)
+}
+
+/// The artifacts about the image with this digest, if the store knows them: if the image was built into it.
+#[must_use]
+pub fn artifacts_of(store: &Store, image: Sha256) -> Option<Vec<Artifact>> {
+    let manifests: Vec<Sha256> = store.recall(&question(image))?;
+    manifests.into_iter().map(|digest| Artifact::read(&store.find(&digest)?, digest).ok()).collect()
+}
