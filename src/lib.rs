@@ -6,6 +6,10 @@
 pub mod digest;
 pub mod timestamp;
 
+pub mod path;
+
+pub mod similar;
+
 pub mod config;
 
 pub mod apk;

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::ReportError;
 use crate::apk::{Dependency, Package};
-use crate::solve::similar;
+use crate::similar::similar;
 
 /// Most names that are offered for one that is not there.
 const NEAR: usize = 5;

@@ -8,14 +8,13 @@ mod assemble;
 mod database;
 mod error;
 mod merge;
-mod path;
 mod scripts;
 mod tree;
 
 pub use crate::apk::package::{PackageEntry, PackageFiles, READ_LIMIT, is_read};
+pub use crate::path::{PathError, TreePath};
 pub use accounts::Accounts;
 pub use assemble::{Additions, ApkState, as_installed, assemble};
 pub use error::RootfsError;
 pub use merge::{Merged, Owned, OwnedPath, agreed, merge};
-pub use path::{PathError, TreePath};
 pub use tree::{Bearer, Content, Node, NodeKind, Source, Tree};

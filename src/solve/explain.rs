@@ -5,10 +5,10 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use super::attempt::Attempt;
 use super::pins::Pins;
 use super::selection::Clash;
-use super::similar::similar;
 use super::universe::{NameId, PackageId, Provider, Universe};
 use super::unsolvable::{Problem, Reason, Unsolvable};
 use crate::apk::Dependency;
+use crate::similar::similar;
 
 /// Most packages that are named as possible for one requirement.
 const CANDIDATES: usize = 4;

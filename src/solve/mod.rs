@@ -5,7 +5,6 @@ mod explain;
 mod order;
 mod pins;
 mod selection;
-mod similar;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -16,7 +15,6 @@ mod visit;
 use crate::apk::{Dependency, Package};
 use attempt::Attempt;
 use pins::Pins;
-pub use similar::similar;
 pub use universe::{Repository, Universe};
 pub use unsolvable::{Problem, Reason, Unsolvable};
 

@@ -1,3 +1,5 @@
+//! Paths inside an image.
+
 use std::fmt;
 
 /// Longest path that Linux opens (`PATH_MAX` without its final zero byte).
@@ -89,7 +91,7 @@ impl TreePath {
     }
 
     /// `name` inside the directory `parent`, or in the root without one. The name comes from a checked path.
-    pub(super) fn join(parent: Option<&Self>, name: &[u8]) -> Self {
+    pub(crate) fn join(parent: Option<&Self>, name: &[u8]) -> Self {
         match parent {
             None => Self(name.into()),
             Some(parent) => Self([parent.as_bytes(), b"/", name].concat().into()),

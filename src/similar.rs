@@ -1,4 +1,4 @@
-//! Names that look like one that is not there.
+//! "Did you mean …?": known names that look like an unknown one.
 
 /// Most names that are worth naming.
 const LIMIT: usize = 3;
