@@ -1,5 +1,5 @@
-# There is no flake.lock beside this file: it can only be made where nixpkgs can be read. `nix flake lock` makes it; commit
-# it then. `nix develop` gives a shell with what `cargo build` and `cargo test` need, `nix build` the program.
+# There is no flake.lock yet: create it with `nix flake lock` on a machine that reaches nixpkgs, and commit it. `nix
+# develop` opens a shell with everything that `cargo build` and `cargo test` need; `nix build` builds the program.
 {
   description = "Reproducible OCI images from pinned Alpine packages, and a whole mail server made of them";
 
@@ -22,7 +22,7 @@
           inherit (manifest) version;
           src = lib.fileset.toSource {
             root = ./.;
-            # Recipes, images and channels are built in, so that `mailimg init` can write them.
+            # Recipes, images and channels are compiled into the program, for `mailimg init`.
             fileset = lib.fileset.unions [
               ./Cargo.toml
               ./Cargo.lock
@@ -39,7 +39,7 @@
             pkgs.pkg-config
           ];
           buildInputs = [ pkgs.openssl ];
-          # The other tests need a network, an engine and a home; `scripts/test` runs them.
+          # The other tests need a network, an engine and a home directory; `scripts/test` runs them.
           cargoTestFlags = [ "--lib" ];
           postInstall = ''
             for shell in bash fish zsh; do

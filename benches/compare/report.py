@@ -40,11 +40,11 @@ def machine(results):
     it, packages = results["machine"], results["packages"]
     return (
         f"{it['processor']}, {it['processors']} processors, {it['memory'] / 2**30:.0f} GiB of memory, {it['system']}, "
-        f"Linux {it['kernel']}; load {it['load_before']:.1f} before and {it['load_after']:.1f} after. "
+        f"Linux {it['kernel']}; load {it['load_before']:.1f} before and {it['load_after']:.1f} after the run. "
         f"{packages['count']} distinct packages in the four images, {mb(packages['bytes'])}, "
-        f"{mb(packages['unpacked'])} unpacked. Medians of {results['rounds']} rounds. A process that does nothing takes "
-        f"{seconds(results['nothing']['wall'])}, which is in every time, and no memory below "
-        f"{mb(results['nothing']['memory'])} can be told."
+        f"{mb(packages['unpacked'])} unpacked. Medians of {results['rounds']} rounds. Starting a process takes "
+        f"{seconds(results['nothing']['wall'])}, which every time includes; memory below "
+        f"{mb(results['nothing']['memory'])} can't be measured."
     )
 
 

@@ -1,10 +1,10 @@
-# How to get apko, Chainguard's image builder, and what to tell it; sourced after common.sh.
+# Gets and configures apko, Chainguard's image builder; sourced after common.sh.
 # shellcheck shell=bash disable=SC2154
 
 apko_version=1.2.28
 apko=$cache/apko-$apko_version/apko
 
-# Makes sure that $apko is there.
+# Makes sure that $apko exists.
 ensure_apko() {
     [ ! -x "$apko" ] || return 0
     have go || apt_install golang-go
@@ -12,7 +12,7 @@ ensure_apko() {
     compile_apko || fail "apko $apko_version does not compile" "it needs Go 1.26, and a Go that fetches that by itself: 1.21 or newer"
 }
 
-# Not `go install`, which asks for the list of versions: a proxy that serves this one is enough.
+# Not `go install`, which needs the list of versions: this way a proxy that serves this one version is enough.
 compile_apko() (
     export GOTOOLCHAIN=auto
     source=$(cd / && go mod download -json "chainguard.dev/apko@v$apko_version" | sed -n 's/^[[:space:]]*"Dir": "\(.*\)".*/\1/p')

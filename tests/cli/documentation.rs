@@ -112,8 +112,7 @@ fn the_readme_knows_which_channels_are_locked() {
         let mut files = fs_err::read_dir(root().join("apk-locks").join(channel)).unwrap();
         files.any(|file| file.unwrap().path().extension().is_some_and(|it| it == "lock"))
     };
-    for (channel, claim) in [("debian-13", "is locked and is what runs today"), ("alpine-3.24", "It has not been yet")]
-    {
+    for (channel, claim) in [("debian-13", "its locks are committed"), ("alpine-3.24", "not locked yet")] {
         let (_, section) = readme.split_once(&format!("- **`{channel}`**")).unwrap();
         let section = section.split("\n- ").next().unwrap().split("\n\n").next().unwrap();
         assert!(section.contains(claim), "{channel}: {section}");
