@@ -5,6 +5,10 @@
 //!
 //! Sources: POSIX.1-2024 `pax`, and the GNU tar manual's appendices on its format and on sparse files.
 
+mod content;
+mod error;
+mod header;
+mod pax;
 mod read;
 mod sparse;
 mod write;
@@ -13,7 +17,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use read::{Content, Entries, Position, TarError};
+pub use content::Content;
+pub use error::TarError;
+pub use read::{Entries, Position};
 pub use write::{append, end, header};
 
 use super::Checksum;
@@ -201,6 +207,10 @@ fn check_text(path: &[u8]) -> Result<(), PathFault> {
 /// Bytes that `size` bytes of content take up in an archive.
 fn padded(size: u64) -> u64 {
     size.div_ceil(BLOCK as u64).saturating_mul(BLOCK as u64)
+}
+
+fn lossy(path: &[u8]) -> String {
+    String::from_utf8_lossy(path).into_owned()
 }
 
 #[cfg(test)]

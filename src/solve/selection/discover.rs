@@ -1,0 +1,114 @@
+//! What a world can reach.
+
+use super::state::Trigger;
+use super::{Selection, Tags};
+use crate::solve::universe::{NameId, Provider, add_once};
+
+impl Selection<'_> {
+    /// Follows dependencies and triggers from `name` to everything that may become needed.
+    pub(super) fn discover(&mut self, name: NameId, arch: &str) {
+        /// A name whose providers are being followed, and how far that is.
+        struct Frame {
+            name: NameId,
+            provider: usize,
+            dependency: usize,
+            triggered: Vec<NameId>,
+        }
+        let universe = self.universe;
+        let start = |name, triggered| Frame { name, provider: 0, dependency: 0, triggered };
+        let mut stack: Vec<Frame> = self.see(name, arch).map(|it| start(name, it)).into_iter().collect();
+        while let Some(frame) = stack.last_mut() {
+            let name = frame.name;
+            let next = if let Some(provider) = universe.providers(name).get(frame.provider) {
+                let Some((below, _)) = universe.depends(provider.package).nth(frame.dependency) else {
+                    frame.provider += 1;
+                    frame.dependency = 0;
+                    continue;
+                };
+                if self.names[below].reached.required {
+                    self.names[name].depth = self.names[name].depth.max(self.names[below].depth + 1);
+                    frame.dependency += 1;
+                    continue;
+                }
+                below
+            } else if let Some(triggered) = frame.triggered.pop() {
+                if !self.can_be_triggered(triggered) {
+                    continue;
+                }
+                triggered
+            } else {
+                stack.pop();
+                continue;
+            };
+            if let Some(triggered) = self.see(next, arch) {
+                stack.push(start(next, triggered));
+            }
+        }
+    }
+
+    /// Sets up what is known about a name and its providers. Nothing if that has been done; else the names of packages
+    /// that are installed if one of the providers is.
+    pub(super) fn see(&mut self, name: NameId, arch: &str) -> Option<Vec<NameId>> {
+        if std::mem::replace(&mut self.names[name].reached.required, true) {
+            return None;
+        }
+        let mut triggered = Vec::new();
+        let mut trigger = Trigger::Never;
+        for provider in self.universe.providers(name) {
+            let id = provider.package;
+            let package = self.universe.package(id);
+            if self.packages[id].tags == Tags::default() {
+                let state = &mut self.packages[id];
+                state.selectable = self.universe.fits(id, arch) && package.unsupported.is_none();
+                state.tags = Tags::UNTAGGED;
+                state.tag_ok = self.pins.allow(state.tags, self.universe.repositories(id));
+                state.tag_preferred = state.tag_ok;
+                state.trigger = if package.install_if.is_empty() { Trigger::Never } else { Trigger::Open };
+                for (name, _) in self.universe.provides(id) {
+                    self.names[name].reached.provided = true;
+                    triggered.extend(self.universe.triggered(name));
+                }
+            }
+            if self.packages[id].trigger != Trigger::Never {
+                trigger = Trigger::Open;
+            }
+        }
+        let state = &mut self.names[name];
+        state.trigger = trigger;
+        state.check.depends = true;
+        state.kind = kind(self.universe.providers(name));
+        triggered.reverse();
+        Some(triggered)
+    }
+
+    pub(super) fn find_dependents(&mut self) {
+        let mut seen: Vec<NameId> =
+            self.names.iter().filter(|(_, it)| it.reached.required).map(|(name, _)| name).collect();
+        self.universe.sort(&mut seen);
+        for name in seen {
+            for provider in self.universe.providers(name) {
+                for (below, _) in self.universe.depends(provider.package) {
+                    add_once(&mut self.dependents[below], name);
+                }
+            }
+        }
+    }
+
+    /// Whether a package of that name could be installed by its `install_if`, as far as has been discovered.
+    pub(super) fn can_be_triggered(&self, name: NameId) -> bool {
+        let universe = self.universe;
+        universe.providers(name).iter().any(|it| {
+            let mut install_if = universe.install_if(it.package);
+            install_if.len() > 0 && install_if.all(|(name, it)| it.conflict || self.names[name].reached.provided)
+        })
+    }
+}
+
+/// See [`NameState::kind`].
+fn kind(providers: &[Provider]) -> u8 {
+    match providers.iter().filter(|it| !it.is_itself()).count() {
+        0 => 0,
+        count if count == providers.len() => 2,
+        _ => 1,
+    }
+}
