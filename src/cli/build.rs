@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::images::{self, ImageArgs};
 use super::{Context, Failure};
+use crate::config::Channel;
 use crate::oci::{Image, Layout, UNFINISHED, archive};
 use crate::store::WriteError;
 
@@ -25,7 +26,8 @@ pub(super) struct Args {
     /// The OCI layout to write [default: oci of the project]
     #[arg(short, long, value_name = "DIR")]
     output: Option<Utf8PathBuf>,
-    /// Write IMAGE.tar into the layout's directory too, for `docker load` and `skopeo copy oci-archive:`
+    /// Also write IMAGE.tar to the layout's directory, for `docker load` and `skopeo copy oci-archive:`; IMAGE.ARCH.tar
+    /// for an architecture other than the channel's first
     #[arg(long)]
     archive: bool,
     /// Print an array of objects with image, digest and more, as JSON
@@ -43,49 +45,47 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     layout.add(&images, &store)?;
     let known: BTreeSet<&str> = project.recipes().map(|recipe| recipe.name.as_str()).collect();
     layout.commit(&images, |name| known.contains(name))?;
+    let archive = |image: &Image| output.join(archive_name(image, project.channel()));
     if args.archive {
-        images.par_iter().try_for_each(|image| write_archive(&output, image))?;
+        images.par_iter().try_for_each(|image| write_archive(&archive(image), &output, image))?;
     }
-    show(args, &output, &images, context)
+    if !args.json {
+        return context.ui().write(images::lines(&images).as_bytes());
+    }
+    let object = |image: &Image| {
+        let mut object = images::object(image);
+        if let Some(fields) = object.as_object_mut() {
+            let archive = args.archive.then(|| archive(image));
+            fields.extend([("layout".to_owned(), json!(output)), ("archive".to_owned(), json!(archive))]);
+        }
+        object
+    };
+    context.ui().json(&images.iter().map(object).collect::<Vec<_>>())
 }
 
-/// The file into which an image is archived.
-fn archive_path(output: &Utf8Path, image: &Image) -> Utf8PathBuf {
-    output.join(format!("{}.tar", image.name))
+/// What the archive of an image is called.
+fn archive_name(image: &Image, channel: &Channel) -> String {
+    let Image { name, platform, .. } = image;
+    let is_usual = channel.architectures.first().is_some_and(|usual| usual == platform.arch);
+    if is_usual { format!("{name}.tar") } else { format!("{name}.{platform}.tar") }
 }
 
 /// Writes the archive under another name first, so that a build that is cut off leaves the old one.
-fn write_archive(output: &Utf8Path, image: &Image) -> Result<(), Failure> {
-    let path = archive_path(output, image);
+fn write_archive(path: &Utf8Path, layout: &Utf8Path, image: &Image) -> Result<(), Failure> {
     let write = || {
-        let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(output)?;
+        let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(layout)?;
         let mut out = BufWriter::with_capacity(1 << 20, file);
-        archive(output, image, &mut out)?;
+        archive(layout, image, &mut out)?;
         let file = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
         readable_by_all(file.as_file())?;
         file.as_file().sync_all()?;
-        file.persist(&path).map_err(|error| error.error)
+        file.persist(path).map_err(|error| error.error)
     };
-    write().map_err(|source| WriteError { path: path.clone(), source })?;
+    write().map_err(|source| WriteError { path: path.to_owned(), source })?;
     Ok(())
 }
 
 fn readable_by_all(file: &File) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-fn show(args: &Args, output: &Utf8Path, images: &[Image], context: &Context) -> Result<(), Failure> {
-    if !args.json {
-        return context.ui().write(images::lines(images).as_bytes());
-    }
-    let object = |image: &Image| {
-        let mut object = images::object(image);
-        let archive = args.archive.then(|| archive_path(output, image));
-        if let Some(fields) = object.as_object_mut() {
-            fields.extend([("layout".to_owned(), json!(output)), ("archive".to_owned(), json!(archive))]);
-        }
-        object
-    };
-    context.ui().json(&images.iter().map(object).collect::<Vec<_>>())
 }

@@ -5,9 +5,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::compose::{Options, compose};
 use crate::config::Project;
-use crate::oci;
 use crate::store::write_atomic;
 
+use super::layout::LayoutArgs;
 use super::{Context, Failure};
 
 #[derive(Debug, clap::Args)]
@@ -15,9 +15,8 @@ pub(super) struct Args {
     /// The file to write; - is standard output [default: compose.yaml of the project]
     #[arg(short, long, value_name = "FILE")]
     output: Option<Utf8PathBuf>,
-    /// The OCI layout that the images were built into [default: oci of the project]
-    #[arg(long, value_name = "DIR")]
-    layout: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    layout: LayoutArgs,
     /// Address of this host to publish ports on; can be given several times. An IPv6 address is only of use if the
     /// engine routes IPv6 to containers: otherwise every client seems to come from the engine itself, which defeats
     /// SPF and bans
@@ -30,10 +29,11 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let project = Project::open(context.project())?;
-    let layout = args.layout.clone().unwrap_or_else(|| project.layout_dir());
+    let layout = args.layout.path(context)?;
+    let images = args.layout.chosen(&layout, &[], context)?;
     let output = args.output.clone().unwrap_or_else(|| project.root().join("compose.yaml"));
     let options = Options {
-        images: oci::images(&layout)?,
+        images: images.into_iter().map(|built| (built.name, built.digest)).collect(),
         bind: args.bind.clone(),
         ports: args.ports.iter().copied().collect::<BTreeMap<_, _>>(),
         secrets: secrets(&project, &output)?,

@@ -129,6 +129,7 @@ pub(super) fn object(image: &Image) -> Value {
         .map(|layer| json!({ "digest": layer.digest.to_oci(), "diff_id": layer.diff_id.to_oci(), "size": layer.size }));
     json!({
         "image": image.name,
+        "arch": image.platform.arch,
         "digest": image.manifest.digest.to_oci(),
         "config": image.config.digest.to_oci(),
         "layers": layers.collect::<Vec<_>>(),

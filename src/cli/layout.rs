@@ -1,31 +1,49 @@
 //! The built images that a command is about.
 
-use std::collections::BTreeMap;
-
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::exit::Exit;
 use super::{Context, Failure};
 use crate::config::Project;
-use crate::digest::Sha256;
-use crate::oci;
+use crate::oci::{Built, Images, Platform};
 
-/// Where the images were built into: what the user says, or the project's own.
-pub(super) fn layout_dir(given: Option<&Utf8Path>, context: &Context) -> Result<Utf8PathBuf, Failure> {
-    match given {
-        Some(layout) => Ok(layout.to_owned()),
-        None => Ok(Project::open(context.project())?.layout_dir()),
+/// Where built images are, and for which architecture they are taken.
+#[derive(Debug, clap::Args)]
+pub(super) struct LayoutArgs {
+    /// The OCI layout that the images were built into [default: oci of the project]
+    #[arg(long, value_name = "DIR")]
+    layout: Option<Utf8PathBuf>,
+    /// Take the images for this architecture, x86_64 or aarch64 [default: the only one there is, or the channel's first]
+    #[arg(long)]
+    arch: Option<String>,
+}
+
+impl LayoutArgs {
+    /// Where the images were built into.
+    pub(super) fn path(&self, context: &Context) -> Result<Utf8PathBuf, Failure> {
+        match &self.layout {
+            Some(layout) => Ok(layout.clone()),
+            None => Ok(Project::open(context.project())?.layout_dir()),
+        }
+    }
+
+    /// The images of the layout at `path`: those named, or all of them.
+    pub(super) fn chosen(&self, path: &Utf8Path, names: &[String], context: &Context) -> Result<Vec<Built>, Failure> {
+        let images = Images::read(path)?;
+        let arch = self.arch.as_deref().map(Platform::of).transpose()?;
+        let chosen = images.choose(names, arch, usual_platform(context))?;
+        let several = chosen.iter().map(|built| images.architectures(&built.name)).find(|known| known.len() > 1);
+        if let (None, Some(known), Some(usual)) = (arch, several, usual_platform(context)) {
+            let known = known.join(" and ");
+            context
+                .ui()
+                .status(format!("{path} has images for {known}: taking those for {usual}; --arch takes others"));
+        }
+        Ok(chosen)
     }
 }
 
-/// The images of a layout with their manifests' digests: those named, or all of them.
-pub(super) fn chosen(layout: &Utf8Path, names: &[String]) -> Result<BTreeMap<String, Sha256>, Failure> {
-    let mut built = oci::images(layout)?;
-    if let Some(name) = names.iter().find(|name| !built.contains_key(*name)) {
-        let known: Vec<&str> = built.keys().map(String::as_str).collect();
-        let message = format!("{layout} has no image {name:?}; it has {}", known.join(", "));
-        return Err(Failure::told(Exit::Missing, message).hint(format!("build it first: mailimg build {name}")));
-    }
-    built.retain(|name, _| names.is_empty() || names.contains(name));
-    Ok(built)
+/// The architecture that the project builds for unless told otherwise. A layout can also be used without a project.
+fn usual_platform(context: &Context) -> Option<Platform> {
+    let project = Project::open(context.project()).ok()?;
+    Platform::of(project.channel().architectures.first()?).ok()
 }

@@ -1,12 +1,12 @@
 use std::io::{self, BufWriter};
 use std::process::{Command, Stdio};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 
 use super::exit::Exit;
-use super::layout::{chosen, layout_dir};
+use super::layout::LayoutArgs;
 use super::{Context, Failure};
-use crate::oci::{Image, archive, local_reference, read_image};
+use crate::oci::{Built, Image, archive, local_reference, read_image};
 
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
@@ -15,19 +15,18 @@ mailimg/IMAGE:TAG, with a tag made of the manifest's digest. Images that the eng
 pub(super) struct Args {
     /// Images to load [default: all in the layout]
     images: Vec<String>,
-    /// The OCI layout that the images were built into [default: oci of the project]
-    #[arg(long, value_name = "DIR")]
-    layout: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    layout: LayoutArgs,
     /// The engine's command line
     #[arg(long, value_name = "PROGRAM", default_value = "docker", env = "MAILIMG_ENGINE")]
     engine: String,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let layout = layout_dir(args.layout.as_deref(), context)?;
-    let built = chosen(&layout, &args.images)?;
+    let layout = args.layout.path(context)?;
+    let chosen = args.layout.chosen(&layout, &args.images, context)?;
     check_engine(&args.engine)?;
-    for (name, digest) in built {
+    for Built { name, digest } in chosen {
         let reference = local_reference(&name, digest);
         if !has_image(&args.engine, &reference)? {
             let image = read_image(&layout, &name, digest)?;

@@ -1,15 +1,15 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 
 use super::exit::Exit;
-use super::layout::{chosen, layout_dir};
+use super::layout::LayoutArgs;
 use super::steps::Steps;
 use super::{Context, Failure};
 use crate::build::artifacts_of;
 use crate::config::Project;
 use crate::digest::Sha256;
-use crate::oci::{self, Artifact, Document, Image, read_image, registry_reference};
+use crate::oci::{self, Artifact, Built, Document, Image, read_image, registry_reference};
 use crate::registry::{Blob, Client, Push, Repository};
 use crate::store::Store;
 
@@ -29,16 +29,15 @@ pub(super) struct Args {
     /// Also give the images this tag, as `latest`; can be given several times
     #[arg(long, value_name = "TAG")]
     tag: Vec<String>,
-    /// The OCI layout that the images were built into [default: oci of the project]
-    #[arg(long, value_name = "DIR")]
-    layout: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    layout: LayoutArgs,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let layout = layout_dir(args.layout.as_deref(), context)?;
-    let built = chosen(&layout, &args.images)?;
+    let layout = args.layout.path(context)?;
+    let images = args.layout.chosen(&layout, &args.images, context)?;
     let prefix = prefix(args, context)?;
-    context.block_on(push_all(args, context, &layout, &prefix, built.into_iter().collect()))?
+    context.block_on(push_all(args, context, &layout, &prefix, images))?
 }
 
 fn prefix(args: &Args, context: &Context) -> Result<String, Failure> {
@@ -59,7 +58,7 @@ async fn push_all(
     context: &Context,
     layout: &Utf8Path,
     prefix: &str,
-    images: Vec<(String, Sha256)>,
+    images: Vec<Built>,
 ) -> Result<(), Failure> {
     let client = Client::new(
         reqwest::Client::builder()
@@ -69,7 +68,7 @@ async fn push_all(
     );
     let steps = Steps::new(context.ui());
     let mut last: Option<Repository> = None;
-    for (name, digest) in images {
+    for Built { name, digest } in images {
         let repository = Repository::of_image(prefix, &name)?;
         let image = read_image(layout, &name, digest)?;
         let push = Push {

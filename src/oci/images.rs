@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use oci_spec::image::{ImageConfiguration, ImageIndex, ImageManifest};
+use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest};
 
 use super::layout::blob_path;
 use super::{Document, Image, Platform};
@@ -11,7 +11,7 @@ use crate::layer::Layer;
 /// Annotation that holds an image's name in the layout's index (OCI image-spec, `annotations.md`).
 pub const NAME: &str = "org.opencontainers.image.ref.name";
 
-/// Why it can't be told which images a layout holds.
+/// Why an image of a layout can't be had.
 #[derive(Debug, thiserror::Error)]
 pub enum ImagesError {
     /// There is no layout.
@@ -36,28 +36,132 @@ pub enum ImagesError {
         /// Why not.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// It has no image of that name.
+    #[error("{layout} has no image {name:?}; it has {}", known.join(", "))]
+    NoImage {
+        /// The layout.
+        layout: Utf8PathBuf,
+        /// What was asked for.
+        name: String,
+        /// The names that it has.
+        known: Vec<String>,
+    },
+    /// It has the image for other architectures only.
+    #[error("{layout} has {name} for {}, not for {arch}", known.join(" and "))]
+    NoArchitecture {
+        /// The layout.
+        layout: Utf8PathBuf,
+        /// The image.
+        name: String,
+        /// What was asked for.
+        arch: Platform,
+        /// The architectures that it has.
+        known: Vec<&'static str>,
+    },
+    /// It has the image for several architectures, and nothing says which one is meant.
+    #[error("{layout} has {name} for {}", known.join(" and "))]
+    Ambiguous {
+        /// The layout.
+        layout: Utf8PathBuf,
+        /// The image.
+        name: String,
+        /// The architectures that it has.
+        known: Vec<&'static str>,
+    },
 }
 
-/// The images of a layout: name to the digest of the manifest.
-pub fn images(layout: &Utf8Path) -> Result<BTreeMap<String, Sha256>, ImagesError> {
-    let path = layout.join("index.json");
-    let text = match std::fs::read(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(ImagesError::Nothing { path }),
-        Err(source) => return Err(ImagesError::Read { path, source }),
-        Ok(text) => text,
-    };
-    let malformed = malformed(&path);
-    let index: ImageIndex = serde_json::from_slice(&text).map_err(|error| malformed(error.into()))?;
-    let mut images = BTreeMap::new();
-    for manifest in index.manifests() {
-        let name = manifest.annotations().as_ref().and_then(|annotations| annotations.get(NAME));
-        if let Some(name) = name {
-            let digits = manifest.digest().digest();
-            let digest = digits.parse().map_err(|error: crate::digest::DigestError| malformed(error.into()))?;
-            images.insert(name.clone(), digest);
+/// The images that a layout's index names.
+#[derive(Debug, Clone)]
+pub struct Images {
+    layout: Utf8PathBuf,
+    /// By name, then by architecture, where the index says that and we know it.
+    all: BTreeMap<String, BTreeMap<Option<Platform>, Sha256>>,
+}
+
+/// One image of a layout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Built {
+    /// Its name.
+    pub name: String,
+    /// The digest of its manifest.
+    pub digest: Sha256,
+}
+
+impl Images {
+    /// Reads the index of the layout at `layout`.
+    pub fn read(layout: &Utf8Path) -> Result<Self, ImagesError> {
+        let path = layout.join("index.json");
+        let text = match std::fs::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(ImagesError::Nothing { path }),
+            Err(source) => return Err(ImagesError::Read { path, source }),
+            Ok(text) => text,
+        };
+        let malformed = malformed(&path);
+        let index: ImageIndex = serde_json::from_slice(&text).map_err(|error| malformed(error.into()))?;
+        let mut all: BTreeMap<String, BTreeMap<_, _>> = BTreeMap::new();
+        for manifest in index.manifests() {
+            let name = manifest.annotations().as_ref().and_then(|annotations| annotations.get(NAME));
+            if let Some(name) = name {
+                let digits = manifest.digest().digest();
+                let digest = digits.parse().map_err(|error: crate::digest::DigestError| malformed(error.into()))?;
+                all.entry(name.clone()).or_default().insert(platform_of(manifest), digest);
+            }
+        }
+        Ok(Self { layout: layout.to_owned(), all })
+    }
+
+    /// The images of these names, or of all names if there are none, each for one architecture: for `arch`; without that
+    /// for the only one that there is, or else for `usual`.
+    pub fn choose(
+        &self,
+        names: &[String],
+        arch: Option<Platform>,
+        usual: Option<Platform>,
+    ) -> Result<Vec<Built>, ImagesError> {
+        if let Some(name) = names.iter().find(|name| !self.all.contains_key(*name)) {
+            let known = self.all.keys().cloned().collect();
+            return Err(ImagesError::NoImage { layout: self.layout.clone(), name: name.clone(), known });
+        }
+        let mut chosen = Vec::new();
+        for (name, builds) in self.all.iter().filter(|(name, _)| names.is_empty() || names.contains(name)) {
+            let digest = match (arch, builds.len()) {
+                (Some(arch), _) => builds.get(&Some(arch)),
+                (None, 1) => builds.values().next(),
+                (None, _) => Some(builds.get(&usual).ok_or_else(|| self.ambiguous(name))?),
+            };
+            match (digest, arch) {
+                (Some(digest), _) => chosen.push(Built { name: name.clone(), digest: *digest }),
+                (None, Some(arch)) if !names.is_empty() => return Err(self.no_architecture(name, arch)),
+                (None, _) => {}
+            }
+        }
+        match (self.all.keys().next(), arch) {
+            (Some(name), Some(arch)) if chosen.is_empty() => Err(self.no_architecture(name, arch)),
+            _ => Ok(chosen),
         }
     }
-    Ok(images)
+
+    /// The architectures for which there is an image of this name.
+    #[must_use]
+    pub fn architectures(&self, name: &str) -> Vec<&'static str> {
+        let builds = self.all.get(name).into_iter().flatten();
+        builds.map(|(platform, _)| platform.map_or("an unknown architecture", |platform| platform.arch)).collect()
+    }
+
+    fn ambiguous(&self, name: &str) -> ImagesError {
+        let known = self.architectures(name);
+        ImagesError::Ambiguous { layout: self.layout.clone(), name: name.to_owned(), known }
+    }
+
+    fn no_architecture(&self, name: &str, arch: Platform) -> ImagesError {
+        let known = self.architectures(name);
+        ImagesError::NoArchitecture { layout: self.layout.clone(), name: name.to_owned(), arch, known }
+    }
+}
+
+fn platform_of(manifest: &Descriptor) -> Option<Platform> {
+    let platform = manifest.platform().as_ref()?;
+    Platform::of_oci(&platform.architecture().to_string(), platform.variant().as_deref())
 }
 
 /// Reads the image of a layout whose manifest has this digest.
@@ -89,7 +193,7 @@ pub fn read_image_at(blob: &dyn Fn(Sha256) -> Utf8PathBuf, name: &str, manifest:
             title: String::new(),
         });
     }
-    let platform = Platform::of_oci(&described.architecture().to_string())
+    let platform = Platform::of_oci(&described.architecture().to_string(), described.variant().as_deref())
         .ok_or_else(|| malformed(format!("unknown architecture {}", described.architecture()).into()))?;
     Ok(Image { name: name.to_owned(), platform, manifest, config, layers })
 }
@@ -125,27 +229,71 @@ mod tests {
         directory
     }
 
-    fn read(directory: &tempfile::TempDir) -> Result<BTreeMap<String, Sha256>, ImagesError> {
-        images(Utf8Path::from_path(directory.path()).unwrap())
+    fn read(directory: &tempfile::TempDir) -> Result<Images, ImagesError> {
+        Images::read(Utf8Path::from_path(directory.path()).unwrap())
+    }
+
+    fn manifest(name: &str, platform: &serde_json::Value, content: &str) -> serde_json::Value {
+        serde_json::json!({
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "digest": Sha256::of(content).to_oci(),
+            "size": content.len(),
+            "platform": platform,
+            "annotations": { NAME: name },
+        })
+    }
+
+    fn arch(arch: &str) -> Platform {
+        Platform::of(arch).unwrap()
+    }
+
+    /// `web` for two architectures, `db` for one, and one without a name.
+    fn two_architectures() -> Images {
+        let mut nameless = manifest("", &arch("x86_64").to_json(), "nameless");
+        nameless.as_object_mut().unwrap().remove("annotations");
+        let manifests = [
+            manifest("web", &arch("x86_64").to_json(), "web x86_64"),
+            manifest("web", &arch("aarch64").to_json(), "web aarch64"),
+            manifest("db", &arch("x86_64").to_json(), "db x86_64"),
+            nameless,
+        ];
+        read(&layout(&serde_json::json!({ "schemaVersion": 2, "manifests": manifests }).to_string())).unwrap()
+    }
+
+    fn built(contents: &[&str]) -> Vec<Built> {
+        let built =
+            |content: &&str| Built { name: content.split(' ').next().unwrap().to_owned(), digest: Sha256::of(content) };
+        contents.iter().map(built).collect()
     }
 
     #[test]
-    fn images_have_names_and_digests() {
-        let digest = Sha256::of("manifest");
+    fn an_image_is_chosen_by_name_and_architecture() {
+        let images = two_architectures();
+        let (x86, arm) = (arch("x86_64"), arch("aarch64"));
+        let choose = |names: &[&str], arch, usual| {
+            images.choose(&names.iter().map(ToString::to_string).collect::<Vec<_>>(), arch, usual)
+        };
+        assert_eq!(choose(&[], None, Some(x86)).unwrap(), built(&["db x86_64", "web x86_64"]));
+        assert_eq!(choose(&["web"], Some(arm), Some(x86)).unwrap(), built(&["web aarch64"]));
+        assert_eq!(choose(&["db"], None, None).unwrap(), built(&["db x86_64"]), "the only one");
+        assert_eq!(choose(&["db"], None, Some(arm)).unwrap(), built(&["db x86_64"]), "the only one");
+        assert_eq!(choose(&[], Some(arm), None).unwrap(), built(&["web aarch64"]), "those that there are");
+        let error = |result: Result<Vec<Built>, ImagesError>| result.unwrap_err().to_string();
+        assert!(error(choose(&[], None, None)).ends_with("has web for x86_64 and aarch64"));
+        assert!(error(choose(&["web"], None, Some(arch("s390x")))).ends_with("has web for x86_64 and aarch64"));
+        assert!(error(choose(&["db"], Some(arm), None)).ends_with("has db for x86_64, not for aarch64"));
+        assert!(error(choose(&[], Some(arch("s390x")), None)).ends_with("has db for x86_64, not for s390x"));
+        assert!(error(choose(&["mail"], None, None)).ends_with(r#"has no image "mail"; it has db, web"#));
+    }
+
+    #[test]
+    fn an_image_of_an_unknown_platform_is_there_all_the_same() {
         let index = serde_json::json!({
             "schemaVersion": 2,
-            "manifests": [
-                {
-                    "mediaType": "application/vnd.oci.image.manifest.v1+json",
-                    "digest": digest.to_oci(),
-                    "size": 8,
-                    "annotations": { NAME: "postfix" },
-                },
-                { "mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": digest.to_oci(), "size": 8 },
-            ],
+            "manifests": [manifest("web", &serde_json::json!({ "architecture": "vax", "os": "vms" }), "web")],
         });
-        let directory = layout(&index.to_string());
-        assert_eq!(read(&directory).unwrap(), BTreeMap::from([("postfix".to_owned(), digest)]));
+        let images = read(&layout(&index.to_string())).unwrap();
+        assert_eq!(images.choose(&[], None, None).unwrap(), built(&["web"]));
     }
 
     #[test]

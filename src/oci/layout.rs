@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::image::{INDEX, MANIFEST, descriptor};
 use super::share::Sharing;
-use super::{Document, Image, NAME};
+use super::{Document, Image, NAME, Platform};
 use crate::digest::{Hashing, Sha256};
 use crate::store::{Store, WriteError, write_atomic_after};
 
@@ -155,8 +155,8 @@ impl Layout {
         Ok(())
     }
 
-    /// Makes `images` visible, all at once: replaces the index. Images of other names that `keep` holds on to stay. Then
-    /// removes what no image of the index needs.
+    /// Makes `images` visible, all at once: replaces the index. Other images stay, of other architectures too, if `keep`
+    /// holds on to their name. Then removes what no image of the index needs.
     pub fn commit(&self, images: &[Image], keep: impl Fn(&str) -> bool) -> Result<(), LayoutError> {
         let path = self.path.join("index.json");
         let malformed = |source| LayoutError::Malformed { path: path.clone(), source };
@@ -164,10 +164,10 @@ impl Layout {
         let mut entries = entries(&old).map_err(malformed)?;
         entries.retain(|entry| {
             let name = name_of(entry).unwrap_or_default();
-            keep(name) && images.iter().all(|image| image.name != name)
+            keep(name) && images.iter().all(|image| image.name != name || is_for_another(entry, image.platform))
         });
         entries.extend(images.iter().map(|image| entry(image, &[(NAME, &image.name)])));
-        entries.sort_by(|a, b| name_of(a).cmp(&name_of(b)));
+        entries.sort_by_cached_key(|entry| (name_of(entry).map(ToOwned::to_owned), platform_of(entry)));
         let index = Document::new(&index(&entries)).map_err(malformed)?;
         if old != index.bytes {
             write_atomic_after(&path, &index.bytes, 0o644, || self.sync())?;
@@ -281,6 +281,15 @@ fn name_of(entry: &Value) -> Option<&str> {
     entry.get("annotations")?.get(NAME)?.as_str()
 }
 
+fn platform_of(entry: &Value) -> Option<Platform> {
+    Platform::of_json(entry.get("platform")?)
+}
+
+/// Whether an entry says that it is for another architecture. One that says nothing could be for this one.
+fn is_for_another(entry: &Value, platform: Platform) -> bool {
+    platform_of(entry).is_some_and(|found| found != platform)
+}
+
 fn digest_of(descriptor: &Value) -> Option<Sha256> {
     descriptor.get("digest")?.as_str()?.strip_prefix("sha256:")?.parse().ok()
 }
@@ -291,7 +300,7 @@ mod tests {
 
     use super::*;
     use crate::oci::image::tests::image;
-    use crate::oci::images;
+    use crate::oci::{Built, Images};
     use ocidir::OciRead as _;
 
     /// A store with these layers, and room for a layout.
@@ -315,6 +324,15 @@ mod tests {
         }
     }
 
+    /// The images that a layout's index names, for the architecture of [`image`].
+    fn images(path: &Utf8Path) -> Vec<Built> {
+        Images::read(path).unwrap().choose(&[], None, Some(Platform::of("aarch64").unwrap())).unwrap()
+    }
+
+    fn built(image: &Image) -> Built {
+        Built { name: image.name.clone(), digest: image.manifest.digest }
+    }
+
     #[test]
     fn a_layout_has_what_was_committed_and_is_sound() {
         let fixture = Fixture::new(&[b"first", b"second"]);
@@ -324,21 +342,38 @@ mod tests {
         layout.add(std::slice::from_ref(&first), &fixture.store).unwrap();
         layout.commit(std::slice::from_ref(&first), |_| true).unwrap();
         layout.add(std::slice::from_ref(&second), &fixture.store).unwrap();
-        assert_eq!(images(&path).unwrap()["postfix"], first.manifest.digest, "not before it is committed");
+        assert_eq!(images(&path), [built(&first)], "not before it is committed");
         let other = Image { name: "other".to_owned(), ..first.clone() };
-        layout.commit(&[second.clone(), other], |_| true).unwrap();
-        assert_eq!(images(&path).unwrap().len(), 2);
+        layout.commit(&[second.clone(), other.clone()], |_| true).unwrap();
+        assert_eq!(images(&path), [built(&other), built(&second)]);
         assert!(layout.blob(first.layers[0].digest).exists(), "needed by the other one");
         std::fs::write(path.join(format!("{UNFINISHED}x")), "half").unwrap();
         layout.commit(&[], |name| name == "postfix").unwrap();
-        assert_eq!(
-            images(&path).unwrap().into_iter().collect::<Vec<_>>(),
-            [("postfix".to_owned(), second.manifest.digest)]
-        );
+        assert_eq!(images(&path), [built(&second)]);
         assert!(!layout.blob(first.layers[0].digest).exists() && layout.blob(second.layers[0].digest).exists());
         assert!(!path.join(format!("{UNFINISHED}x")).exists());
         let directory = cap_std::fs::Dir::open_ambient_dir(&path, cap_std::ambient_authority()).unwrap();
         assert_eq!(OciDir::open(directory).unwrap().fsck().unwrap(), 3);
+    }
+
+    #[test]
+    fn another_architecture_of_an_image_stays_as_it_is() {
+        let fixture = Fixture::new(&[b"arm", b"intel", b"newer"]);
+        let (path, intel_platform) = (fixture.path(), Platform::of("x86_64").unwrap());
+        let arm = image(b"arm");
+        let [intel, newer] = [b"intel", b"newer"].map(|it| Image { platform: intel_platform, ..image(it) });
+        let layout = Layout::open(&path).unwrap();
+        for image in [&arm, &intel, &newer] {
+            layout.add(std::slice::from_ref(image), &fixture.store).unwrap();
+            layout.commit(std::slice::from_ref(image), |_| true).unwrap();
+        }
+        assert_eq!(images(&path), [built(&arm)]);
+        let chosen = Images::read(&path).unwrap().choose(&[], Some(intel_platform), None).unwrap();
+        assert_eq!(chosen, [built(&newer)]);
+        assert!(layout.blob(arm.layers[0].digest).exists() && !layout.blob(intel.layers[0].digest).exists());
+        let index = std::fs::read(path.join("index.json")).unwrap();
+        layout.commit(&[arm, newer], |_| true).unwrap();
+        assert_eq!(std::fs::read(path.join("index.json")).unwrap(), index, "in whatever order they were built");
     }
 
     #[test]

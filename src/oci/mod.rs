@@ -5,12 +5,14 @@ mod artifact;
 mod image;
 mod images;
 mod layout;
+mod platform;
 mod reference;
 mod share;
 
 pub use archive::archive;
 pub use artifact::{Artifact, ArtifactKind, ArtifactLayer, EMPTY_CONFIG};
-pub use image::{Document, Image, ImageError, ImageSpec, MANIFEST, Platform};
-pub use images::{ImagesError, NAME, images, read_image, read_image_at};
+pub use image::{Document, Image, ImageError, ImageSpec, MANIFEST};
+pub use images::{Built, Images, ImagesError, NAME, read_image, read_image_at};
 pub use layout::{Layout, LayoutError, UNFINISHED, blob_path};
+pub use platform::Platform;
 pub use reference::{local_reference, registry_reference, tag};

@@ -20,6 +20,7 @@ mod init;
 mod layers;
 mod lock;
 mod packages;
+mod platforms;
 mod push;
 mod scripts;
 mod secrets;

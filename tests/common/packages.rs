@@ -150,7 +150,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A repository of x86_64 in a directory.
+/// A repository in a directory, of x86_64 unless more is added.
 pub struct MadeRepository {
     path: PathBuf,
 }
@@ -172,6 +172,16 @@ impl MadeRepository {
         fs_err::create_dir_all(&directory).unwrap();
         let packages: Vec<_> = packages.iter().map(|package| package.write(&directory, package_key)).collect();
         fs_err::write(self.index(), Index::new("made up", packages).write(index_key).unwrap()).unwrap();
+    }
+
+    /// Adds the same packages for another architecture.
+    pub fn add_architecture(&self, arch: &str, packages: &[Made]) {
+        let directory = self.path.join(arch);
+        fs_err::create_dir_all(&directory).unwrap();
+        let for_arch = |package: &Made| package.clone().with(|package| arch.clone_into(&mut package.arch));
+        let packages: Vec<_> = packages.iter().map(|it| for_arch(it).write(&directory, Some(key()))).collect();
+        let index = Index::new("made up", packages).write(Some(key())).unwrap();
+        fs_err::write(directory.join("APKINDEX.tar.gz"), index).unwrap();
     }
 
     pub fn path(&self) -> &Path {

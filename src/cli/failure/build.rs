@@ -14,7 +14,8 @@ impl From<BuildError> for Failure {
             BuildError::Lock(error) | BuildError::Layer(LayerError::Lock(error)) => error.into(),
             BuildError::Layer(LayerError::Io { .. } | LayerError::Store { .. }) => Self::new(Exit::System, &error),
             BuildError::Layer(_) => Self::new(Exit::Refused, &error).hint(DAMAGED),
-            BuildError::Image(_) | BuildError::Json(_) => Self::new(Exit::Usage, &error),
+            BuildError::Image(error) => error.into(),
+            BuildError::Json(_) => Self::new(Exit::Usage, &error),
         }
     }
 }

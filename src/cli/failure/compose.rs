@@ -1,6 +1,6 @@
 use super::{Exit, Failure};
 use crate::compose::ComposeError;
-use crate::oci::ImagesError;
+use crate::oci::{ImageError, ImagesError};
 
 const BUILD: &str = "build the images with `mailimg build`";
 
@@ -12,7 +12,20 @@ impl From<ImagesError> for Failure {
             }
             ImagesError::Read { .. } => Self::new(Exit::System, &error),
             ImagesError::Malformed { .. } => Self::new(Exit::Refused, &error),
+            ImagesError::NoImage { name, .. } => {
+                Self::new(Exit::Missing, &error).hint(format!("build it first: mailimg build {name}"))
+            }
+            ImagesError::NoArchitecture { name, arch, .. } => {
+                Self::new(Exit::Missing, &error).hint(format!("build it first: mailimg build --arch {arch} {name}"))
+            }
+            ImagesError::Ambiguous { .. } => Self::new(Exit::Usage, &error).hint("choose one with --arch"),
         }
+    }
+}
+
+impl From<ImageError> for Failure {
+    fn from(error: ImageError) -> Self {
+        Self::new(Exit::Usage, &error)
     }
 }
 
