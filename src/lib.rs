@@ -22,9 +22,15 @@ pub mod fetch;
 
 pub mod repo;
 
+pub mod debian;
+
 pub mod solve;
 
 pub mod lock;
+
+pub mod packages;
+
+pub mod resolve;
 
 pub mod rootfs;
 

@@ -6,6 +6,7 @@
 //! `apk-world(5)`, and the behaviour of apk 2.14 on real repositories.
 
 mod checksum;
+mod deb;
 mod dependency;
 mod gzip;
 pub mod index;
@@ -17,6 +18,7 @@ pub mod tar;
 mod version;
 
 pub use checksum::{Checksum, ChecksumError};
+pub use deb::DebSource;
 pub use dependency::{Constraint, Dependency, DependencyError, Op, Provide};
 pub use metadata::Package;
 pub use signature::{Keyring, SigningKey};

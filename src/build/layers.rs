@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::{BuildError, Job};
 use crate::digest::Sha256;
 use crate::layer::{self, Draft, DraftContent, Layer, LayerError, Segment};
-use crate::lock::Obtained;
+use crate::packages::Obtained;
 use crate::store::Keeper;
 
 /// Layers that are written at once. More would take more memory; the blocks of each are compressed in parallel.

@@ -14,8 +14,9 @@ use rayon::prelude::*;
 use crate::apk::package::PackageFiles;
 use crate::config::{Directory, FileRule, Link};
 use crate::layer::{self, Draft, Layer};
-use crate::lock::{Lock, LockedPackage, Obtained, Place};
+use crate::lock::{Lock, LockedPackage, Place};
 use crate::oci::{Artifact, EMPTY_CONFIG, Image, ImageSpec, read_image_at};
+use crate::packages::Obtained;
 use crate::rootfs::{Additions, ApkState, Merged, assemble};
 use crate::store::{Keeper, Store};
 

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::{Context, Failure};
 use crate::config::Project;
-use crate::lock::architecture;
+use crate::resolve::architecture;
 
 /// Which of a project's locks a command is about, and where their packages are read from.
 #[derive(Debug, clap::Args)]

@@ -10,8 +10,9 @@ use super::locked::{Locked, LockedArgs};
 use super::{Context, Failure};
 use crate::build::{Inputs, Job, Plan, build, recall};
 use crate::config::{Project, Recipe};
-use crate::lock::{Lock, LockError, Wanted};
+use crate::lock::{Lock, LockError};
 use crate::oci::Image;
+use crate::resolve::Wanted;
 use crate::store::Store;
 use crate::timestamp::Timestamp;
 

@@ -9,7 +9,9 @@ use super::progress::Downloads;
 use super::{Context, Failure};
 use crate::config::{Project, Recipe};
 use crate::fetch::{Client, Settings};
-use crate::lock::{Change, Lock, LockError, Offer, Order, Sources, Surroundings, Wanted, changes, path};
+use crate::lock::{Change, Lock, LockError, changes, path};
+use crate::packages::{Sources, Surroundings};
+use crate::resolve::{Offer, Order, Wanted};
 use crate::store::write_atomic;
 
 #[derive(Debug, clap::Args)]
@@ -92,7 +94,7 @@ fn resolve(args: &Args, project: &Project, arch: &str, context: &Context) -> Res
         .collect();
     let keys = args.keys_dir.as_deref();
     let offer = context.block_on(Offer::open(project.channel(), arch, &sources, keys, &client, &downloads))??;
-    let new = crate::lock::make(&offer, &orders, &client, &downloads)?;
+    let new = crate::resolve::make(&offer, &orders, &client, &downloads)?;
     drop(orders);
     let names = recipes.iter().map(|recipe| recipe.name.clone());
     let outcome = |(((image, path), old), new)| Outcome { image, path, old, new };

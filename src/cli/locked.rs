@@ -8,7 +8,8 @@ use super::progress::Downloads;
 use super::{Context, Failure};
 use crate::config::{Project, Recipe};
 use crate::fetch::{Client, Settings};
-use crate::lock::{Lock, LockError, Obtained, Sources, Surroundings, obtain, path};
+use crate::lock::{Lock, LockError, path};
+use crate::packages::{Obtained, Sources, Surroundings, obtain};
 use crate::registry::Repository;
 use crate::report::Graph;
 

@@ -12,7 +12,8 @@ use super::gzip::GzipMembers;
 use crate::apk::package::{DataReader, PackageError};
 use crate::apk::tar::{self, EntryKind};
 use crate::digest::Sha256;
-use crate::lock::{LockError, Obtained};
+use crate::lock::LockError;
+use crate::packages::Obtained;
 use crate::store::{Incoming, Keeper, Store, StoreError};
 
 /// Largest layer, compressed.

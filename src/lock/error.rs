@@ -3,7 +3,6 @@ use std::io;
 use camino::Utf8PathBuf;
 
 use super::change::Change;
-use super::scripts::Unclassified;
 use super::text::ParseError;
 use crate::apk::DependencyError;
 use crate::apk::index::IndexFileError;
@@ -12,6 +11,7 @@ use crate::apk::signature::{KeyError, SignatureError};
 use crate::config::ConfigError;
 use crate::fetch::{FetchError, Location, SourceError};
 use crate::registry::RegistryError;
+use crate::resolve::Unclassified;
 use crate::solve::Unsolvable;
 use crate::store::StoreError;
 use crate::timestamp::Timestamp;

@@ -1,6 +1,5 @@
 //! Makes repositories: indexes and signatures of packages that are there, and the keys for them.
 
-pub mod debian;
 mod error;
 mod index;
 mod keys;

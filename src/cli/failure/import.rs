@@ -1,5 +1,5 @@
 use super::{Exit, Failure, system_hint};
-use crate::repo::debian::ImportError;
+use crate::debian::ImportError;
 
 const KEYRING: &str = "bring the package debian-archive-keyring up to date (`apt-get update && apt-get install \
                        debian-archive-keyring`), or name a file with Debian's keys with --keyring; signatures are never \

@@ -4,7 +4,7 @@ use fs_err as fs;
 use super::{Context, Failure};
 use crate::cli::exit::Exit;
 use crate::cli::steps::Steps;
-use crate::repo::debian::{self, Mapping, Request, Source, Stage};
+use crate::debian::{self, Mapping, Request, Source, Stage};
 
 /// Makes a signed apk repository out of Debian packages.
 ///

@@ -7,7 +7,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use mailimg::digest::{Hashing, Sha256};
 use mailimg::fetch::{Client, Settings, Silent};
-use mailimg::lock::{Lock, LockError, LockedPackage, Obtained, Sources, Surroundings, obtain};
+use mailimg::lock::{Lock, LockError, LockedPackage};
+use mailimg::packages::{Obtained, Sources, Surroundings, obtain};
 use mailimg::store::{self, Store};
 
 use super::Site;

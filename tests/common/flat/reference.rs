@@ -8,7 +8,9 @@ use mailimg::build::{self, Inputs, Plan};
 use mailimg::config;
 use mailimg::digest::Sha256;
 use mailimg::fetch::{Client, Settings, Silent};
-use mailimg::lock::{self, Lock, Obtained, Sources, Surroundings};
+use mailimg::lock::{self, Lock};
+use mailimg::packages::{Obtained, Sources, Surroundings, obtain};
+use mailimg::resolve::architecture;
 use mailimg::rootfs::{Content, NodeKind, Source};
 use mailimg::store::Store;
 use tar::EntryType;
@@ -21,7 +23,7 @@ pub fn trees(project: &Project) -> BTreeMap<String, FlatTree> {
     let root: Utf8PathBuf = project.path().try_into().unwrap();
     let cache = Utf8Path::from_path(project.cache()).unwrap();
     let project = config::Project::open(&root).unwrap();
-    let arch = lock::architecture(project.channel(), None).unwrap();
+    let arch = architecture(project.channel(), None).unwrap();
     let client = Client::new(Store::open(cache).unwrap(), Settings { offline: true, ..Settings::default() });
     let mut contents = Contents::default();
     let mut trees = BTreeMap::new();
@@ -29,7 +31,7 @@ pub fn trees(project: &Project) -> BTreeMap<String, FlatTree> {
         let lock = Lock::read(&lock::path(&project.channel_dir(), &recipe.name, &arch)).unwrap();
         let surroundings = Surroundings { base: &root, cache, overrides: &BTreeMap::new() };
         let sources = Sources::of_lock(&lock, surroundings).unwrap();
-        let packages = lock::obtain(&[(&lock, &sources)], &client, &Silent).unwrap().remove(0);
+        let packages = obtain(&[(&lock, &sources)], &client, &Silent).unwrap().remove(0);
         let inputs = Inputs::new(&project, recipe, &lock, &Plan::new(std::iter::empty(), 2), None).unwrap();
         let files: Vec<_> = packages.iter().map(|package| package.files().unwrap()).collect();
         let tree = build::merged(&inputs, &files).unwrap().tree;
@@ -42,7 +44,7 @@ pub fn trees(project: &Project) -> BTreeMap<String, FlatTree> {
 pub fn members(project: &Project, image: &str) -> BTreeMap<String, String> {
     let root: Utf8PathBuf = project.path().try_into().unwrap();
     let project = config::Project::open(&root).unwrap();
-    let arch = lock::architecture(project.channel(), None).unwrap();
+    let arch = architecture(project.channel(), None).unwrap();
     let lock = Lock::read(&lock::path(&project.channel_dir(), image, &arch)).unwrap();
     lock.packages.into_iter().map(|package| (package.data.sha256.to_oci(), package.name)).collect()
 }

@@ -14,18 +14,18 @@ use std::sync::{Mutex, PoisonError};
 use futures_util::StreamExt as _;
 
 use super::inspect::{Inspected, Trust};
-use super::{LockError, LockedPackage};
 use crate::apk::package::{Listing, Measured, Member, PackageError, PackageReader};
 use crate::digest::{Digesting, Hashing, Sha256};
 use crate::fetch::{Client, FetchError, Fetched, Progress, Request};
+use crate::lock::{LockError, LockedPackage};
 use crate::store::{Incoming, Keeper, Store, StoreError};
 
 /// Largest package file: the members' sizes are checked one by one, this bounds what is written meanwhile.
 const LIMIT: u64 = 64 << 30;
 
 /// A package that has been read, and is not in the store yet.
-pub(super) struct Arrival {
-    pub(super) inspected: Inspected,
+pub(crate) struct Arrival {
+    pub(crate) inspected: Inspected,
     listing: Listing,
     signatures: Vec<Vec<u8>>,
     control: Vec<u8>,
@@ -35,18 +35,18 @@ pub(super) struct Arrival {
 
 /// What to do with a package beside reading it.
 #[derive(Clone, Copy)]
-pub(super) struct Reading<'a> {
+pub(crate) struct Reading<'a> {
     /// What messages call it.
-    pub(super) name: &'a str,
-    pub(super) trust: Trust<'a>,
+    pub(crate) name: &'a str,
+    pub(crate) trust: Trust<'a>,
     /// Whether to compute the digests that a lock says already; see [`PackageReader::measuring`].
-    pub(super) measures: bool,
+    pub(crate) measures: bool,
     /// The store that is to have the data member; none if it has.
-    pub(super) store: Option<&'a Store>,
+    pub(crate) store: Option<&'a Store>,
 }
 
 /// Reads a package and checks it in itself: signature, and data against control.
-pub(super) fn read(source: impl Read, reading: Reading<'_>) -> Result<Arrival, LockError> {
+pub(crate) fn read(source: impl Read, reading: Reading<'_>) -> Result<Arrival, LockError> {
     let Reading { name, trust, measures, store } = reading;
     let refused = |error| refused(name, error);
     let reader = if measures { PackageReader::open_measuring(source) } else { PackageReader::open(source) };
@@ -64,7 +64,7 @@ pub(super) fn read(source: impl Read, reading: Reading<'_>) -> Result<Arrival, L
 }
 
 /// What is known of a package that has been listed before: of its file, only signatures and control are read again.
-pub(super) fn inspect(
+pub(crate) fn inspect(
     source: impl Read,
     name: &str,
     trust: Trust<'_>,
@@ -105,12 +105,12 @@ impl Arrival {
         (signatures, control, data) == (&package.signatures, &package.control, &package.data)
     }
 
-    pub(super) fn into_listing(self) -> Listing {
+    pub(crate) fn into_listing(self) -> Listing {
         self.listing
     }
 
     /// Hands the members to the store. Returns the listing, which is to be remembered.
-    pub(super) fn keep(self, keeper: &Keeper) -> Result<Listing, LockError> {
+    pub(crate) fn keep(self, keeper: &Keeper) -> Result<Listing, LockError> {
         for member in self.signatures.iter().chain([&self.control]) {
             keeper.keep_bytes(member)?;
         }
@@ -123,7 +123,7 @@ impl Arrival {
 
 /// Reads a fetched file as [`read`] does, without measuring it: where its members are what the lock says, so is the file.
 /// A file that is another one is told as that, whatever else may be wrong with it.
-pub(super) fn read_fetched(
+pub(crate) fn read_fetched(
     mut file: Fetched,
     package: &LockedPackage,
     reading: Reading<'_>,
@@ -152,7 +152,7 @@ fn whole_digest(file: &mut Fetched) -> Option<Sha256> {
 
 /// Fetches a file for each item and gives both to `work`, as many at a time as there are processors. The results are in the
 /// items' order. Not for use inside of a runtime: it starts one.
-pub(super) fn each<I: Sync, T: Send>(
+pub(crate) fn each<I: Sync, T: Send>(
     client: &Client,
     (requests, items): (&[Request], &[I]),
     progress: &dyn Progress,
@@ -198,14 +198,14 @@ pub(super) fn each<I: Sync, T: Send>(
 
 /// The order in which to read packages that are sorted by size: the largest, the smallest, the second largest, …. No large
 /// one is begun when all others are done, and the disk, which has as much work with a small one, is busy all the time.
-pub(super) fn from_both_ends<T>(sorted: Vec<T>) -> Vec<T> {
+pub(crate) fn from_both_ends<T>(sorted: Vec<T>) -> Vec<T> {
     let mut rest = VecDeque::from(sorted);
     let next = |position| if position % 2 == 0 { rest.pop_back() } else { rest.pop_front() };
     (0..).map_while(next).collect()
 }
 
 /// What a package is called in the store: its members, in their order.
-pub(super) fn members<'a>(
+pub(crate) fn members<'a>(
     signatures: &'a [Member],
     control: &'a Member,
     data: &'a Member,
@@ -214,12 +214,12 @@ pub(super) fn members<'a>(
 }
 
 /// Whether the store has all of these.
-pub(super) fn has_all<'a>(store: &Store, mut members: impl Iterator<Item = &'a Member>) -> bool {
+pub(crate) fn has_all<'a>(store: &Store, mut members: impl Iterator<Item = &'a Member>) -> bool {
     members.all(|member| store.find_sized(&member.sha256, member.size).is_some())
 }
 
 /// The package file that these members of the store make up.
-pub(super) fn join<'a>(store: &Store, members: impl Iterator<Item = &'a Member>) -> Result<impl Read, LockError> {
+pub(crate) fn join<'a>(store: &Store, members: impl Iterator<Item = &'a Member>) -> Result<impl Read, LockError> {
     let mut whole: Box<dyn Read + Send> = Box::new(io::empty());
     for member in members {
         whole = Box::new(whole.chain(store.open_entry(&member.sha256)?));

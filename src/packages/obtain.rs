@@ -4,13 +4,14 @@ use std::io::Read as _;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
+use super::Sources;
 use super::arrive::{self, Arrival, Reading};
 use super::inspect::Trust;
-use super::{Lock, LockError, LockedPackage, Member, Place, Sources};
 use crate::apk::Package;
 use crate::apk::package::{Control, Listing, Measured, PackageError, PackageFiles};
 use crate::digest::Sha256;
 use crate::fetch::{Client, FetchError, Progress, Request, Size, Source};
+use crate::lock::{Lock, LockError, LockedPackage, Member, Place};
 use crate::registry::{self, RegistryError, Repository};
 use crate::store::Store;
 
@@ -201,7 +202,7 @@ fn check(package: &LockedPackage, arrival: &Arrival) -> Result<(), LockError> {
 }
 
 /// Remembers that a package is as the lock says, and its listing.
-pub(super) fn remember(package: &LockedPackage, listing: &Listing, store: &Store) -> Result<(), LockError> {
+pub(crate) fn remember(package: &LockedPackage, listing: &Listing, store: &Store) -> Result<(), LockError> {
     Ok(store.remember(&question(package), listing)?)
 }
 

@@ -11,9 +11,8 @@ use super::error::ImportError;
 use super::glob;
 use super::license;
 use super::mapping::{FileRule, Made, Mapping, PackageRule};
-use super::source::DebSource;
 use crate::apk::package::{Info, PackageWriter, Written};
-use crate::apk::{Dependency, Package, Provide, tar};
+use crate::apk::{DebSource, Dependency, Package, Provide, tar};
 use crate::config::Directory;
 
 /// Where distroless images record Debian packages, one file each; scanners read it.
@@ -343,8 +342,8 @@ mod tests {
     use super::super::facts::Facts;
     use super::*;
     use crate::apk::package::PackageReader;
+    use crate::debian::apt::Lists;
     use crate::digest::Sha256;
-    use crate::repo::debian::apt::Lists;
 
     const CONTROL: &str = "Package: tool\nSource: tools (1)\nVersion: 1:2.0~rc1+dfsg-3+deb13u1\nArchitecture: amd64\n\
                            Maintainer: A <a@example.org>\nDescription: a tool\n and more\n";

@@ -276,8 +276,8 @@ fn plain_path(directory: &str, origin: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::debian::elf::Elf;
     use crate::digest::Sha256;
-    use crate::repo::debian::elf::Elf;
 
     #[test]
     fn directories_are_made_plain() {

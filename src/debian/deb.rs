@@ -225,7 +225,7 @@ pub(super) mod tests {
     use super::*;
 
     /// A small package: ar of an xz control.tar and a data.tar in the given compression.
-    pub(in crate::repo::debian) fn made_up(control: &str, compression: &str, data: &[u8]) -> Vec<u8> {
+    pub(in crate::debian) fn made_up(control: &str, compression: &str, data: &[u8]) -> Vec<u8> {
         let mut tar = tar::Builder::new(Vec::new());
         append(&mut tar, "./control", b'0', 0o644, control.as_bytes(), "");
         let control = tar.into_inner().unwrap();
@@ -261,7 +261,7 @@ pub(super) mod tests {
         }
     }
 
-    pub(in crate::repo::debian) fn append(
+    pub(in crate::debian) fn append(
         tar: &mut tar::Builder<Vec<u8>>,
         path: &str,
         kind: u8,

@@ -11,11 +11,9 @@ mod glob;
 mod import;
 mod license;
 mod mapping;
-mod source;
 pub mod version;
 
 pub use apt::Source;
 pub use error::ImportError;
 pub use import::{Imported, Progress, Request, Stage, import};
 pub use mapping::{FileRule, Made, Mapping, PackageRule};
-pub use source::DebSource;

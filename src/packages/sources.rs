@@ -2,9 +2,9 @@ use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Lock, LockError, Place};
 use crate::config::{Channel, Import};
 use crate::fetch::Source;
+use crate::lock::{Lock, LockError, Place};
 use crate::registry::Repository;
 
 /// Where each repository of a channel is read from on this machine, in the channel's order.

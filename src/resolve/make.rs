@@ -1,17 +1,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 
-use super::arrive::{self, Reading};
 use super::hold::{Held, plan_update};
-use super::inspect::{Inspected, NOARCH, Trust, file_name};
-use super::obtain::remember;
 use super::offer::Chosen;
 use super::scripts::unclassified;
-use super::{Lock, LockError, Offer, Place, Wanted};
+use super::{Offer, Wanted};
 use crate::apk::package::{Listing, Measured};
 use crate::apk::{Checksum, Package};
 use crate::digest::Sha256;
 use crate::fetch::{Client, Progress, Request, Size};
+use crate::lock::{Change, Lock, LockError, Place, changes};
+use crate::packages::arrive::{self, Reading};
+use crate::packages::inspect::{Inspected, NOARCH, Trust, file_name};
+use crate::packages::obtain::remember;
 use crate::store::{Keeper, Store};
 
 /// An image to lock, and what is locked of it so far.
@@ -229,7 +230,7 @@ impl Lock {
                 return Err(LockError::OlderIndex { repository: is.name.clone(), locked: *locked, found: *found });
             }
         }
-        let changes: Vec<_> = super::changes(old, self).into_iter().filter(super::Change::is_downgrade).collect();
+        let changes: Vec<_> = changes(old, self).into_iter().filter(Change::is_downgrade).collect();
         if changes.is_empty() {
             return Ok(());
         }

@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::offer::{Chosen, Offer, Wanted};
-use super::{Lock, LockError};
 use crate::apk::{Package, Version};
+use crate::lock::{Lock, LockError};
 
 /// Versions to stay at, by package name.
 pub(super) type Held<'a> = BTreeMap<&'a str, &'a Version>;

@@ -1,22 +1,21 @@
-use super::{Deb, LockedPackage, Script};
 use crate::apk::package::{Control, Measured};
-use crate::apk::{Keyring, Package};
+use crate::apk::{DebSource, Keyring, Package};
 use crate::digest::Sha256;
-use crate::repo::debian::DebSource;
+use crate::lock::{Deb, LockedPackage, Script};
 use crate::timestamp::Timestamp;
 
 /// A package file, read from one end to the other.
 #[derive(Debug, Clone)]
-pub(super) struct Inspected {
-    pub(super) control: Control,
-    pub(super) measured: Measured,
+pub(crate) struct Inspected {
+    pub(crate) control: Control,
+    pub(crate) measured: Measured,
     /// Names of the trusted keys that signed it; none if it is not signed.
-    pub(super) signers: Vec<String>,
+    pub(crate) signers: Vec<String>,
 }
 
 /// Whether a package must be signed itself, beside being named by a signed index.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Trust<'a> {
+pub(crate) enum Trust<'a> {
     /// By one of these keys.
     Signed(&'a Keyring),
     /// It may be unsigned: the index vouches for it. What signature there is must be good.
@@ -27,17 +26,17 @@ pub(super) enum Trust<'a> {
 
 /// The architecture of packages that fit all. Alpine's indexes name the machine's own instead, and so does the installed
 /// database.
-pub(super) const NOARCH: &str = "noarch";
+pub(crate) const NOARCH: &str = "noarch";
 
 /// Name of a package's file in its repository.
-pub(super) fn file_name(package: &Package) -> String {
+pub(crate) fn file_name(package: &Package) -> String {
     format!("{}-{}.apk", package.name, package.version)
 }
 
 impl Inspected {
     /// What a lock says of it. `arch` is what the index says in place of `noarch`, the digests are those of the file and
     /// of the uncompressed data.
-    pub(super) fn locked(
+    pub(crate) fn locked(
         &self,
         file: &str,
         repository: &str,

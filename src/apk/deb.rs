@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use crate::apk::Package;
+use super::Package;
 use crate::digest::Sha256;
 
 /// A `.deb`.

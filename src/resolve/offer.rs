@@ -5,11 +5,12 @@ use camino::Utf8Path;
 
 use super::hold::Held;
 use super::keys::{self, Trusted};
-use super::{LockError, LockedRepository, Place, Sources};
 use crate::apk::index::Index;
 use crate::apk::{Dependency, Package};
 use crate::config::{Channel, Group, Project, Recipe, User};
 use crate::fetch::{Client, Progress, Request, Size, Source};
+use crate::lock::{LockError, LockedRepository, Place};
+use crate::packages::Sources;
 use crate::solve::{Repository, Step, Universe, solve};
 use crate::timestamp::Timestamp;
 

@@ -2,12 +2,12 @@ use std::collections::BTreeMap;
 
 use camino::Utf8Path;
 
-use super::LockError;
 use crate::apk::Keyring;
 use crate::apk::signature::Pins;
 use crate::config::Channel;
 use crate::digest::Sha256;
 use crate::fetch::{Client, FetchError, Progress, Request, Size, Source};
+use crate::lock::LockError;
 
 /// Longest key file.
 const KEY_LIMIT: u64 = 64 * 1024;
