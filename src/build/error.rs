@@ -1,7 +1,7 @@
 use crate::config::ConfigError;
 use crate::layer::LayerError;
-use crate::lock::LockError;
 use crate::oci::ImageError;
+use crate::packages::ObtainError;
 use crate::rootfs::RootfsError;
 use crate::store::StoreError;
 
@@ -13,7 +13,7 @@ pub enum BuildError {
     Config(#[from] ConfigError),
     /// A package in the store can't be read.
     #[error(transparent)]
-    Lock(#[from] LockError),
+    Packages(#[from] ObtainError),
     /// Packages and recipe don't fit together.
     #[error(transparent)]
     Rootfs(#[from] RootfsError),

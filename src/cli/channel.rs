@@ -2,7 +2,6 @@ use std::collections::BTreeMap;
 
 use super::{Context, Failure};
 use crate::config::Project;
-use crate::resolve::architecture;
 
 /// Which of a project's locks a command is about, and where their packages are read from.
 #[derive(Debug, clap::Args)]
@@ -22,7 +21,7 @@ impl ChannelArgs {
     /// The project with that channel, and the architecture.
     pub(super) fn open(&self, context: &Context) -> Result<(Project, String), Failure> {
         let project = Project::open_with(context.project(), self.channel.as_deref())?;
-        let arch = architecture(project.channel(), self.arch.as_deref())?;
+        let arch = project.channel().architecture(self.arch.as_deref())?;
         Ok((project, arch))
     }
 

@@ -6,9 +6,11 @@ mod config;
 mod import;
 mod lock;
 mod mail;
+mod packages;
 mod registry;
 mod repo;
 mod report;
+mod resolve;
 mod rootfs;
 mod solve;
 

@@ -11,7 +11,7 @@ use crate::config::{Project, Recipe};
 use crate::fetch::{Client, Settings};
 use crate::lock::{Change, Lock, LockError, changes, path};
 use crate::packages::{Sources, Surroundings};
-use crate::resolve::{Offer, Order, Wanted};
+use crate::resolve::{Offer, Order, ResolveError, Wanted, refuse_going_back};
 use crate::store::write_atomic;
 
 #[derive(Debug, clap::Args)]
@@ -54,7 +54,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let outcomes = resolve(args, &project, &arch, context)?;
     if !args.allow_downgrade {
         for Outcome { image, old, new, .. } in &outcomes {
-            old.as_ref().map_or(Ok(()), |old| new.refuse_going_back(old, image))?;
+            old.as_ref().map_or(Ok(()), |old| refuse_going_back(old, new, image))?;
         }
     }
     let mut outdated = 0;
@@ -124,7 +124,7 @@ fn old_lock(path: &camino::Utf8Path, context: &Context) -> Result<Option<Lock>, 
 fn updates(args: &Args, old: &[Option<Lock>]) -> Result<Option<BTreeSet<String>>, Failure> {
     let unknown = |name: &&String| !old.iter().flatten().any(|lock| lock.package(name).is_some());
     match args.update.iter().find(unknown) {
-        Some(name) => Err(LockError::NotLocked { name: name.clone() }.into()),
+        Some(name) => Err(ResolveError::NotLocked { name: name.clone() }.into()),
         None if args.update.is_empty() => Ok(None),
         None => Ok(Some(args.update.iter().cloned().collect())),
     }

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::ConfigError;
 use super::scripts::ScriptRule;
 use crate::digest::Sha256;
 
@@ -36,6 +37,19 @@ pub struct Channel {
     /// What becomes of packages' scripts: `scripts.toml` beside `channel.toml`.
     #[serde(skip)]
     pub scripts: Vec<ScriptRule>,
+}
+
+impl Channel {
+    /// The architecture to work for: the one asked for, or the channel's first.
+    pub fn architecture(&self, asked: Option<&str>) -> Result<String, ConfigError> {
+        let known = &self.architectures;
+        let found = asked.map_or_else(|| known.first(), |asked| known.iter().find(|known| *known == asked));
+        found.cloned().ok_or_else(|| ConfigError::UnknownArch {
+            channel: self.name.clone(),
+            arch: asked.unwrap_or("any architecture").to_owned(),
+            known: known.clone(),
+        })
+    }
 }
 
 /// What makes a channel's repository.

@@ -48,6 +48,16 @@ pub enum ConfigError {
         /// The names that there are, sorted.
         known: Vec<String>,
     },
+    /// Not an architecture of the channel.
+    #[error("channel {channel:?} is not for {arch}; it is for {}", .known.join(", "))]
+    UnknownArch {
+        /// The channel.
+        channel: String,
+        /// The architecture.
+        arch: String,
+        /// Those that it is for.
+        known: Vec<String>,
+    },
     /// The recipe cannot be locked against the channel.
     #[error("recipe {recipe} has no section [channel.{channel}], although it has one for {}", .known.join(", "))]
     ForeignChannel {

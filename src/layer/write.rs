@@ -12,8 +12,7 @@ use super::gzip::GzipMembers;
 use crate::apk::package::{DataReader, PackageError};
 use crate::apk::tar::{self, EntryKind};
 use crate::digest::Sha256;
-use crate::lock::LockError;
-use crate::packages::Obtained;
+use crate::packages::{ObtainError, Obtained};
 use crate::store::{Incoming, Keeper, Store, StoreError};
 
 /// Largest layer, compressed.
@@ -42,7 +41,7 @@ pub enum LayerError {
     },
     /// A package's data can't be opened.
     #[error(transparent)]
-    Lock(#[from] LockError),
+    Packages(#[from] ObtainError),
     /// A package's data can't be read again.
     #[error("reading package {package} again failed")]
     Package {
@@ -222,7 +221,7 @@ struct Data<'a> {
 }
 
 impl<'a> Data<'a> {
-    fn open(obtained: &'a Obtained<'_>) -> Result<Self, LockError> {
+    fn open(obtained: &'a Obtained<'_>) -> Result<Self, ObtainError> {
         Ok(Self { package: &obtained.package.file, reader: DataReader::new(obtained.data()?), read: 0 })
     }
 

@@ -13,11 +13,12 @@ use std::sync::{Mutex, PoisonError};
 
 use futures_util::StreamExt as _;
 
+use super::ObtainError;
 use super::inspect::{Inspected, Trust};
 use crate::apk::package::{Listing, Measured, Member, PackageError, PackageReader};
 use crate::digest::{Digesting, Hashing, Sha256};
 use crate::fetch::{Client, FetchError, Fetched, Progress, Request};
-use crate::lock::{LockError, LockedPackage};
+use crate::lock::LockedPackage;
 use crate::store::{Incoming, Keeper, Store, StoreError};
 
 /// Largest package file: the members' sizes are checked one by one, this bounds what is written meanwhile.
@@ -46,7 +47,7 @@ pub(crate) struct Reading<'a> {
 }
 
 /// Reads a package and checks it in itself: signature, and data against control.
-pub(crate) fn read(source: impl Read, reading: Reading<'_>) -> Result<Arrival, LockError> {
+pub(crate) fn read(source: impl Read, reading: Reading<'_>) -> Result<Arrival, ObtainError> {
     let Reading { name, trust, measures, store } = reading;
     let refused = |error| refused(name, error);
     let reader = if measures { PackageReader::open_measuring(source) } else { PackageReader::open(source) };
@@ -69,7 +70,7 @@ pub(crate) fn inspect(
     name: &str,
     trust: Trust<'_>,
     listing: &Listing,
-) -> Result<Inspected, LockError> {
+) -> Result<Inspected, ObtainError> {
     let reader = PackageReader::new(source).map_err(|error| refused(name, error))?;
     let signers = signers(&reader, name, trust)?;
     Ok(Inspected { control: reader.control().clone(), measured: listing.measured.clone(), signers })
@@ -80,22 +81,22 @@ fn signers<R: Read, W: Digesting>(
     reader: &PackageReader<R, W>,
     name: &str,
     trust: Trust<'_>,
-) -> Result<Vec<String>, LockError> {
+) -> Result<Vec<String>, ObtainError> {
     let signers = match trust {
         Trust::Locked => Ok(Vec::new()),
         Trust::ByIndex(_) if reader.signatures().is_empty() => Ok(Vec::new()),
         Trust::ByIndex(keyring) | Trust::Signed(keyring) => reader.verify(keyring),
     };
-    signers.map_err(|source| LockError::Signature { package: name.to_owned(), source })
+    signers.map_err(|source| ObtainError::Signature { package: name.to_owned(), source })
 }
 
-fn refused(name: &str, error: PackageError) -> LockError {
+fn refused(name: &str, error: PackageError) -> ObtainError {
     match error {
         PackageError::Copy(error) => match error.downcast::<StoreError>() {
             Ok(error) => error.into(),
-            Err(source) => LockError::Stored { package: name.to_owned(), source },
+            Err(source) => ObtainError::Stored { package: name.to_owned(), source },
         },
-        source => LockError::Package { package: name.to_owned(), source },
+        source => ObtainError::Package { package: name.to_owned(), source },
     }
 }
 
@@ -110,7 +111,7 @@ impl Arrival {
     }
 
     /// Hands the members to the store. Returns the listing, which is to be remembered.
-    pub(crate) fn keep(self, keeper: &Keeper) -> Result<Listing, LockError> {
+    pub(crate) fn keep(self, keeper: &Keeper) -> Result<Listing, ObtainError> {
         for member in self.signatures.iter().chain([&self.control]) {
             keeper.keep_bytes(member)?;
         }
@@ -127,11 +128,11 @@ pub(crate) fn read_fetched(
     mut file: Fetched,
     package: &LockedPackage,
     reading: Reading<'_>,
-) -> Result<Arrival, LockError> {
+) -> Result<Arrival, ObtainError> {
     let result = read(&mut file, reading);
     let found = match &result {
         Ok(arrival) if arrival.has_members_of(package) => None,
-        Err(LockError::Store(_) | LockError::Stored { .. }) => None,
+        Err(ObtainError::Store(_) | ObtainError::Stored { .. }) => None,
         _ => whole_digest(&mut file),
     };
     match found.filter(|found| *found != package.sha256) {
@@ -152,17 +153,17 @@ fn whole_digest(file: &mut Fetched) -> Option<Sha256> {
 
 /// Fetches a file for each item and gives both to `work`, as many at a time as there are processors. The results are in the
 /// items' order. Not for use inside of a runtime: it starts one.
-pub(crate) fn each<I: Sync, T: Send>(
+pub(crate) fn each<I: Sync, T: Send, E: From<ObtainError> + Send>(
     client: &Client,
     (requests, items): (&[Request], &[I]),
     progress: &dyn Progress,
-    work: impl Fn(&I, Result<Fetched, FetchError>) -> Result<T, LockError> + Sync,
-) -> Result<Vec<T>, LockError> {
+    work: impl Fn(&I, Result<Fetched, FetchError>) -> Result<T, E> + Sync,
+) -> Result<Vec<T>, E> {
     if requests.is_empty() {
         return Ok(Vec::new());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|source| FetchError::Runtime { source })?;
+    let runtime = runtime.map_err(|source| ObtainError::from(FetchError::Runtime { source }))?;
     let results = Mutex::new(BTreeMap::new());
     let failed = AtomicBool::new(false);
     let (sender, receiver) = sync_channel(0);
@@ -219,7 +220,7 @@ pub(crate) fn has_all<'a>(store: &Store, mut members: impl Iterator<Item = &'a M
 }
 
 /// The package file that these members of the store make up.
-pub(crate) fn join<'a>(store: &Store, members: impl Iterator<Item = &'a Member>) -> Result<impl Read, LockError> {
+pub(crate) fn join<'a>(store: &Store, members: impl Iterator<Item = &'a Member>) -> Result<impl Read, ObtainError> {
     let mut whole: Box<dyn Read + Send> = Box::new(io::empty());
     for member in members {
         whole = Box::new(whole.chain(store.open_entry(&member.sha256)?));

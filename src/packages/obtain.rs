@@ -4,14 +4,14 @@ use std::io::Read as _;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::Sources;
 use super::arrive::{self, Arrival, Reading};
 use super::inspect::Trust;
+use super::{ObtainError, Sources};
 use crate::apk::Package;
 use crate::apk::package::{Control, Listing, Measured, PackageError, PackageFiles};
 use crate::digest::Sha256;
 use crate::fetch::{Client, FetchError, Progress, Request, Size, Source};
-use crate::lock::{Lock, LockError, LockedPackage, Member, Place};
+use crate::lock::{Lock, LockedPackage, Member, Place};
 use crate::registry::{self, RegistryError, Repository};
 use crate::store::Store;
 
@@ -28,36 +28,36 @@ pub struct Obtained<'a> {
 
 impl Obtained<'_> {
     /// What the package says of itself: what it depends on, what it provides, and more that a lock doesn't hold.
-    pub fn metadata(&self) -> Result<Package, LockError> {
+    pub fn metadata(&self) -> Result<Package, ObtainError> {
         Ok(self.control()?.package)
     }
 
     /// What the tree needs of the package, under the architecture by which the lock lists it. Its data is not read.
-    pub fn files(&self) -> Result<PackageFiles, LockError> {
+    pub fn files(&self) -> Result<PackageFiles, ObtainError> {
         let listing = self.store.recall(&question(self.package)).map_or_else(|| self.list_again(), Ok)?;
         Ok(PackageFiles::new(self.control()?, listing).listed_for(&self.package.arch))
     }
 
     /// The data member, which [`DataReader`](crate::apk::package::DataReader) reads.
-    pub fn data(&self) -> Result<File, LockError> {
+    pub fn data(&self) -> Result<File, ObtainError> {
         Ok(self.store.open_entry(&self.package.data.sha256)?)
     }
 
-    fn control(&self) -> Result<Control, LockError> {
+    fn control(&self) -> Result<Control, ObtainError> {
         let Member { sha256, size, .. } = self.package.control;
-        let unreadable = |source| LockError::Stored { package: self.package.file.clone(), source };
+        let unreadable = |source| ObtainError::Stored { package: self.package.file.clone(), source };
         let mut member = Vec::new();
         self.store.open_entry(&sha256)?.take(size).read_to_end(&mut member).map_err(unreadable)?;
         Control::read(&member).map_err(|source| self.refused(source))
     }
 
     /// Replaces a listing that is gone or damaged.
-    fn list_again(&self) -> Result<Listing, LockError> {
+    fn list_again(&self) -> Result<Listing, ObtainError> {
         list(self.package, &self.store, reading(self.package, None))
     }
 
-    fn refused(&self, source: PackageError) -> LockError {
-        LockError::Package { package: self.package.file.clone(), source }
+    fn refused(&self, source: PackageError) -> ObtainError {
+        ObtainError::Package { package: self.package.file.clone(), source }
     }
 }
 
@@ -78,7 +78,7 @@ pub fn obtain<'a>(
     locks: &[(&'a Lock, &Sources)],
     client: &Client,
     progress: &dyn Progress,
-) -> Result<Vec<Vec<Obtained<'a>>>, LockError> {
+) -> Result<Vec<Vec<Obtained<'a>>>, ObtainError> {
     let store = client.store();
     let mut seen = HashSet::new();
     let mut missing: Vec<Missing<'_>> = Vec::new();
@@ -123,7 +123,7 @@ fn question(package: &LockedPackage) -> Sha256 {
 }
 
 /// Brings in what is missing.
-fn bring(missing: Vec<Missing<'_>>, client: &Client, progress: &dyn Progress) -> Result<(), LockError> {
+fn bring(missing: Vec<Missing<'_>>, client: &Client, progress: &dyn Progress) -> Result<(), ObtainError> {
     if missing.is_empty() {
         return Ok(());
     }
@@ -141,7 +141,7 @@ fn bring(missing: Vec<Missing<'_>>, client: &Client, progress: &dyn Progress) ->
         let Missing { package, .. } = missing;
         let file = match file {
             Err(FetchError::NotFound { .. }) if !(missing.registries.is_empty() || client.is_offline()) => {
-                return Ok(false);
+                return Ok::<_, ObtainError>(false);
             }
             file => file.map_err(|error| missing.explain(error))?,
         };
@@ -161,7 +161,7 @@ fn bring(missing: Vec<Missing<'_>>, client: &Client, progress: &dyn Progress) ->
 
 /// Brings the members of packages that no repository has any more into the store, from the registry to which images made of
 /// them were pushed.
-fn pull(gone: &[(&Missing<'_>, Request)], client: &Client, progress: &dyn Progress) -> Result<(), LockError> {
+fn pull(gone: &[(&Missing<'_>, Request)], client: &Client, progress: &dyn Progress) -> Result<(), ObtainError> {
     if gone.is_empty() {
         return Ok(());
     }
@@ -181,7 +181,7 @@ fn members(package: &LockedPackage) -> impl Iterator<Item = &Member> {
 }
 
 /// Lists a package of which the store has all members.
-fn list(package: &LockedPackage, store: &Store, reading: Reading<'_>) -> Result<Listing, LockError> {
+fn list(package: &LockedPackage, store: &Store, reading: Reading<'_>) -> Result<Listing, ObtainError> {
     let arrival = arrive::read(arrive::join(store, members(package))?, reading)?;
     check(package, &arrival)?;
     let listing = arrival.into_listing();
@@ -190,24 +190,24 @@ fn list(package: &LockedPackage, store: &Store, reading: Reading<'_>) -> Result<
 }
 
 /// Refuses a package that is not as the lock says.
-fn check(package: &LockedPackage, arrival: &Arrival) -> Result<(), LockError> {
+fn check(package: &LockedPackage, arrival: &Arrival) -> Result<(), ObtainError> {
     let LockedPackage { file, repository, arch, .. } = package;
     let Measured { sha256, diff_id, .. } = arrival.inspected.measured;
     let digests = (sha256.unwrap_or(package.sha256), diff_id.unwrap_or(package.diff_id));
     let found = arrival.inspected.locked(file, repository, arch, digests);
     if let Some((expected, found)) = first_difference(&package.to_string(), &found.to_string()) {
-        return Err(LockError::NotAsLocked { package: file.clone(), expected, found });
+        return Err(ObtainError::NotAsLocked { package: file.clone(), expected, found });
     }
     Ok(())
 }
 
 /// Remembers that a package is as the lock says, and its listing.
-pub(crate) fn remember(package: &LockedPackage, listing: &Listing, store: &Store) -> Result<(), LockError> {
+pub(crate) fn remember(package: &LockedPackage, listing: &Listing, store: &Store) -> Result<(), ObtainError> {
     Ok(store.remember(&question(package), listing)?)
 }
 
 impl Missing<'_> {
-    fn request(&self) -> Result<Request, LockError> {
+    fn request(&self) -> Result<Request, ObtainError> {
         let Self { package, lock, sources, .. } = self;
         Ok(Request {
             name: package.file.clone(),
@@ -224,7 +224,7 @@ impl Missing<'_> {
         client: &registry::Client,
         store: &Store,
         progress: &dyn Progress,
-    ) -> Result<(), LockError> {
+    ) -> Result<(), ObtainError> {
         let Self { package, registries, .. } = self;
         let (name, location) = (package.file.clone(), Box::new(request.location.clone()));
         let mut nowhere = None;
@@ -245,23 +245,23 @@ impl Missing<'_> {
         }
         let not_there = self.explain(FetchError::NotFound { location: location.clone(), status: None });
         Err(match (not_there, nowhere) {
-            (LockError::Fetch(_), Some((registry, source))) if matches!(*source, RegistryError::Missing { .. }) => {
-                LockError::Gone { package: name, location, registry: registry.to_string(), source }
+            (ObtainError::Fetch(_), Some((registry, source))) if matches!(*source, RegistryError::Missing { .. }) => {
+                ObtainError::Gone { package: name, location, registry: registry.to_string(), source }
             }
-            (LockError::Fetch(_), Some((registry, source))) => {
-                LockError::Registry { package: name, location, registry: registry.to_string(), source }
+            (ObtainError::Fetch(_), Some((registry, source))) => {
+                ObtainError::Registry { package: name, location, registry: registry.to_string(), source }
             }
             (other, _) => other,
         })
     }
 
     /// A package that is missing because its whole repository has yet to be made is told as that.
-    fn explain(&self, error: FetchError) -> LockError {
+    fn explain(&self, error: FetchError) -> ObtainError {
         let place = self.lock.repositories.iter().find(|repository| repository.name == self.package.repository);
         let imported = place.is_some_and(|repository| matches!(repository.place, Place::Imported(_)));
         match (self.sources.get(&self.package.repository), &error) {
             (Ok(Source::Directory(directory)), FetchError::NotFound { .. }) if imported && !directory.is_dir() => {
-                LockError::NotImported { directory: directory.clone() }
+                ObtainError::NotImported { directory: directory.clone() }
             }
             _ => error.into(),
         }

@@ -2,9 +2,10 @@ use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::ObtainError;
 use crate::config::{Channel, Import};
 use crate::fetch::Source;
-use crate::lock::{Lock, LockError, Place};
+use crate::lock::{Lock, Place};
 use crate::registry::Repository;
 
 /// Where each repository of a channel is read from on this machine, in the channel's order.
@@ -40,14 +41,14 @@ pub fn imported_repository(cache: &Utf8Path, channel: &str) -> Utf8PathBuf {
 
 impl Sources {
     /// Of a channel, to lock against it.
-    pub fn of_channel(channel: &Channel, surroundings: Surroundings<'_>) -> Result<Self, LockError> {
+    pub fn of_channel(channel: &Channel, surroundings: Surroundings<'_>) -> Result<Self, ObtainError> {
         let imported = channel.import.iter().map(|import| (imported_name(*import), None));
         let listed = channel.repositories.iter().map(|repository| (repository.name.as_str(), Some(&*repository.url)));
         Self::new(&channel.name, imported.chain(listed), surroundings)
     }
 
     /// Of a lock, to fetch what it pins.
-    pub fn of_lock(lock: &Lock, surroundings: Surroundings<'_>) -> Result<Self, LockError> {
+    pub fn of_lock(lock: &Lock, surroundings: Surroundings<'_>) -> Result<Self, ObtainError> {
         let places = lock.repositories.iter().map(|repository| match &repository.place {
             Place::Shared { url, .. } => (repository.name.as_str(), Some(url.as_str())),
             Place::Imported(_) => (repository.name.as_str(), None),
@@ -59,7 +60,7 @@ impl Sources {
         channel: &str,
         places: impl Iterator<Item = (&'a str, Option<&'a str>)>,
         surroundings: Surroundings<'_>,
-    ) -> Result<Self, LockError> {
+    ) -> Result<Self, ObtainError> {
         let Surroundings { base, cache, overrides } = surroundings;
         let mut by_name = Vec::new();
         for (name, url) in places {
@@ -72,7 +73,7 @@ impl Sources {
         }
         let names: Vec<_> = by_name.iter().map(|(name, _)| name.clone()).collect();
         match overrides.keys().find(|name| !names.contains(name)) {
-            Some(name) => Err(LockError::UnknownRepository { name: name.clone(), known: names }),
+            Some(name) => Err(ObtainError::UnknownRepository { name: name.clone(), known: names }),
             None => Ok(Self { by_name, registry: None }),
         }
     }
@@ -89,9 +90,9 @@ impl Sources {
     }
 
     /// Where the repository of this name is.
-    pub fn get(&self, name: &str) -> Result<&Source, LockError> {
+    pub fn get(&self, name: &str) -> Result<&Source, ObtainError> {
         let found = self.by_name.iter().find(|(known, _)| known == name).map(|(_, source)| source);
-        found.ok_or_else(|| LockError::UnknownRepository {
+        found.ok_or_else(|| ObtainError::UnknownRepository {
             name: name.to_owned(),
             known: self.by_name.iter().map(|(name, _)| name.clone()).collect(),
         })

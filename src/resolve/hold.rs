@@ -1,8 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::ResolveError;
 use super::offer::{Chosen, Offer, Wanted};
 use crate::apk::{Package, Version};
-use crate::lock::{Lock, LockError};
+use crate::lock::Lock;
 
 /// Versions to stay at, by package name.
 pub(super) type Held<'a> = BTreeMap<&'a str, &'a Version>;
@@ -16,7 +17,7 @@ pub(super) fn plan_update(
     wanted: &Wanted,
     old: &Lock,
     update: &BTreeSet<String>,
-) -> Result<Vec<Chosen>, LockError> {
+) -> Result<Vec<Chosen>, ResolveError> {
     let free = offer.plan(wanted, &Held::new())?;
     if let Ok(plan) = offer.plan(wanted, &held(old, update))
         && versions(&plan, update) == versions(&free, update)

@@ -2,12 +2,12 @@ use std::collections::BTreeMap;
 
 use camino::Utf8Path;
 
+use super::ResolveError;
 use crate::apk::Keyring;
 use crate::apk::signature::Pins;
 use crate::config::Channel;
 use crate::digest::Sha256;
 use crate::fetch::{Client, FetchError, Progress, Request, Size, Source};
-use crate::lock::LockError;
 
 /// Longest key file.
 const KEY_LIMIT: u64 = 64 * 1024;
@@ -23,7 +23,7 @@ impl Trusted {
         Self { keyring: Keyring::new(), fingerprints: BTreeMap::new() }
     }
 
-    fn add(&mut self, channel: &Channel, name: &str, path: &str, pem: &[u8]) -> Result<(), LockError> {
+    fn add(&mut self, channel: &Channel, name: &str, path: &str, pem: &[u8]) -> Result<(), ResolveError> {
         let mut pins = Pins::default();
         for (name, fingerprint) in &channel.keys {
             pins.add(name, *fingerprint);
@@ -32,7 +32,7 @@ impl Trusted {
             Some(_) => self.keyring.trust(name, pem),
             None => self.keyring.trust_pinned(name, pem, &pins),
         };
-        result.map_err(|source| LockError::Key { path: path.to_owned(), source })?;
+        result.map_err(|source| ResolveError::Key { path: path.to_owned(), source })?;
         self.fingerprints.insert(name.to_owned(), Sha256::of(pem));
         Ok(())
     }
@@ -47,7 +47,7 @@ pub(super) async fn trusted(
     directory: Option<&Utf8Path>,
     client: &Client,
     progress: &dyn Progress,
-) -> Result<Trusted, LockError> {
+) -> Result<Trusted, ResolveError> {
     let trusted = match (directory, &channel.keys_url) {
         (Some(directory), _) => from_directory(channel, directory)?,
         (None, Some(url)) => from_server(channel, url, client, progress).await?,
@@ -55,13 +55,13 @@ pub(super) async fn trusted(
     };
     if trusted.keyring.is_empty() {
         let (channel, directory) = (channel.name.clone(), directory.map(Utf8Path::to_owned));
-        return Err(LockError::NoKeys { channel, directory });
+        return Err(ResolveError::NoKeys { channel, directory });
     }
     Ok(trusted)
 }
 
-fn from_directory(channel: &Channel, directory: &Utf8Path) -> Result<Trusted, LockError> {
-    let failed = |source| LockError::Read { path: directory.to_owned(), source };
+fn from_directory(channel: &Channel, directory: &Utf8Path) -> Result<Trusted, ResolveError> {
+    let failed = |source| ResolveError::Read { path: directory.to_owned(), source };
     let mut trusted = Trusted::new();
     let mut entries = directory.read_dir_utf8().map_err(failed)?.collect::<Result<Vec<_>, _>>().map_err(failed)?;
     entries.sort_by(|a, b| a.file_name().cmp(b.file_name()));
@@ -70,7 +70,7 @@ fn from_directory(channel: &Channel, directory: &Utf8Path) -> Result<Trusted, Lo
         if !name.ends_with(".rsa.pub") || (channel.import.is_none() && !channel.keys.contains_key(name)) {
             continue;
         }
-        let pem = std::fs::read(path).map_err(|source| LockError::Read { path: path.to_owned(), source })?;
+        let pem = std::fs::read(path).map_err(|source| ResolveError::Read { path: path.to_owned(), source })?;
         trusted.add(channel, name, path.as_str(), &pem)?;
     }
     Ok(trusted)
@@ -81,7 +81,7 @@ async fn from_server(
     url: &str,
     client: &Client,
     progress: &dyn Progress,
-) -> Result<Trusted, LockError> {
+) -> Result<Trusted, ResolveError> {
     let source = Source::parse(url, Utf8Path::new(""))?;
     let mut trusted = Trusted::new();
     for (name, fingerprint) in &channel.keys {
@@ -99,11 +99,12 @@ async fn from_server(
                 continue;
             }
             Err(source @ (FetchError::Network { .. } | FetchError::Status { .. })) => {
-                return Err(LockError::Keys { channel: channel.name.clone(), source });
+                return Err(ResolveError::Keys { channel: channel.name.clone(), source });
             }
             Err(error) => return Err(error.into()),
         };
-        let pem = std::fs::read(&entry.path).map_err(|source| LockError::Read { path: entry.path.clone(), source })?;
+        let pem =
+            std::fs::read(&entry.path).map_err(|source| ResolveError::Read { path: entry.path.clone(), source })?;
         trusted.add(channel, name, entry.path.as_str(), &pem)?;
     }
     Ok(trusted)

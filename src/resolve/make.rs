@@ -4,12 +4,13 @@ use std::io::ErrorKind;
 use super::hold::{Held, plan_update};
 use super::offer::Chosen;
 use super::scripts::unclassified;
-use super::{Offer, Wanted};
+use super::{Offer, ResolveError, Wanted};
 use crate::apk::package::{Listing, Measured};
 use crate::apk::{Checksum, Package};
 use crate::digest::Sha256;
 use crate::fetch::{Client, Progress, Request, Size};
-use crate::lock::{Change, Lock, LockError, Place, changes};
+use crate::lock::Lock;
+use crate::packages::ObtainError;
 use crate::packages::arrive::{self, Reading};
 use crate::packages::inspect::{Inspected, NOARCH, Trust, file_name};
 use crate::packages::obtain::remember;
@@ -35,7 +36,7 @@ pub fn make(
     orders: &[Order<'_>],
     client: &Client,
     progress: &dyn Progress,
-) -> Result<Vec<Lock>, LockError> {
+) -> Result<Vec<Lock>, ResolveError> {
     let plans = orders.iter().map(|order| plan(offer, order)).collect::<Result<Vec<_>, _>>()?;
     let mut unique = BTreeMap::new();
     for chosen in plans.iter().flatten() {
@@ -49,23 +50,23 @@ pub fn make(
     plans.iter().zip(orders).map(|(plan, order)| assemble(offer, &order.wanted, plan, &packages, store)).collect()
 }
 
-fn plan(offer: &Offer, order: &Order<'_>) -> Result<Vec<Chosen>, LockError> {
+fn plan(offer: &Offer, order: &Order<'_>) -> Result<Vec<Chosen>, ResolveError> {
     match (order.old, order.update) {
         (Some(old), Some(update)) => plan_update(offer, &order.wanted, old, update),
         _ => offer.plan(&order.wanted, &Held::new()),
     }
 }
 
-fn checksum(package: &Package) -> Result<Checksum, LockError> {
-    package.checksum.ok_or_else(|| LockError::NotInIndex { package: file_name(package), field: "checksum" })
+fn checksum(package: &Package) -> Result<Checksum, ResolveError> {
+    package.checksum.ok_or_else(|| ResolveError::NotInIndex { package: file_name(package), field: "checksum" })
 }
 
-fn size(package: &Package) -> Result<u64, LockError> {
-    package.file_size.ok_or_else(|| LockError::NotInIndex { package: file_name(package), field: "size" })
+fn size(package: &Package) -> Result<u64, ResolveError> {
+    package.file_size.ok_or_else(|| ResolveError::NotInIndex { package: file_name(package), field: "size" })
 }
 
 /// What the store calls the listing of a package of which an index says checksum and size.
-fn question(package: &Package) -> Result<Sha256, LockError> {
+fn question(package: &Package) -> Result<Sha256, ResolveError> {
     let (checksum, size, version) = (checksum(package)?, size(package)?, Listing::VERSION);
     let question = format!("which listing has the package of this checksum and size? v{version}\n{checksum} {size}\n");
     Ok(Sha256::of(question))
@@ -90,7 +91,7 @@ fn read_packages(
     client: &Client,
     progress: &dyn Progress,
     keeper: &Keeper,
-) -> Result<BTreeMap<Checksum, Read>, LockError> {
+) -> Result<BTreeMap<Checksum, Read>, ResolveError> {
     let store = client.store();
     let (mut packages, mut missing) = (BTreeMap::new(), Vec::new());
     for (checksum, chosen) in unique {
@@ -108,18 +109,18 @@ fn read_packages(
         let arrival = arrive::read(file?, reading)?;
         compare(&chosen.package, &arrival.inspected)?;
         let inspected = arrival.inspected.clone();
-        let unknown = || LockError::Stored { package: name.clone(), source: ErrorKind::InvalidData.into() };
+        let unknown = || ObtainError::Stored { package: name.clone(), source: ErrorKind::InvalidData.into() };
         let digests = digests(&inspected.measured).ok_or_else(unknown)?;
         let listing = arrival.keep(keeper)?;
         store.remember(&question(&chosen.package)?, &listing)?;
-        Ok((*checksum, Read { repository: chosen.repository, inspected, digests, listing }))
+        Ok::<_, ResolveError>((*checksum, Read { repository: chosen.repository, inspected, digests, listing }))
     })?;
     packages.extend(read);
     Ok(packages)
 }
 
 /// A package that has been read for a lock before. Its signature is verified again: the keys may be others now.
-fn from_store(offer: &Offer, chosen: &Chosen, store: &Store) -> Result<Option<Read>, LockError> {
+fn from_store(offer: &Offer, chosen: &Chosen, store: &Store) -> Result<Option<Read>, ResolveError> {
     let Some(listing) = store.recall::<Listing>(&question(&chosen.package)?) else { return Ok(None) };
     let Measured { signatures, control, data, .. } = &listing.measured;
     if !arrive::has_all(store, arrive::members(signatures, control, data)) {
@@ -138,18 +139,18 @@ fn trust(offer: &Offer) -> Trust<'_> {
     if offer.channel.import.is_some() { Trust::ByIndex(keyring) } else { Trust::Signed(keyring) }
 }
 
-fn request(offer: &Offer, chosen: &Chosen) -> Result<Request, LockError> {
+fn request(offer: &Offer, chosen: &Chosen) -> Result<Request, ResolveError> {
     let (package, name) = (&chosen.package, file_name(&chosen.package));
     let opened = offer
         .repositories
         .get(chosen.repository)
-        .ok_or_else(|| LockError::NotInIndex { package: name.clone(), field: "repository" })?;
+        .ok_or_else(|| ResolveError::NotInIndex { package: name.clone(), field: "repository" })?;
     let location = opened.source.file(&offer.arch, &name);
     Ok(Request { name, location, size: Size::Exactly(size(package)?), digest: None })
 }
 
 /// Compares a package with what the index says of it.
-fn compare(indexed: &Package, inspected: &Inspected) -> Result<(), LockError> {
+fn compare(indexed: &Package, inspected: &Inspected) -> Result<(), ResolveError> {
     let package = &inspected.control.package;
     for (field, expected, found) in [
         ("checksum", checksum(indexed)?.to_string(), inspected.measured.checksum.to_string()),
@@ -158,14 +159,14 @@ fn compare(indexed: &Package, inspected: &Inspected) -> Result<(), LockError> {
         ("architecture", indexed.arch.clone(), package.arch.clone()),
     ] {
         if expected != found && found != NOARCH {
-            return Err(LockError::NotAsIndexed { package: file_name(indexed), field, expected, found });
+            return Err(ResolveError::NotAsIndexed { package: file_name(indexed), field, expected, found });
         }
     }
     Ok(())
 }
 
 /// Fails if there are scripts of which nobody has said what becomes of them.
-fn classify(offer: &Offer, packages: &BTreeMap<Checksum, Read>) -> Result<(), LockError> {
+fn classify(offer: &Offer, packages: &BTreeMap<Checksum, Read>) -> Result<(), ResolveError> {
     let open = |read: &Read| {
         let control = &read.inspected.control;
         unclassified(&offer.channel.scripts, &control.package.name, &control.scripts)
@@ -175,7 +176,7 @@ fn classify(offer: &Offer, packages: &BTreeMap<Checksum, Read>) -> Result<(), Lo
     if scripts.is_empty() {
         return Ok(());
     }
-    Err(LockError::Scripts { channel: offer.channel.name.clone(), scripts })
+    Err(ResolveError::Scripts { channel: offer.channel.name.clone(), scripts })
 }
 
 fn assemble(
@@ -184,11 +185,11 @@ fn assemble(
     plan: &[Chosen],
     packages: &BTreeMap<Checksum, Read>,
     store: &Store,
-) -> Result<Lock, LockError> {
+) -> Result<Lock, ResolveError> {
     let mut locked = Vec::new();
     let mut signers: BTreeSet<&String> = BTreeSet::new();
     for chosen in plan {
-        let missing = || LockError::NotInIndex { package: file_name(&chosen.package), field: "repository" };
+        let missing = || ResolveError::NotInIndex { package: file_name(&chosen.package), field: "repository" };
         let read = packages.get(&checksum(&chosen.package)?).ok_or_else(missing)?;
         let opened = offer.repositories.get(read.repository).ok_or_else(missing)?;
         signers.extend(&read.inspected.signers);
@@ -214,26 +215,6 @@ fn assemble(
     };
     match lock.to_string().parse::<Lock>() {
         Ok(_) => Ok(lock),
-        Err(source) => Err(LockError::Unwritable { source }),
-    }
-}
-
-impl Lock {
-    /// Refuses what a lock should not do unless told to: go back to an older index or to older packages.
-    pub fn refuse_going_back(&self, old: &Self, image: &str) -> Result<(), LockError> {
-        for (was, is) in old.repositories.iter().zip(&self.repositories).filter(|(was, is)| was.name == is.name) {
-            if let (Place::Shared { date: locked, url, .. }, Place::Shared { date: found, url: now, .. }) =
-                (&was.place, &is.place)
-                && url == now
-                && found < locked
-            {
-                return Err(LockError::OlderIndex { repository: is.name.clone(), locked: *locked, found: *found });
-            }
-        }
-        let changes: Vec<_> = changes(old, self).into_iter().filter(Change::is_downgrade).collect();
-        if changes.is_empty() {
-            return Ok(());
-        }
-        Err(LockError::Downgrade { image: image.to_owned(), changes })
+        Err(source) => Err(ResolveError::Unwritable { source }),
     }
 }

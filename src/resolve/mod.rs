@@ -2,12 +2,16 @@
 //!
 //! An [`Offer`] is what the repositories have now, verified; [`make`] solves, fetches the packages and reads them.
 
+mod error;
 mod hold;
 mod keys;
 mod make;
 mod offer;
+mod regress;
 mod scripts;
 
+pub use error::{Regression, ResolveError};
 pub use make::{Order, make};
-pub use offer::{Offer, Wanted, architecture};
+pub use offer::{Offer, Wanted};
+pub use regress::refuse_going_back;
 pub use scripts::Unclassified;

@@ -3,14 +3,15 @@ use std::sync::OnceLock;
 
 use camino::Utf8Path;
 
+use super::ResolveError;
 use super::hold::Held;
 use super::keys::{self, Trusted};
 use crate::apk::index::Index;
 use crate::apk::{Dependency, Package};
 use crate::config::{Channel, Group, Project, Recipe, User};
 use crate::fetch::{Client, Progress, Request, Size, Source};
-use crate::lock::{LockError, LockedRepository, Place};
-use crate::packages::Sources;
+use crate::lock::{LockedRepository, Place};
+use crate::packages::{ObtainError, Sources};
 use crate::solve::{Repository, Step, Universe, solve};
 use crate::timestamp::Timestamp;
 
@@ -58,11 +59,11 @@ pub(super) struct Chosen {
 
 impl Wanted {
     /// What `recipe` asks of the project's channel.
-    pub fn of(project: &Project, recipe: &Recipe) -> Result<Self, LockError> {
+    pub fn of(project: &Project, recipe: &Recipe) -> Result<Self, ResolveError> {
         let share = project.channel_of(recipe)?;
         let texts = recipe.world.iter().chain(share.iter().flat_map(|share| &share.world));
         let parse = |text: &String| {
-            let error = |source| LockError::World { image: recipe.name.clone(), text: text.clone(), source };
+            let error = |source| ResolveError::World { image: recipe.name.clone(), text: text.clone(), source };
             text.parse::<Dependency>().map_err(error)
         };
         let mut world = texts.map(parse).collect::<Result<Vec<_>, _>>()?;
@@ -71,17 +72,6 @@ impl Wanted {
         let (groups, users) = (recipe.groups.clone(), recipe.users.clone());
         Ok(Self { image: recipe.name.clone(), world, groups, users })
     }
-}
-
-/// The architecture to work for: the one asked for, or the channel's first.
-pub fn architecture(channel: &Channel, asked: Option<&str>) -> Result<String, LockError> {
-    let known = &channel.architectures;
-    let found = asked.map_or_else(|| known.first(), |asked| known.iter().find(|known| *known == asked));
-    found.cloned().ok_or_else(|| LockError::UnknownArch {
-        channel: channel.name.clone(),
-        arch: asked.unwrap_or("any architecture").to_owned(),
-        known: known.clone(),
-    })
 }
 
 impl Offer {
@@ -96,10 +86,10 @@ impl Offer {
         keys: Option<&Utf8Path>,
         client: &Client,
         progress: &dyn Progress,
-    ) -> Result<Self, LockError> {
+    ) -> Result<Self, ResolveError> {
         let beside = match (channel.import, sources.iter().next()) {
             (Some(_), Some((_, Source::Directory(directory)))) if !directory.is_dir() => {
-                return Err(LockError::NotImported { directory: directory.clone() });
+                return Err(ObtainError::NotImported { directory: directory.clone() }.into());
             }
             (Some(_), Some((_, Source::Directory(directory)))) => Some(directory.join("keys")),
             _ => None,
@@ -114,7 +104,7 @@ impl Offer {
     }
 
     /// Solves. Packages in `held` keep their version as long as a repository has it.
-    pub(super) fn plan(&self, wanted: &Wanted, held: &Held<'_>) -> Result<Vec<Chosen>, LockError> {
+    pub(super) fn plan(&self, wanted: &Wanted, held: &Held<'_>) -> Result<Vec<Chosen>, ResolveError> {
         let holding;
         let universe = if held.is_empty() {
             self.universe.get_or_init(|| self.universe(held))
@@ -123,7 +113,7 @@ impl Offer {
             &holding
         };
         let plan = solve(universe, &wanted.world, &self.arch)
-            .map_err(|source| LockError::Unsolvable { image: wanted.image.clone(), source })?;
+            .map_err(|source| ResolveError::Unsolvable { image: wanted.image.clone(), source })?;
         let chosen = |step: &Step<'_>| Chosen { repository: step.repository, package: step.package.clone() };
         Ok(plan.steps.iter().map(chosen).collect())
     }
@@ -158,13 +148,13 @@ async fn open_repository(
     trusted: &Trusted,
     client: &Client,
     progress: &dyn Progress,
-) -> Result<Opened, LockError> {
+) -> Result<Opened, ResolveError> {
     let location = source.file(arch, "APKINDEX.tar.gz");
     let request = Request { name: format!("index of {name}"), location, size: Size::AtMost(INDEX_LIMIT), digest: None };
     let entry = client.fetch(&request, progress).await?;
-    let bytes = std::fs::read(&entry.path).map_err(|source| LockError::Read { path: entry.path.clone(), source })?;
+    let bytes = std::fs::read(&entry.path).map_err(|source| ResolveError::Read { path: entry.path.clone(), source })?;
     let signed = Index::read(&bytes, &trusted.keyring)
-        .map_err(|source| LockError::Index { location: Box::new(request.location), source: Box::new(source) })?;
+        .map_err(|source| ResolveError::Index { location: Box::new(request.location), source: Box::new(source) })?;
     let listed = channel.repositories.iter().find(|repository| repository.name == name);
     let tag = listed.and_then(|repository| repository.tag.clone());
     let place = match (listed, channel.import) {
@@ -175,7 +165,7 @@ async fn open_repository(
             date: newest(&signed.index.packages),
         },
         (None, Some(import)) => Place::Imported(import),
-        (None, None) => return Err(LockError::UnknownRepository { name: name.to_owned(), known: Vec::new() }),
+        (None, None) => return Err(ObtainError::UnknownRepository { name: name.to_owned(), known: Vec::new() }.into()),
     };
     let locked = LockedRepository { name: name.to_owned(), place };
     Ok(Opened { locked, source: source.clone(), tag, packages: signed.index.packages, signers: signed.keys })

@@ -11,7 +11,7 @@ impl From<BuildError> for Failure {
             BuildError::Config(error) => error.into(),
             BuildError::Rootfs(error) => error.into(),
             BuildError::Store(error) => error.into(),
-            BuildError::Lock(error) | BuildError::Layer(LayerError::Lock(error)) => error.into(),
+            BuildError::Packages(error) | BuildError::Layer(LayerError::Packages(error)) => error.into(),
             BuildError::Layer(LayerError::Io { .. } | LayerError::Store { .. }) => Self::new(Exit::System, &error),
             BuildError::Layer(_) => Self::new(Exit::Refused, &error).hint(DAMAGED),
             BuildError::Image(error) => error.into(),

@@ -15,6 +15,7 @@ impl From<ConfigError> for Failure {
             ConfigError::NotBakeable { .. }
             | ConfigError::UnknownImage { .. }
             | ConfigError::UnknownChannel { .. }
+            | ConfigError::UnknownArch { .. }
             | ConfigError::ForeignChannel { .. } => failure(Exit::Usage),
         }
     }

@@ -7,14 +7,14 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use mailimg::digest::{Hashing, Sha256};
 use mailimg::fetch::{Client, Settings, Silent};
-use mailimg::lock::{Lock, LockError, LockedPackage};
-use mailimg::packages::{Obtained, Sources, Surroundings, obtain};
+use mailimg::lock::{Lock, LockedPackage};
+use mailimg::packages::{ObtainError, Obtained, Sources, Surroundings, obtain};
 use mailimg::store::{self, Store};
 
 use super::Site;
 
 /// A lock's packages, from its own repository, into a store in `cache`: SHA-256 of each one's data member.
-fn get(lock: &Lock, cache: &Utf8Path, offline: bool) -> Result<Vec<Sha256>, LockError> {
+fn get(lock: &Lock, cache: &Utf8Path, offline: bool) -> Result<Vec<Sha256>, ObtainError> {
     let store = Store::open(cache).unwrap();
     let client = Client::new(store, Settings { offline, ..Settings::default() });
     let surroundings = Surroundings { base: cache, cache, overrides: &BTreeMap::default() };

@@ -10,7 +10,6 @@ use mailimg::digest::Sha256;
 use mailimg::fetch::{Client, Settings, Silent};
 use mailimg::lock::{self, Lock};
 use mailimg::packages::{Obtained, Sources, Surroundings, obtain};
-use mailimg::resolve::architecture;
 use mailimg::rootfs::{Content, NodeKind, Source};
 use mailimg::store::Store;
 use tar::EntryType;
@@ -23,7 +22,7 @@ pub fn trees(project: &Project) -> BTreeMap<String, FlatTree> {
     let root: Utf8PathBuf = project.path().try_into().unwrap();
     let cache = Utf8Path::from_path(project.cache()).unwrap();
     let project = config::Project::open(&root).unwrap();
-    let arch = architecture(project.channel(), None).unwrap();
+    let arch = project.channel().architecture(None).unwrap();
     let client = Client::new(Store::open(cache).unwrap(), Settings { offline: true, ..Settings::default() });
     let mut contents = Contents::default();
     let mut trees = BTreeMap::new();
@@ -44,7 +43,7 @@ pub fn trees(project: &Project) -> BTreeMap<String, FlatTree> {
 pub fn members(project: &Project, image: &str) -> BTreeMap<String, String> {
     let root: Utf8PathBuf = project.path().try_into().unwrap();
     let project = config::Project::open(&root).unwrap();
-    let arch = architecture(project.channel(), None).unwrap();
+    let arch = project.channel().architecture(None).unwrap();
     let lock = Lock::read(&lock::path(&project.channel_dir(), image, &arch)).unwrap();
     lock.packages.into_iter().map(|package| (package.data.sha256.to_oci(), package.name)).collect()
 }
