@@ -1,43 +1,38 @@
 //! "Did you mean …?": known names that look like an unknown one.
 
-/// Most names that are worth naming.
-const LIMIT: usize = 3;
+/// Most names that are worth offering.
+const MOST: usize = 3;
+/// Longest name that is compared letter by letter.
+const LONGEST: usize = 100;
 
-/// The names, of those that are there, that are most like `name`: the same but for trailing numbers (`so:libfoo.so.2`
-/// and `so:libfoo.so.3`), or a slip of the finger away.
+/// The known names most like `name`, the likeliest first: those that differ only in the number at the end
+/// (`so:libfoo.so.2` and `so:libfoo.so.3`), then those a typing error or two away.
 #[must_use]
-pub fn similar<'a>(name: &str, there: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let slips = name.chars().count() / 4;
-    let mut found: Vec<(usize, &str)> = Vec::new();
-    for other in there {
-        let distance = if stem(other) == stem(name) { Some(0) } else { distance(name, other, slips.min(2)) };
-        found.extend(distance.map(|distance| (distance, other)));
-    }
+pub fn similar<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let limit = if name.len() > LONGEST { 0 } else { (name.chars().count() / 3).min(2) };
+    let mut found: Vec<(usize, &str)> = known
+        .into_iter()
+        .filter_map(|other| {
+            let distance = if stem(other) == stem(name) { Some(0) } else { distance(name, other, limit) };
+            distance.map(|distance| (distance, other))
+        })
+        .collect();
     found.sort_unstable();
-    found.into_iter().take(LIMIT).map(|(_, other)| other).collect()
+    found.into_iter().take(MOST).map(|(_, other)| other).collect()
 }
 
-/// A name without the numbers that it ends with.
+/// A name without the number at its end.
 fn stem(name: &str) -> &str {
     name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.')
 }
 
-/// How many letters to add, take away or change, if no more than `limit`.
+/// How many letters to add, remove, change or swap, unless it is more than `limit`.
 fn distance(a: &str, b: &str, limit: usize) -> Option<usize> {
-    if limit == 0 || a.len().abs_diff(b.len()) > limit || a.len() > 100 {
+    // Comparing lengths first matters: a repository has tens of thousands of names.
+    if a.chars().count().abs_diff(b.chars().count()) > limit {
         return None;
     }
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (number, byte) in a.bytes().enumerate() {
-        let mut next = vec![number + 1];
-        for (pair, other) in row.windows(2).zip(b.bytes()) {
-            let &[diagonal, above] = pair else { continue };
-            let left = next.last().copied().unwrap_or_default();
-            next.push((diagonal + usize::from(byte != other)).min(above + 1).min(left + 1));
-        }
-        row = next;
-    }
-    row.last().copied().filter(|distance| *distance <= limit)
+    Some(strsim::osa_distance(a, b)).filter(|distance| *distance <= limit)
 }
 
 #[cfg(test)]
@@ -46,16 +41,19 @@ mod tests {
 
     #[test]
     fn finds_other_versions_and_slips() {
-        let there = ["so:libfoo.so.3", "so:libfoobar.so.3", "postfix", "postfix-mysql", "dovecot", "php84", "php83"];
+        let known = ["so:libfoo.so.3", "so:libfoobar.so.3", "postfix", "postfix-mysql", "dovecot", "php84", "php83"];
         for (name, want) in [
             ("so:libfoo.so.2", &["so:libfoo.so.3"][..]),
-            ("posftix", &[]),
+            ("posftix", &["postfix"]),
             ("postfixx", &["postfix"]),
             ("php82", &["php83", "php84"]),
             ("dovcot", &["dovecot"]),
-            ("sl", &[]),
+            ("exim", &[]),
+            ("ph", &[]),
+            (&"x".repeat(1 << 20), &[]),
         ] {
-            assert_eq!(similar(name, there.into_iter()), want, "{name}");
+            assert_eq!(similar(name, known), want, "{name:.40}");
         }
+        assert_eq!(similar("uri", ["url", "name"]), ["url"], "short keys have typing errors, too");
     }
 }

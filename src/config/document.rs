@@ -5,7 +5,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{ConfigError, Wrong, similar};
+use super::error::{ConfigError, Wrong};
+use crate::similar::similar;
 
 /// A TOML file in memory, able to say where a key is.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ impl Document {
         let Some((unknown, known)) = unknown_key(error.message()) else {
             return wrong(error.message().trim_end().to_owned());
         };
-        let advice = similar(unknown, known.iter().copied()).map_or_else(
+        let advice = similar(unknown, known.iter().copied()).first().map_or_else(
             || format!("keys known here: {}", known.join(", ")),
             |name| format!("did you mean {name}? Keys known here: {}", known.join(", ")),
         );

@@ -150,13 +150,3 @@ impl From<Box<Wrong>> for ConfigError {
         Self::Wrong(wrong)
     }
 }
-
-/// The one of `known` that `word` was probably meant to be.
-pub(super) fn similar<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(word, name), name))
-        .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
-        .min()
-        .map(|(_, name)| name)
-}

@@ -3,9 +3,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::document::{Document, Step};
-use super::error::{ConfigError, Wrong, similar};
+use super::error::{ConfigError, Wrong};
 use super::site::{LEAST_LAYERS, MOST_LAYERS};
 use super::{Channel, DomainName, Recipe, RecipeChannel, Site, scripts};
+use crate::similar::similar;
 
 /// A directory with `mailimg.toml`, `recipes/`, `images/` and `apk-locks/`, read and checked.
 #[derive(Debug, Clone)]
@@ -194,6 +195,7 @@ fn at(document: &Document, steps: &[Step<'_>], error: ConfigError) -> ConfigErro
 
 fn unknown_name(document: &Document, steps: &[Step<'_>], kind: &str, name: &str, known: &[String]) -> Box<Wrong> {
     let advice = similar(name, known.iter().map(String::as_str))
+        .first()
         .map_or_else(|| format!("known: {}", known.join(", ")), |name| format!("did you mean {name}?"));
     document.wrong(steps, format!("there is no {kind} {name:?}")).advice(Some(advice))
 }

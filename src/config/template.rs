@@ -11,8 +11,9 @@ use handlebars::{
 };
 use serde_json::{Map, Value, json};
 
-use super::error::{ConfigError, Wrong, similar};
+use super::error::{ConfigError, Wrong};
 use super::{Project, Recipe};
+use crate::similar::similar;
 
 const BLOCKS: [&str; 4] = ["if", "unless", "each", "with"];
 const HELPERS: [&str; 6] = ["eq", "ne", "and", "or", "not", "join"];
@@ -261,7 +262,7 @@ fn step_into<'a>(value: &'a Value, step: &str) -> Result<&'a Value, String> {
     let item = step.parse::<usize>().ok().and_then(|index| value.get(index));
     item.ok_or_else(|| {
         let known: Vec<&str> = value.as_object().into_iter().flat_map(Map::keys).map(String::as_str).collect();
-        match similar(step, known.iter().copied()) {
+        match similar(step, known.iter().copied()).first() {
             Some(name) => format!("did you mean {name}?"),
             None if known.is_empty() => format!("{step:?} is looked for in something that has no parts"),
             None => format!("known here: {}", known.join(", ")),
