@@ -79,21 +79,15 @@ pub fn record(project: &Project, domain: &DomainName) -> Result<Record, DkimErro
 pub(super) fn generate() -> Result<String, aws_lc_rs::error::Unspecified> {
     let key = KeyPair::generate(KeySize::Rsa2048)?;
     let der: Pkcs8V1Der<'_> = key.as_der()?;
-    Ok(pem("PRIVATE KEY", der.as_ref()))
+    let pem = pem::Pem::new("PRIVATE KEY", der.as_ref());
+    Ok(pem::encode_config(&pem, pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF)))
 }
 
 /// SubjectPublicKeyInfo in DER: what `p=` holds.
 fn public_key(pem: &str) -> Option<Vec<u8>> {
-    let body: String = pem.lines().filter(|line| !line.starts_with("-----")).map(str::trim).collect();
-    let key = KeyPair::from_pkcs8(&STANDARD.decode(body).ok()?).ok()?;
+    let key = KeyPair::from_pkcs8(pem::parse(pem).ok()?.contents()).ok()?;
     let der: PublicKeyX509Der<'_> = key.public_key().as_der().ok()?;
     Some(der.as_ref().to_vec())
-}
-
-fn pem(label: &str, der: &[u8]) -> String {
-    let encoded = STANDARD.encode(der);
-    let lines: Vec<_> = encoded.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
 #[cfg(test)]

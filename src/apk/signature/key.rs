@@ -5,8 +5,6 @@ use std::fmt;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaParameters, UnparsedPublicKey};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 
 use super::is_key_name;
 use crate::apk::gzip;
@@ -182,20 +180,11 @@ fn checked_name(name: &str) -> Result<String, KeyError> {
 
 /// The first block of this label.
 fn from_pem(pem: &[u8], label: &str) -> Option<Vec<u8>> {
-    let text = std::str::from_utf8(pem.get(..FILE_LIMIT).unwrap_or(pem)).ok()?;
-    let (_, rest) = text.split_once(&format!("-----BEGIN {label}-----"))?;
-    let (body, _) = rest.split_once(&format!("-----END {label}-----"))?;
-    let body: String = body.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-    STANDARD.decode(body).ok()
+    let blocks = pem::parse_many(pem.get(..FILE_LIMIT).unwrap_or(pem)).ok()?;
+    blocks.into_iter().find(|block| block.tag() == label).map(pem::Pem::into_contents)
 }
 
 fn to_pem(der: &[u8], label: &str) -> String {
-    let mut text = format!("-----BEGIN {label}-----\n");
-    for (position, character) in STANDARD.encode(der).chars().enumerate() {
-        if position > 0 && position % 64 == 0 {
-            text.push('\n');
-        }
-        text.push(character);
-    }
-    text + "\n-----END " + label + "-----\n"
+    let pem = pem::Pem::new(label, der);
+    pem::encode_config(&pem, pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF))
 }
