@@ -14,7 +14,7 @@ const MAX_NAME: usize = 255;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TreePath(Box<[u8]>);
 
-/// Why a name is not taken as a path.
+/// Why a name is refused as a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
     /// Nothing in it.
@@ -63,12 +63,6 @@ impl TreePath {
             check_component(component)?;
         }
         Ok(Self(name.into()))
-    }
-
-    /// The same for a path as people write it in a recipe, from the root: `/etc/motd`.
-    pub fn absolute(path: &str) -> Result<Self, PathError> {
-        let relative = path.strip_prefix('/').ok_or(PathError::NotNormal)?;
-        Self::new(relative)
     }
 
     /// The bytes, without a slash at either end.

@@ -5,8 +5,10 @@ use std::fmt;
 use std::ops::Deref;
 use std::str::FromStr;
 
-use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
+
+use crate::path::TreePath;
 
 /// A text that is not what its place wants.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -80,7 +82,18 @@ impl fmt::Display for Mode {
 /// An absolute path in an image: starts with `/`, no `.`, `..` or empty component, no slash at the end.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct AbsolutePath(Utf8PathBuf);
+pub struct AbsolutePath {
+    text: Utf8PathBuf,
+    path: TreePath,
+}
+
+impl AbsolutePath {
+    /// The path from the root of the image.
+    #[must_use]
+    pub fn tree_path(&self) -> &TreePath {
+        &self.path
+    }
+}
 
 written_as_string!(AbsolutePath);
 
@@ -88,22 +101,17 @@ impl FromStr for AbsolutePath {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let clean: Utf8PathBuf = Utf8Path::new(text).components().collect();
-        let plain = Utf8Path::new(text)
-            .components()
-            .all(|part| matches!(part, Utf8Component::RootDir | Utf8Component::Normal(_)));
-        let printable = !text.chars().any(char::is_control);
-        if text.starts_with('/') && text == clean.as_str() && plain && printable {
-            Ok(Self(clean))
-        } else {
-            Err(ValueError::new(text, "a plain absolute path, such as \"/var/spool/postfix\""))
-        }
+        text.strip_prefix('/')
+            .filter(|path| !path.ends_with('/'))
+            .and_then(|path| TreePath::new(path).ok())
+            .map(|path| Self { text: text.into(), path })
+            .ok_or_else(|| ValueError::new(text, "a plain absolute path, such as \"/var/spool/postfix\""))
     }
 }
 
 impl fmt::Display for AbsolutePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.as_str())
+        f.write_str(self.text.as_str())
     }
 }
 
@@ -111,13 +119,13 @@ impl Deref for AbsolutePath {
     type Target = Utf8Path;
 
     fn deref(&self) -> &Utf8Path {
-        &self.0
+        &self.text
     }
 }
 
 impl AsRef<Utf8Path> for AbsolutePath {
     fn as_ref(&self) -> &Utf8Path {
-        &self.0
+        &self.text
     }
 }
 
@@ -329,10 +337,10 @@ mod tests {
 
     #[test]
     fn paths_are_absolute_and_plain() {
-        for right in ["/", "/a", "/etc/postfix/main.cf"] {
+        for right in ["/a", "/etc/postfix/main.cf"] {
             assert!(right.parse::<AbsolutePath>().is_ok(), "{right}");
         }
-        for wrong in ["", "a", "/a/", "//a", "/a//b", "/a/../b", "/./a", "/a/.", "/a\nb", "/a\0"] {
+        for wrong in ["", "/", "a", "/a/", "//a", "/a//b", "/a/../b", "/./a", "/a/.", "/a\nb", "/a\0"] {
             assert!(wrong.parse::<AbsolutePath>().is_err(), "{wrong:?}");
         }
     }

@@ -3,10 +3,10 @@
 use super::accounts::{AccountFiles, Accounts};
 use super::merge::{Merged, make_directories, merge};
 use super::tree::{Bearer, Content, Node, NodeKind, Tree};
-use super::{PathError, RootfsError, TreePath, database, scripts};
+use super::{RootfsError, TreePath, database, scripts};
 use crate::apk::Dependency;
 use crate::apk::package::PackageFiles;
-use crate::config::{BakedFile, Contents, Directory, FileRule, Group, Link, User};
+use crate::config::{AbsolutePath, BakedFile, Contents, Directory, FileRule, Group, Link, User};
 
 /// What an image has beside its packages' files.
 #[derive(Debug, Clone, Default)]
@@ -57,7 +57,7 @@ pub fn assemble(packages: &[PackageFiles], additions: &Additions<'_>) -> Result<
     }
     for link in &additions.links {
         let target = Node::symlink(link.target.as_bytes(), additions.time);
-        assembly.put("link", link.path.as_str(), target)?;
+        assembly.put("link", &link.path, target)?;
     }
     for file in additions.baked {
         assembly.bake(file)?;
@@ -122,7 +122,9 @@ impl Assembly<'_> {
 
     /// Gives a file new content. Mode and group are for one that is not there yet.
     fn replace_content(&mut self, name: &str, content: Vec<u8>, mode: u32, gid: u32) -> Result<(), RootfsError> {
-        let path = self.place("file", &format!("/{name}"))?;
+        let path =
+            TreePath::new(name).map_err(|why| RootfsError::RecipePath { what: "file", path: name.to_owned(), why })?;
+        let path = self.place(&path)?;
         let mut node = Node::file(content, mode, self.time);
         (node.gid, node.mode) = match self.tree.get(&path) {
             Some(there) => (there.gid, there.mode),
@@ -134,8 +136,7 @@ impl Assembly<'_> {
 
     fn directory(&mut self, directory: &Directory) -> Result<(), RootfsError> {
         let owner = self.owner(directory.path.as_str(), &directory.owner, &directory.group)?;
-        let path = recipe_path("directory", directory.path.as_str())?;
-        let path = make_directories(&mut self.tree, &path, 0o755, self.time)?;
+        let path = make_directories(&mut self.tree, directory.path.tree_path(), 0o755, self.time)?;
         if let Some(node) = self.tree.get_mut(&path) {
             set(node, directory.mode.bits(), owner);
         }
@@ -147,12 +148,12 @@ impl Assembly<'_> {
             Contents::File { mode, bytes } => ("baked file", Node::file(bytes.as_slice(), *mode, self.time)),
             Contents::Link { target } => ("baked link", Node::symlink(target.as_bytes(), self.time)),
         };
-        self.put(what, file.path.as_str(), node)
+        self.put(what, &file.path, node)
     }
 
     /// Puts a file or link at a path, in place of any other file or link.
-    fn put(&mut self, what: &'static str, path: &str, node: Node) -> Result<(), RootfsError> {
-        let path = self.place(what, path)?;
+    fn put(&mut self, what: &'static str, path: &AbsolutePath, node: Node) -> Result<(), RootfsError> {
+        let path = self.place(path.tree_path())?;
         if self.tree.get(&path).is_some_and(Node::is_directory) {
             return Err(RootfsError::RecipeClash { what, path, found: "a directory".to_owned() });
         }
@@ -161,9 +162,8 @@ impl Assembly<'_> {
     }
 
     /// Where `path` is once links above it are followed; makes the directories above it.
-    fn place(&mut self, what: &'static str, path: &str) -> Result<TreePath, RootfsError> {
-        let path = recipe_path(what, path)?;
-        let Some(parent) = path.parent() else { return Ok(path) };
+    fn place(&mut self, path: &TreePath) -> Result<TreePath, RootfsError> {
+        let Some(parent) = path.parent() else { return Ok(path.clone()) };
         let parent = make_directories(&mut self.tree, &parent, 0o755, self.time)?;
         Ok(TreePath::join(Some(&parent), path.name()))
     }
@@ -172,7 +172,7 @@ impl Assembly<'_> {
     fn rule(&mut self, rule: &FileRule) -> Result<(), RootfsError> {
         let owner = self.owner(rule.path.as_str(), &rule.owner, &rule.group)?;
         let missing = || RootfsError::RuleWithoutFile { path: rule.path.to_string() };
-        let path = self.tree.resolve(&recipe_path("file", rule.path.as_str())?).ok_or_else(missing)?;
+        let path = self.tree.resolve(rule.path.tree_path()).ok_or_else(missing)?;
         let node = self.tree.get(&path).ok_or_else(missing)?;
         if !matches!(node.kind, NodeKind::File { .. }) {
             return Err(RootfsError::RecipeClash { what: "file", path, found: "something else".to_owned() });
@@ -202,10 +202,6 @@ fn set(node: &mut Node, mode: u32, (uid, gid): (u32, u32)) {
     if (node.mode, node.uid, node.gid) != (mode, uid, gid) {
         (node.mode, node.uid, node.gid, node.bearer) = (mode, uid, gid, Bearer::Image);
     }
-}
-
-fn recipe_path(what: &'static str, path: &str) -> Result<TreePath, RootfsError> {
-    TreePath::absolute(path).map_err(|why: PathError| RootfsError::RecipePath { what, path: path.to_owned(), why })
 }
 
 /// Content of a file whose content is at hand; see [`super::is_read`].

@@ -99,7 +99,7 @@ pub enum RootfsError {
         /// The most that is read.
         limit: u64,
     },
-    /// A path in the recipe, or of a baked file, can't be used.
+    /// A path that a package lists, or that an account file would have, can't be used.
     #[error("{what} {path:?} {why}")]
     RecipePath {
         /// `directory`, `file`, …
