@@ -1,5 +1,8 @@
 //! `APKINDEX.tar.gz`: a signature member and a member with the index.
 
+use std::io::Read;
+
+use flate2::bufread::MultiGzDecoder;
 use libdeflater::{DecompressionError, Decompressor};
 
 use super::{IndexError, parse, text};
@@ -134,23 +137,35 @@ fn split(bytes: &[u8]) -> Result<(Vec<Signature>, &[u8]), IndexFileError> {
     signature::split(bytes).map_err(IndexFileError::Signature)
 }
 
-/// Expands one gzip member, at once: three times as fast as by stream.
+/// Expands gzip, at once: three times as fast as by stream.
 fn expand(member: &[u8]) -> Result<Vec<u8>, IndexFileError> {
     // The trailer says how much it is, and may lie.
     let claim = member.last_chunk::<4>().map(|size| u32::from_le_bytes(*size)).ok_or(IndexFileError::Gzip)?;
-    let mut size = usize::try_from(claim).map_err(|_| IndexFileError::TooLarge)?.clamp(1 << 16, LIMIT);
+    let claim = usize::try_from(claim).map_err(|_| IndexFileError::TooLarge)?;
+    let mut size = claim.clamp(1 << 16, LIMIT);
     let mut decompressor = Decompressor::new();
     loop {
         let mut out = vec![0; size];
         match decompressor.gzip_decompress(member, &mut out) {
-            Ok(size) => {
+            Ok(size) if size == claim => {
                 out.truncate(size);
                 return Ok(out);
             }
+            // The trailer is that of another stream, behind the first.
+            Ok(_) => return expand_streams(member),
             Err(DecompressionError::InsufficientSpace) if size < LIMIT => size = size.saturating_mul(4).min(LIMIT),
             Err(DecompressionError::InsufficientSpace) => return Err(IndexFileError::TooLarge),
             Err(DecompressionError::BadData) => return Err(IndexFileError::Gzip),
         }
+    }
+}
+
+fn expand_streams(member: &[u8]) -> Result<Vec<u8>, IndexFileError> {
+    let mut out = Vec::new();
+    let read = MultiGzDecoder::new(member).take(LIMIT as u64 + 1).read_to_end(&mut out);
+    match read.map_err(|_| IndexFileError::Gzip)? {
+        size if size > LIMIT => Err(IndexFileError::TooLarge),
+        _ => Ok(out),
     }
 }
 

@@ -57,7 +57,7 @@ impl<R: Read, W: Digesting> PackageReader<R, W> {
         let mut signature_members = Vec::new();
         loop {
             let (content, compressed, member) = source.member("control", CONTROL_LIMIT)?;
-            if !content.starts_with(signature::MEMBER_START) {
+            if !signature::is_member(&content) {
                 let control = read_control(&content, &compressed)?;
                 if source.fill().map_err(|error| PackageError::from_io("data", error))?.is_empty() {
                     return Err(PackageError::NoData);
@@ -75,9 +75,9 @@ impl<R: Read, W: Digesting> PackageReader<R, W> {
                 return Err(PackageError::Signature(SignatureError::TooMany));
             }
             if content.len() as u64 > signature::ARCHIVE_LIMIT {
-                return Err(PackageError::TooLarge { member: "signature", limit: signature::ARCHIVE_LIMIT });
+                return Err(PackageError::Signature(SignatureError::TooLarge));
             }
-            signatures.extend(Signature::read(&content, &compressed).map_err(PackageError::Signature)?);
+            signatures.extend(Signature::read(&content).map_err(PackageError::Signature)?);
             signature_members.push((member, compressed));
         }
     }

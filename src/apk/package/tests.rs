@@ -202,6 +202,28 @@ fn a_signature_vouches_for_control_and_data() {
 }
 
 #[test]
+fn signatures_of_other_tools_are_checked() {
+    let key = SigningKey::generate_small("me@example.org-1.rsa.pub").unwrap();
+    let mut keyring = Keyring::new();
+    keyring.trust(key.name(), key.public_pem().unwrap().as_bytes()).unwrap();
+    let (unsigned, _) = package(&files(), None);
+    let size = usize::try_from(entries(&unsigned).unwrap().1.control.size).unwrap();
+    for way in &crate::apk::signature::fixture::WAYS {
+        let signature = way.sign(&key, &unsigned[..size]);
+        let bytes = [&signature[..], &unsigned].concat();
+        let reader = PackageReader::new(&bytes[..]).unwrap();
+        assert_eq!(reader.verify(&keyring).unwrap(), [key.name()], "{}", way.tool);
+        let measured = reader.finish().unwrap();
+        assert_eq!((measured.signatures.len(), measured.control.offset), (1, signature.len() as u64), "{}", way.tool);
+        let mut changed = bytes;
+        // The operating system in control's gzip header: nothing else would tell.
+        changed[signature.len() + 9] ^= 1;
+        let refused = PackageReader::new(&changed[..]).unwrap().verify(&keyring);
+        assert!(matches!(refused, Err(SignatureError::Invalid { .. })), "{}: {refused:?}", way.tool);
+    }
+}
+
+#[test]
 fn refuses_what_is_no_package_of_format_v2() {
     assert!(matches!(PackageReader::new(&b"ADB.rest"[..]), Err(PackageError::FormatV3)));
     assert!(matches!(PackageReader::new(&b"PK\x03\x04"[..]), Err(PackageError::NotAPackage)));

@@ -1,8 +1,5 @@
-use std::io::Read;
-
-use flate2::bufread::GzDecoder;
-
 use super::*;
+use crate::apk::gzip;
 use crate::digest::Sha256;
 
 const NAME: &str = "me@example.org-5f3e.rsa.pub";
@@ -18,11 +15,8 @@ fn keyring(key: &SigningKey) -> Keyring {
 }
 
 fn read(member: &[u8]) -> Option<Vec<Signature>> {
-    let mut archive = Vec::new();
-    let mut rest = member;
-    GzDecoder::new(&mut rest).read_to_end(&mut archive).ok()?;
-    let used = member.len() - rest.len();
-    Signature::read(&archive, &member[..used]).ok()
+    let (signatures, rest) = split(member).ok()?;
+    rest.is_empty().then_some(signatures)
 }
 
 #[test]
@@ -42,18 +36,72 @@ fn the_same_key_and_message_give_the_same_signature() {
 }
 
 #[test]
-fn any_changed_bit_of_the_signature_member_is_refused() {
+fn signatures_are_found_however_their_member_was_written() {
+    let long = format!("{}.rsa.pub", "k".repeat(120));
+    for name in [NAME, &long] {
+        let key = SigningKey::generate_small(name).unwrap();
+        for way in fixture::WAYS.iter().filter(|way| name == NAME || way.takes_long_names) {
+            let (signatures, rest) = split(&way.sign(&key, b"message")).map(|(it, rest)| (it, rest.len())).unwrap();
+            assert_eq!((signatures.len(), rest), (1, 0), "{}", way.tool);
+            assert_eq!(keyring(&key).verify(&signatures, b"message").unwrap(), [name], "{}", way.tool);
+            assert!(keyring(&key).verify(&signatures, b"massage").is_err(), "{}", way.tool);
+        }
+    }
+}
+
+/// gzip's time stamp and the like mean nothing and may differ; the key's name and the signature may not.
+#[test]
+fn a_changed_bit_of_the_signature_member_is_refused_or_means_nothing() {
     let key = key();
-    let keyring = keyring(&key);
     let member = key.sign(b"message").unwrap();
-    let accepted: Vec<_> = (0..member.len() * 8)
-        .filter(|bit| {
-            let mut changed = member.clone();
-            changed[bit / 8] ^= 1 << (bit % 8);
-            read(&changed).is_some_and(|signatures| keyring.verify(&signatures, b"message").is_ok())
-        })
-        .collect();
-    assert_eq!(accepted, [0_usize; 0]);
+    let right = read(&member);
+    let mut refused = 0;
+    for bit in 0..member.len() * 8 {
+        let mut changed = member.clone();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        match read(&changed) {
+            None => refused += 1,
+            found => assert_eq!(found, right, "bit {bit}"),
+        }
+    }
+    assert!(refused > member.len() * 7, "{refused} of {}", member.len() * 8);
+}
+
+#[test]
+fn a_signature_of_an_algorithm_to_come_does_no_harm() {
+    let key = key();
+    let mut archive = Vec::new();
+    let mut entry = crate::apk::tar::Entry::new(".SIGN.MLDSA65.Jane Doe#1.pub", EntryKind::File, 0o644);
+    entry.size = 3309;
+    crate::apk::tar::append(&mut archive, &entry, &mut &[7; 3309][..]).unwrap();
+    let both = [gzip::compress_like_gzip(&archive), key.sign(b"message").unwrap()].concat();
+    assert_eq!(keyring(&key).verify(&read(&both).unwrap(), b"message").unwrap(), [NAME]);
+}
+
+#[test]
+fn what_is_among_signatures_and_is_none_is_refused() {
+    use crate::apk::tar::{Entry, append, header};
+    let member = |name: &str, kind: EntryKind, size: usize| {
+        let mut archive = header(&Entry::new(".SIGN.DSA.x", EntryKind::File, 0o644));
+        let entry = Entry { size: size as u64, ..Entry::new(name, kind, 0o644) };
+        append(&mut archive, &entry, &mut &vec![0; size][..]).unwrap();
+        split(&gzip::compress_like_gzip(&archive)).unwrap_err()
+    };
+    for (name, kind, size) in [
+        ("APKINDEX", EntryKind::File, 0),
+        (".SIGN.RSA", EntryKind::File, 0),
+        (".SIGN.RSA.", EntryKind::File, 0),
+        (".SIGN.RSA.a/b", EntryKind::File, 0),
+        (".SIGN.RSA.a", EntryKind::Symlink(b"b".to_vec()), 0),
+        (".SIGN.RSA.a", EntryKind::File, 2049),
+    ] {
+        let error = member(name, kind, size);
+        assert!(matches!(&error, SignatureError::NotASignature { name: found } if found == name), "{error}");
+    }
+    let huge = member(".SIGN.DSA.y", EntryKind::File, 1 << 17);
+    assert!(matches!(huge, SignatureError::TooLarge), "{huge}");
+    let many = key().sign(b"").unwrap().repeat(8);
+    assert!(matches!(split(&many), Err(SignatureError::TooMany)));
 }
 
 #[test]

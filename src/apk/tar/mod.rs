@@ -7,6 +7,8 @@
 
 mod content;
 mod error;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod header;
 mod pax;
 mod read;

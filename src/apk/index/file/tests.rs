@@ -1,4 +1,5 @@
 use super::*;
+use crate::apk::signature::fixture::WAYS;
 use crate::apk::{Checksum, Dependency, Provide};
 
 fn packages() -> Vec<Package> {
@@ -80,18 +81,46 @@ fn refuses_what_nobody_trusted_signed() {
 }
 
 #[test]
-fn any_changed_bit_is_refused() {
+fn signatures_of_other_tools_are_checked() {
     let key = key();
     let keyring = keyring(&key);
-    let bytes = Index::new("", packages()).write(Some(&key)).unwrap();
-    let accepted: Vec<_> = (0..bytes.len() * 8)
+    let member = Index::new("", packages()).write(None).unwrap();
+    for way in &WAYS {
+        let signature = way.sign(&key, &member);
+        let bytes = [&signature[..], &member].concat();
+        assert_eq!(Index::read(&bytes, &keyring).unwrap().keys, [key.name()], "{}", way.tool);
+        assert_eq!(Index::read_unverified(&bytes).unwrap().packages.len(), 3, "{}", way.tool);
+        let mut changed = bytes;
+        changed[signature.len() + 20] ^= 1;
+        let error = Index::read(&changed, &keyring).unwrap_err();
+        assert!(matches!(error, IndexFileError::Signature(SignatureError::Invalid { .. })), "{}: {error}", way.tool);
+    }
+}
+
+#[test]
+fn any_changed_bit_that_is_signed_is_refused() {
+    let key = key();
+    let keyring = keyring(&key);
+    let member = Index::new("", packages()).write(None).unwrap();
+    let signature = key.sign(&member).unwrap();
+    let accepted: Vec<_> = (0..member.len() * 8)
         .filter(|bit| {
-            let mut changed = bytes.clone();
+            let mut changed = member.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
-            Index::read(&changed, &keyring).is_ok()
+            Index::read(&[&signature[..], &changed].concat(), &keyring).is_ok()
         })
         .collect();
     assert_eq!(accepted, [0_usize; 0]);
+}
+
+#[test]
+fn an_index_may_be_several_gzip_streams() {
+    let index = Index::new("v1", packages());
+    let archive = expand(&index.write(None).unwrap()).unwrap();
+    let streams: Vec<u8> = archive.chunks(500).flat_map(gzip::compress).collect();
+    assert_eq!(Index::read_unverified(&streams).unwrap(), index);
+    let error = Index::read_unverified(&[&streams[..], b"\0garbage"].concat()).unwrap_err();
+    assert!(matches!(error, IndexFileError::Gzip), "{error}");
 }
 
 #[test]
