@@ -49,7 +49,7 @@ async fn pushes_an_image_that_the_registry_then_has() {
         config.digest.to_oci(),
         config.size
     );
-    client.push_manifest(&repository, "v1", MANIFEST, manifest.as_bytes()).await.unwrap();
+    client.push_manifest(&repository, &"v1".parse().unwrap(), MANIFEST, manifest.as_bytes()).await.unwrap();
 
     let url = format!("http://127.0.0.1:{}/v2/mail/postfix/manifests/v1", registry.port());
     let answer = reqwest::Client::builder().no_proxy().build().unwrap().get(url).header("accept", MANIFEST).send();

@@ -10,7 +10,7 @@ use crate::config::{Project, Recipe};
 use crate::fetch::{Client, Settings};
 use crate::lock::{Lock, LockError, path};
 use crate::packages::{Obtained, Sources, Surroundings, obtain};
-use crate::registry::Repository;
+use crate::registry::{Prefix, Repository};
 use crate::report::Graph;
 
 /// Which locks a command reads, and where packages that the store doesn't have are taken from.
@@ -71,7 +71,8 @@ impl LockedArgs {
 /// Where the image is pushed.
 fn registry_of(project: &Project, recipe: &Recipe) -> Result<Option<Repository>, Failure> {
     let Some(registry) = &project.site().registry else { return Ok(None) };
-    Ok(Some(Repository::of_image(registry.prefix.as_str(), &recipe.name)?))
+    let prefix = Prefix::new(registry.prefix.as_str(), registry.plain_http)?;
+    Ok(Some(prefix.repository(&recipe.name)?))
 }
 
 /// A locked image, for commands that look at its packages.

@@ -119,6 +119,9 @@ pub struct Limits {
 pub struct Registry {
     /// `host[:port]/path`; an image's name is added to it.
     pub prefix: Word,
+    /// The registry speaks HTTP without TLS.
+    #[serde(default)]
+    pub plain_http: bool,
 }
 
 impl Site {

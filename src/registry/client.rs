@@ -9,7 +9,7 @@ use tokio_util::io::ReaderStream;
 use url::Url;
 
 use super::auth::{self, Challenge};
-use super::{RegistryError, Repository};
+use super::{RegistryError, Repository, Tag};
 use crate::digest::Sha256;
 use crate::store::Store;
 
@@ -125,7 +125,7 @@ impl Client {
     pub async fn push_manifest(
         &self,
         repository: &Repository,
-        tag: &str,
+        tag: &Tag,
         media_type: &'static str,
         manifest: &[u8],
     ) -> Result<(), RegistryError> {

@@ -2,6 +2,7 @@ use std::io;
 
 use camino::Utf8PathBuf;
 
+use super::TagError;
 use crate::store::StoreError;
 
 /// Why a registry could not be used.
@@ -13,6 +14,9 @@ pub enum RegistryError {
         /// The name as given.
         name: String,
     },
+    /// Not a tag.
+    #[error(transparent)]
+    Tag(#[from] TagError),
     /// No answer.
     #[error("{url} can't be reached")]
     Unreachable {

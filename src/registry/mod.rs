@@ -7,8 +7,10 @@ mod client;
 mod error;
 mod push;
 mod repository;
+mod tag;
 
 pub use client::Client;
 pub use error::RegistryError;
 pub use push::{Blob, Push};
-pub use repository::Repository;
+pub use repository::{Prefix, Repository};
+pub use tag::{Tag, TagError};

@@ -1,7 +1,7 @@
 use camino::Utf8PathBuf;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::{Client, RegistryError, Repository};
+use super::{Client, RegistryError, Repository, Tag};
 use crate::digest::Sha256;
 
 /// Blobs that are on their way at once.
@@ -27,8 +27,8 @@ pub struct Push<'a> {
     pub media_type: &'static str,
     /// The manifest.
     pub manifest: &'a [u8],
-    /// Names under which the manifest can be pulled beside its digest.
-    pub tags: Vec<String>,
+    /// Names under which the manifest can be pulled besides its digest.
+    pub tags: Vec<Tag>,
 }
 
 impl Client {
@@ -48,7 +48,7 @@ impl Client {
                     self.push_blob(repository, blob.digest, &blob.path, blob.size, from).await?;
                 }
                 done(blob, !there);
-                Ok(())
+                Ok::<_, RegistryError>(())
             })
             .buffer_unordered(PARALLEL)
             .try_collect::<()>()

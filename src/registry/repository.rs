@@ -1,47 +1,89 @@
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use url::Url;
 
 use super::RegistryError;
 
+/// Docker Hub's names, and the host that answers for them.
+const DOCKER_HUB: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
+const DOCKER_HUB_API: &str = "registry-1.docker.io";
+
 /// A repository in a registry, `host[:port]/path`, without tag or digest.
 ///
 /// Unlike in Docker's notation, the host is never left out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Repository {
+    name: String,
     host: String,
     path: String,
+    plain_http: bool,
+}
+
+/// Where a project's images go: `host[:port]/path`, to which an image's name is added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prefix {
+    text: String,
+    plain_http: bool,
+}
+
+impl Prefix {
+    /// `plain_http` says that this registry speaks HTTP without TLS.
+    pub fn new(text: &str, plain_http: bool) -> Result<Self, RegistryError> {
+        let prefix = Self { text: text.strip_suffix('/').unwrap_or(text).to_owned(), plain_http };
+        match prefix.repository("image") {
+            Ok(_) => Ok(prefix),
+            Err(_) => Err(RegistryError::Name { name: text.to_owned() }),
+        }
+    }
+
+    /// The repository of an image.
+    pub fn repository(&self, image: &str) -> Result<Repository, RegistryError> {
+        let repository: Repository = format!("{}/{image}", self.text).parse()?;
+        Ok(Repository { plain_http: self.plain_http, ..repository })
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
 }
 
 impl Repository {
-    /// The repository of an image below a prefix, `host[:port]/path`.
-    pub fn of_image(prefix: &str, image: &str) -> Result<Self, RegistryError> {
-        format!("{}/{image}", prefix.trim_end_matches('/')).parse()
-    }
-
-    /// `host[:port]`.
+    /// `host[:port]`, as it was written.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// Everything after the host.
+    /// The repository's name within its registry.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
+    /// Whether requests go without TLS: because the user said so, or because, as with Docker, it is this machine.
+    #[must_use]
+    pub fn is_plain_http(&self) -> bool {
+        self.plain_http || is_loopback(&self.host)
+    }
+
+    pub(super) fn is_on_docker_hub(&self) -> bool {
+        DOCKER_HUB.contains(&self.host.as_str())
+    }
+
     /// The URL of `rest` below this repository's part of the API.
     pub(super) fn url(&self, rest: &str) -> Result<Url, RegistryError> {
-        let scheme = if is_loopback(&self.host) { "http" } else { "https" };
-        Url::parse(&format!("{scheme}://{}/v2/{}/{rest}", self.host, self.path))
+        let scheme = if self.is_plain_http() { "http" } else { "https" };
+        let host = if self.is_on_docker_hub() { DOCKER_HUB_API } else { &self.host };
+        Url::parse(&format!("{scheme}://{host}/v2/{}/{rest}", self.path))
             .map_err(|_| RegistryError::Name { name: self.to_string() })
     }
 }
 
-/// Whether this is the machine itself, which, as Docker has it, may be spoken to without TLS.
+/// Whether this is the machine itself.
 pub(super) fn is_loopback(authority: &str) -> bool {
     let host = match authority.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
@@ -52,7 +94,7 @@ pub(super) fn is_loopback(authority: &str) -> bool {
 
 impl fmt::Display for Repository {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.host, self.path)
+        f.write_str(&self.name)
     }
 }
 
@@ -65,14 +107,28 @@ impl FromStr for Repository {
         if !is_host(host) || !is_path(path) {
             return Err(error());
         }
-        Ok(Self { host: host.to_owned(), path: path.to_owned() })
+        // Docker Hub keeps its own images there.
+        let is_official = DOCKER_HUB.contains(&host) && !path.contains('/');
+        let path = if is_official { format!("library/{path}") } else { path.to_owned() };
+        Ok(Self { name: name.to_owned(), host: host.to_owned(), path, plain_http: false })
     }
 }
 
-/// A registry's host has a dot or a port, or is `localhost`: else it would be a path on Docker Hub.
-fn is_host(host: &str) -> bool {
-    let plausible = host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
-    plausible && (host == "localhost" || host.contains(['.', ':']))
+/// A registry's host has a dot or a port, or is `localhost`: otherwise it would be a path on Docker Hub.
+fn is_host(authority: &str) -> bool {
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let is_name = host.split('.').all(|label| {
+        let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+        let bytes = label.as_bytes();
+        edge(bytes.first()) && edge(bytes.last()) && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-')
+    });
+    let is_port = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|number| number > 0 && !port.starts_with('+')));
+    let is_explicit = host == "localhost" || host.contains('.') || port.is_some() || address.is_some();
+    is_explicit && is_port && address.map_or(is_name, |address| address.parse::<Ipv6Addr>().is_ok())
 }
 
 /// `<name>` of the distribution-spec: `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/…)*`.
@@ -101,7 +157,28 @@ mod tests {
         assert_eq!(url("registry.example.org/mail/postfix"), "https://registry.example.org/v2/mail/postfix/blobs/x");
         assert_eq!(url("127.0.0.1:5000/postfix"), "http://127.0.0.1:5000/v2/postfix/blobs/x");
         assert_eq!(url("[::1]:5000/postfix"), "http://[::1]:5000/v2/postfix/blobs/x");
+        assert_eq!(url("localhost/postfix"), "http://localhost/v2/postfix/blobs/x");
         assert_eq!(url("localhost.example.org/postfix"), "https://localhost.example.org/v2/postfix/blobs/x");
+    }
+
+    #[test]
+    fn speaks_plain_http_where_it_is_told_to() {
+        let url = |prefix: &str| {
+            let repository = Prefix::new(prefix, true).unwrap().repository("web").unwrap();
+            repository.url("blobs/x").unwrap().to_string()
+        };
+        assert_eq!(url("registry:5000/mail/"), "http://registry:5000/v2/mail/web/blobs/x");
+        assert_eq!(url("registry.example.org"), "http://registry.example.org/v2/web/blobs/x");
+    }
+
+    #[test]
+    fn docker_hub_answers_elsewhere() {
+        for host in DOCKER_HUB {
+            assert_eq!(url(&format!("{host}/somebody/web")), "https://registry-1.docker.io/v2/somebody/web/blobs/x");
+            assert_eq!(url(&format!("{host}/web")), "https://registry-1.docker.io/v2/library/web/blobs/x");
+        }
+        assert_eq!("docker.io/web".parse::<Repository>().unwrap().to_string(), "docker.io/web", "as it was written");
+        assert_eq!(url("docker.io:443/web"), "https://docker.io/v2/web/blobs/x", "another registry");
     }
 
     #[test]
@@ -111,8 +188,20 @@ mod tests {
             ["", "postfix", "mail/postfix", "r.example.org/", "r.example.org/Mail", "r.example.org/a//b", "r/../b"]
                 .into_iter()
                 .chain(["r.example.org/a..b", "r.example.org/-a", "r.example.org/a:tag", "u@r.example.org/a", &long])
+                .chain(["r.example.org/a?b", "r.example.org/a#b", "r.example.org/../a", "https://r.example.org/a"])
+                .chain([
+                    "r.example.org:/a",
+                    "r.example.org:70000/a",
+                    "r.example.org:5:5/a",
+                    "r..example.org/a",
+                    "[::1/a",
+                ])
         {
             assert!(name.parse::<Repository>().is_err(), "{name}");
+            assert!(name.is_empty() || Prefix::new(&format!("{name}/"), false).is_err() || name == "r.example.org/");
+        }
+        for prefix in ["", "/", "r.example.org//", "r.example.org/a//", "mail"] {
+            assert!(Prefix::new(prefix, false).is_err(), "{prefix}");
         }
     }
 }

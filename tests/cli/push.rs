@@ -184,3 +184,22 @@ fn says_what_is_missing() {
         assert!(message.contains(said), "{message}");
     }
 }
+
+#[test]
+fn a_name_that_no_registry_takes_is_refused_before_anything_is_read() {
+    let project = project(&packages());
+    for args in [
+        ["--to", "r.example.org/mail", "--tag=feature/x"],
+        ["--to", "r.example.org/mail", "--tag="],
+        ["--to", "r.example.org/../mail", "--tag=latest"],
+        ["--to", "r.example.org/mail?x", "--tag=latest"],
+        ["--to", "https://r.example.org/mail", "--tag=latest"],
+    ] {
+        let (code, message) = failed(&project, &args);
+        assert_eq!(code, 2, "{args:?}: {message}");
+        let named = args[2].trim_start_matches("--tag=");
+        let wrong = if named == "latest" { args[1] } else { named };
+        assert!(message.contains(wrong), "{args:?}: {message}");
+        assert!(!message.contains("mailimg build"), "there is nothing built, and nobody looked: {message}");
+    }
+}

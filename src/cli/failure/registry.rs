@@ -12,7 +12,13 @@ impl From<RegistryError> for Failure {
 /// The exit code, and what to do.
 pub(super) fn advice(error: &RegistryError) -> (Exit, String) {
     match error {
+        RegistryError::Name { name } if name.contains("://") => (
+            Exit::Usage,
+            "leave out the scheme, as in registry.example.org/mail; --plain-http is for a registry without TLS"
+                .to_owned(),
+        ),
         RegistryError::Name { .. } => (Exit::Usage, "for example registry.example.org/mail".to_owned()),
+        RegistryError::Tag(_) => (Exit::Usage, "for example latest, or v1.2".to_owned()),
         RegistryError::Unreachable { .. } => {
             (Exit::Missing, "is the registry's name right, and does it answer? -v shows each attempt".to_owned())
         }
