@@ -71,10 +71,15 @@ pub fn logs(container: &str) -> String {
     String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
 }
 
-/// The host's address on the engine's default network, which containers of every network that reaches out can reach.
+/// The host's address on the engine's default network, which containers of every network that reaches out can reach. It
+/// is the network's first; Docker 20.10 names it as `Gateway` only from its second start on.
 pub fn host_address() -> IpAddr {
-    let gateway = docker(["network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"]);
-    gateway.trim().parse().unwrap_or_else(|_| IpAddr::V4(Ipv4Addr::new(172, 17, 0, 1)))
+    let format = "{{with index .IPAM.Config 0}}{{or .Gateway .Subnet}}{{end}}";
+    let found = docker(["network", "inspect", "bridge", "--format", format]);
+    match found.trim().split_once('/') {
+        None => found.trim().parse().unwrap(),
+        Some((network, _)) => Ipv4Addr::from(u32::from(network.parse::<Ipv4Addr>().unwrap()) + 1).into(),
+    }
 }
 
 /// Runs a shell command when this process has ended, however it ends: the shell waits for the end of a pipe that nobody
