@@ -79,11 +79,11 @@ pub struct Smtp {
 pub struct Antivirus {
     /// Scan mail.
     pub enabled: bool,
-    /// Take ClamAV's own signatures (`main`, `daily`, `bytecode`).
+    /// Fetch ClamAV's own signatures (`main`, `daily`, `bytecode`).
     pub official: bool,
     /// Where those come from; empty for ClamAV's own servers. A URL given here is a private mirror.
     pub mirrors: Vec<Word>,
-    /// Further signature databases, by URL.
+    /// Further signature databases to fetch, by URL. Files are baked instead: see docs/images.md.
     pub databases: Vec<Word>,
 }
 

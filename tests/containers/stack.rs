@@ -58,7 +58,8 @@ impl Stack {
     fn start() -> Self {
         engine::require();
         let host = engine::host_address();
-        let signatures = HttpServer::files(host, [("/eicar.ndb".to_owned(), eicar_signature())].into());
+        let signatures =
+            HttpServer::files(host, [("/fetched.ndb".to_owned(), signature("Fetched", FETCHED_VIRUS))].into());
         let dns = DnsServer::start(host, 53);
         dns.add("outside.test", Record::A(Ipv4Addr::LOCALHOST));
         dns.add("outside.test", Record::Mx("client.outside.test".to_owned()));
@@ -169,8 +170,9 @@ pub fn built_project(signatures: &str) -> Project {
     let mut site: toml::Table = site.parse().unwrap();
     let antivirus = site.entry("antivirus").or_insert_with(|| toml::Table::new().into()).as_table_mut().unwrap();
     antivirus.insert("official".to_owned(), false.into());
-    antivirus.insert("databases".to_owned(), vec![format!("{signatures}/eicar.ndb")].into());
+    antivirus.insert("databases".to_owned(), vec![format!("{signatures}/fetched.ndb")].into());
     project.write("mailimg.toml", toml::to_string(&site).unwrap());
+    project.write("images/clamav/rootfs/etc/mailimg/signatures/baked.ndb", signature("Eicar-Test", &eicar()));
     project.run(["secrets", "init"]);
     build(&project);
     project
@@ -231,9 +233,12 @@ pub fn eicar() -> String {
     ["X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR", "-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"].concat()
 }
 
-/// A signature database with one signature: the EICAR file, anywhere in any file (ClamAV's extended format).
-pub fn eicar_signature() -> Vec<u8> {
-    format!("Eicar-Test-Signature:0:*:{}\n", hex::encode(eicar())).into_bytes()
+/// What the signature that the scanner fetches finds; the one baked into its image finds EICAR.
+pub const FETCHED_VIRUS: &str = "this stands for a virus whose signature is fetched";
+
+/// A signature database with one signature: a text, anywhere in any file (ClamAV's extended format).
+fn signature(name: &str, text: &str) -> Vec<u8> {
+    format!("{name}:0:*:{}\n", hex::encode(text)).into_bytes()
 }
 
 /// What a test's stack has beside what its owner's has: made-up DNS, and labels by which it is found.

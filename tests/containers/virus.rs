@@ -7,14 +7,21 @@ use lettre::message::{Attachment, Message, SinglePart};
 use lettre::transport::smtp::authentication::Mechanism;
 
 use crate::common::smtp::Smtp;
-use crate::stack::{self, ALICE, BOB, deliver, eicar, mark, message};
+use crate::stack::{self, ALICE, BOB, FETCHED_VIRUS, deliver, eicar, mark, message};
 use crate::submission::client;
 
 #[test]
 fn a_virus_from_outside_is_refused() {
+    // One by a signature of the image's own, one by a signature that was fetched.
+    for virus in [eicar(), FETCHED_VIRUS.to_owned()] {
+        refuses(&virus);
+    }
+}
+
+fn refuses(virus: &str) {
     let stack = stack::shared();
     let mark = mark("virus");
-    let attachment = base64::engine::general_purpose::STANDARD.encode(eicar());
+    let attachment = base64::engine::general_purpose::STANDARD.encode(virus);
     let headers = message("someone@outside.test", ALICE.0, &mark);
     let headers = headers.trim_end().trim_end_matches("Hello.").trim_end();
     let mail = format!(
