@@ -4,6 +4,7 @@
 //! `docs/architecture.md` says what each may know and where a new thing goes.
 
 pub mod digest;
+pub mod table;
 pub mod timestamp;
 
 pub mod path;

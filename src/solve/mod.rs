@@ -5,7 +5,6 @@ mod explain;
 mod order;
 mod pins;
 mod selection;
-mod table;
 #[cfg(test)]
 mod tests;
 mod universe;

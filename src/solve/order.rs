@@ -1,9 +1,9 @@
 //! In which order to install what was selected: each package after what it depends on, in the order of the world.
 
 use super::selection::Selection;
-use super::table::Table;
 use super::universe::{NameId, PackageId};
 use crate::apk::Dependency;
+use crate::table::Table;
 
 pub(super) struct Order<'s, 'u> {
     selection: &'s Selection<'u>,

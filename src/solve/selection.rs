@@ -13,9 +13,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};
 
 use super::pins::{Pins, Tags};
-use super::table::Table;
 use super::universe::{NameId, PackageId, Provider, Universe};
 use crate::apk::{Constraint, Dependency};
+use crate::table::Table;
 use state::{NameState, PackageState, Trigger, Urgency};
 
 /// The state of the search.

@@ -5,17 +5,17 @@ use std::ops::Range;
 
 use indexmap::IndexSet;
 
-use super::table::{Id, Table, id};
 use super::visit::bucket;
 use crate::apk::{Checksum, Dependency, Package, Version};
+use crate::table::{Id, Table, id};
 
 id! {
     /// A name that is provided or required by some package.
-    NameId
+    pub(super) NameId
 }
 id! {
     /// One build of a package, however many repositories have it.
-    PackageId
+    pub(super) PackageId
 }
 
 /// What one repository offers.
