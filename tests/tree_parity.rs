@@ -24,9 +24,12 @@ use mailimg::apk::index::Index;
 use mailimg::apk::package::PackageReader;
 use mailimg::apk::tar::{Entry, EntryKind};
 use mailimg::digest::Sha256;
-use mailimg::layer::{Draft, DraftContent, Group, ItemContent, Layer, drafts};
-use mailimg::rootfs::{ApkState, Content, Merged, Node, NodeKind, PackageFiles, Tree, TreePath, as_installed};
+use mailimg::layer::{Draft, DraftContent, Group, ItemContent, drafts};
+use mailimg::rootfs::{
+    ApkState, Content, EntryId, Merged, Node, NodeKind, PackageFiles, PackageId, Tree, TreePath, as_installed,
+};
 use mailimg::solve::{Repository, Universe, solve};
+use mailimg::table::Table;
 
 #[test]
 #[ignore = "needs recordings of apk beside MAILIMG_ALPINE_MIRROR"]
@@ -57,18 +60,18 @@ fn layers_one_over_the_other_hold_the_tree() {
     for folder in recordings(Path::new(&mirror)) {
         for line in fs::read_to_string(folder.join("trees/worlds.txt")).unwrap().lines() {
             let (name, world) = line.split_once('\t').unwrap();
-            let (packages, merged) = merged(&folder, world);
+            let merged = merged(&folder, world);
             let contents = contents(&files(&folder, world));
             let expected: BTreeMap<_, _> =
                 merged.tree.iter().map(|(path, node)| (path.as_bytes().to_vec(), described(node, &contents))).collect();
-            let count = packages.len();
-            let group = |packages: Vec<usize>| Group { packages, images: vec![name.to_owned()] };
-            let alone: Vec<Group> = (0..count).map(|package| group(vec![package])).collect();
-            let thirds: Vec<Group> = (0..3).map(|third| group((third..count).step_by(3).collect())).collect();
-            for groups in [alone, thirds, vec![group((0..count).collect())]] {
+            let ids = || merged.packages.ids();
+            let group = |packages: Vec<PackageId>| Group { packages, images: vec![name.to_owned()] };
+            let alone: Vec<Group> = ids().map(|package| group(vec![package])).collect();
+            let thirds: Vec<Group> = (0..3).map(|third| group(ids().skip(third).step_by(3).collect())).collect();
+            for groups in [alone, thirds, vec![group(ids().collect())]] {
                 let mut unpacked = BTreeMap::new();
-                for draft in &drafts(&merged, &packages, &members(&packages), &groups) {
-                    unpacked.extend(unpack(draft, &packages, &contents));
+                for draft in &drafts(&merged, &groups).unwrap() {
+                    unpacked.extend(unpack(draft, &merged, &contents));
                 }
                 assert!(unpacked == expected, "{name} in {} layers", groups.len());
             }
@@ -76,18 +79,11 @@ fn layers_one_over_the_other_hold_the_tree() {
     }
 }
 
-fn members(packages: &[PackageFiles]) -> Vec<Layer> {
-    let member = |files: &PackageFiles| Layer {
-        digest: files.control.data_hash,
-        size: 0,
-        diff_id: files.control.data_hash,
-        title: files.title(),
-    };
-    packages.iter().map(member).collect()
-}
+/// SHA-256 of each entry's content, by package.
+type Contents = Table<PackageId, Table<EntryId, Sha256>>;
 
 /// Mode, owner, time and content of what a layer brings; each path may be in it once.
-fn unpack(draft: &Draft, packages: &[PackageFiles], contents: &[Vec<Sha256>]) -> BTreeMap<Vec<u8>, String> {
+fn unpack(draft: &Draft, merged: &Merged, contents: &Contents) -> BTreeMap<Vec<u8>, String> {
     let mut unpacked: BTreeMap<Vec<u8>, String> = BTreeMap::new();
     let mut add = |header: &Entry, content: Sha256| {
         let line = match &header.kind {
@@ -105,10 +101,9 @@ fn unpack(draft: &Draft, packages: &[PackageFiles], contents: &[Vec<Sha256>]) ->
         assert!(unpacked.insert(header.path.clone(), line).is_none(), "{} twice in one layer", header.display_path());
     };
     match &draft.content {
-        DraftContent::Member(_) => {
-            let package = draft.packages[0];
-            for (position, entry) in packages[package].entries.iter().enumerate() {
-                add(&entry.header, contents[package][position]);
+        DraftContent::Member(package) => {
+            for (id, entry) in merged.packages[*package].files.entries.iter() {
+                add(&entry.header, contents[*package][id]);
             }
         }
         DraftContent::Segments { segments, .. } => {
@@ -131,11 +126,10 @@ fn line(mode: u32, header: &Entry, content: &str) -> String {
     format!("{mode:o} {} {} {} {content}", header.uid, header.gid, header.mtime)
 }
 
-/// SHA-256 of each entry's content, by package and position.
-fn contents(packages: &[PathBuf]) -> Vec<Vec<Sha256>> {
+fn contents(packages: &[PathBuf]) -> Contents {
     let of_package = |path: &PathBuf| {
         let mut reader = PackageReader::new(File::open(path).unwrap()).unwrap();
-        let mut contents = Vec::new();
+        let mut contents = Table::new();
         while reader.next_entry().unwrap().is_some() {
             let mut content = Vec::new();
             reader.content().read_to_end(&mut content).unwrap();
@@ -146,14 +140,14 @@ fn contents(packages: &[PathBuf]) -> Vec<Vec<Sha256>> {
     packages.iter().map(of_package).collect()
 }
 
-fn sha256(content: &Content, contents: &[Vec<Sha256>]) -> Sha256 {
+fn sha256(content: &Content, contents: &Contents) -> Sha256 {
     match content {
         Content::Inline(bytes) => Sha256::of(bytes),
         Content::Package(source) => contents[source.package][source.entry],
     }
 }
 
-fn described(node: &Node, contents: &[Vec<Sha256>]) -> String {
+fn described(node: &Node, contents: &Contents) -> String {
     let content = match &node.kind {
         NodeKind::Directory => "/".to_owned(),
         NodeKind::File { content, .. } => sha256(content, contents).to_string(),
@@ -171,10 +165,10 @@ fn recordings(mirror: &Path) -> Vec<PathBuf> {
 }
 
 fn tree(folder: &Path, world: &str) -> Tree {
-    merged(folder, world).1.tree
+    merged(folder, world).tree
 }
 
-fn merged(folder: &Path, world: &str) -> (Vec<PackageFiles>, Merged) {
+fn merged(folder: &Path, world: &str) -> Merged {
     let read = |path: &PathBuf| {
         let (files, _) = PackageFiles::read(BufReader::new(File::open(path).unwrap())).unwrap();
         files.listed_for("x86_64")
@@ -182,8 +176,7 @@ fn merged(folder: &Path, world: &str) -> (Vec<PackageFiles>, Merged) {
     let packages: Vec<_> = files(folder, world).iter().map(read).collect();
     let world = Dependency::parse_list(world).unwrap();
     let apk = ApkState { world: &world, repositories: Vec::new(), arch: "x86_64" };
-    let merged = as_installed(&packages, &apk, 0).unwrap();
-    (packages, merged)
+    as_installed(packages, &apk, 0).unwrap()
 }
 
 /// The package files of a world, in the order in which they are installed.
@@ -204,7 +197,7 @@ fn unzipped(path: &Path) -> String {
 }
 
 /// What differs in path, type, mode, owner, size, time of files, or content; apk's own volatile files and devices aside.
-fn different_lines(folder: &Path, name: &str, tree: &Tree, contents: &[Vec<Sha256>]) -> Vec<String> {
+fn different_lines(folder: &Path, name: &str, tree: &Tree, contents: &Contents) -> Vec<String> {
     let recorded = unzipped(&folder.join(format!("trees/{name}.noscripts.tsv.gz")));
     let mut expected = BTreeMap::new();
     for line in recorded.lines() {

@@ -6,12 +6,23 @@ use super::BuildError;
 use crate::config::{BakedFile, Contents, Project, Recipe, RecipeChannel, bake};
 use crate::digest::Sha256;
 use crate::layer::{self, ASSEMBLY_VERSION, Group, Packed};
-use crate::lock::Lock;
+use crate::lock::{Lock, LockedPackage};
+use crate::rootfs::PackageId;
+use crate::table::{Id as _, Table};
 use crate::timestamp::Timestamp;
 
-/// Which packages share a layer, for all images of a project.
+/// All images of a project by name, and which of their packages share a layer.
 #[derive(Debug, Clone)]
-pub struct Plan(BTreeMap<String, Vec<Group>>);
+pub struct Plan(BTreeMap<String, PlannedImage>);
+
+/// An image's lock, and which of its packages share a layer.
+#[derive(Debug, Clone)]
+pub struct PlannedImage {
+    /// The lock.
+    pub lock: Lock,
+    /// Its packages by layer, bottom to top.
+    pub groups: Vec<Group>,
+}
 
 /// All that decides an image's bytes.
 #[derive(Debug)]
@@ -22,10 +33,10 @@ pub struct Inputs<'a> {
     pub share: Option<&'a RecipeChannel>,
     /// The image's lock.
     pub lock: &'a Lock,
+    /// The lock's packages by layer, bottom to top.
+    pub groups: &'a [Group],
     /// The files to bake, rendered.
     pub baked: Vec<BakedFile>,
-    /// Which of its packages share a layer, bottom to top.
-    pub groups: Vec<Group>,
     /// When the image says that it was made.
     pub created: Timestamp,
     derivation: Sha256,
@@ -33,19 +44,33 @@ pub struct Inputs<'a> {
 
 impl Plan {
     /// Plans the layers of all images of a project, given with their locks: what one image's layers are depends on what
-    /// the others share with it, also where it is built alone.
+    /// the others share with it, even where it is built alone.
     #[must_use]
-    pub fn new<'a>(locks: impl Iterator<Item = (&'a str, &'a Lock)>, budget: u32) -> Self {
-        let packed = |lock: &Lock| {
-            let package = |package: &crate::lock::LockedPackage| Packed {
-                name: package.name.clone(),
-                digest: package.data.sha256,
-                size: package.data.size,
-            };
-            lock.packages.iter().map(package).collect()
+    pub fn new(locks: BTreeMap<String, Lock>, budget: u32) -> Self {
+        let packed = locks.iter().map(|(name, lock)| (name.clone(), packed(lock))).collect();
+        let plan = layer::Plan::new(&packed, budget as usize);
+        let planned = |(name, lock): (String, Lock)| {
+            let groups = plan.groups(&name, &self::packed(&lock));
+            (name, PlannedImage { lock, groups })
         };
-        Self(layer::plan(&locks.map(|(name, lock)| (name.to_owned(), packed(lock))).collect(), budget as usize))
+        Self(locks.into_iter().map(planned).collect())
     }
+
+    /// The image of this name.
+    #[must_use]
+    pub fn image(&self, name: &str) -> Option<&PlannedImage> {
+        self.0.get(name)
+    }
+}
+
+/// What decides which layers the packages of a lock are in.
+fn packed(lock: &Lock) -> Table<PackageId, Packed> {
+    let package = |package: &LockedPackage| Packed {
+        name: package.name.clone(),
+        digest: package.data.sha256,
+        size: package.data.size,
+    };
+    lock.packages.iter().map(package).collect()
 }
 
 impl<'a> Inputs<'a> {
@@ -54,15 +79,14 @@ impl<'a> Inputs<'a> {
     pub fn new(
         project: &Project,
         recipe: &'a Recipe,
-        lock: &'a Lock,
-        plan: &Plan,
+        planned: &'a PlannedImage,
         created: Option<Timestamp>,
     ) -> Result<Self, BuildError> {
         let share = project.channel_of(recipe)?;
         let baked = bake(project, recipe)?;
-        let groups = plan.0.get(&recipe.name).cloned().unwrap_or_default();
+        let PlannedImage { lock, groups } = planned;
         let created = created.unwrap_or_else(|| lock.newest());
-        let mut inputs = Self { recipe, share, lock, baked, groups, created, derivation: Sha256::of(b"") };
+        let mut inputs = Self { recipe, share, lock, groups, baked, created, derivation: Sha256::of(b"") };
         inputs.derivation = inputs.hash()?;
         Ok(inputs)
     }
@@ -78,7 +102,9 @@ impl<'a> Inputs<'a> {
             Contents::File { mode, bytes } => json!([file.path, mode, Sha256::of(bytes)]),
             Contents::Link { target } => json!([file.path, target]),
         };
-        let group = |group: &Group| json!([group.packages, group.images]);
+        let group = |group: &Group| {
+            json!([group.packages.iter().map(|package| package.number()).collect::<Vec<_>>(), group.images])
+        };
         let inputs = json!({
             "assembly": ASSEMBLY_VERSION,
             "lock": Sha256::of(self.lock.to_string()),

@@ -14,15 +14,16 @@ use rayon::prelude::*;
 use crate::apk::package::PackageFiles;
 use crate::config::{Directory, FileRule, Link};
 use crate::layer::{self, Draft, Layer};
-use crate::lock::{Lock, LockedPackage, Place};
+use crate::lock::{Lock, Place};
 use crate::oci::{Artifact, EMPTY_CONFIG, Image, ImageSpec, read_image_at};
 use crate::packages::Obtained;
-use crate::rootfs::{Additions, ApkState, Merged, assemble};
+use crate::rootfs::{Additions, ApkState, Merged, PackageId, assemble};
 use crate::store::{Keeper, Store};
+use crate::table::Table;
 
 pub use artifacts::artifacts_of;
 pub use error::BuildError;
-pub use inputs::{Inputs, Plan};
+pub use inputs::{Inputs, Plan, PlannedImage};
 
 /// An image to build: its inputs, and the packages of its lock in the store, checked.
 #[derive(Debug)]
@@ -30,15 +31,14 @@ pub struct Job<'a> {
     /// What decides its bytes.
     pub inputs: Inputs<'a>,
     /// Its packages, in install order.
-    pub packages: Vec<Obtained<'a>>,
+    pub packages: Table<PackageId, Obtained<'a>>,
 }
 
 /// The image with these inputs, if the store has all of it.
 #[must_use]
 pub fn recall(inputs: &Inputs<'_>, store: &Store) -> Option<Image> {
     let manifest = store.recall(&inputs.derivation())?;
-    let blob = |digest| store.find(&digest).unwrap_or_default();
-    let image = read_image_at(&blob, &inputs.recipe.name, manifest).ok()?;
+    let image = read_image_at(&|digest| store.path(&digest), &inputs.recipe.name, manifest).ok()?;
     artifacts_of(store, manifest)?;
     let complete = image.layers.iter().all(|layer| store.find_sized(&layer.digest, layer.size).is_some());
     complete.then_some(image)
@@ -47,36 +47,29 @@ pub fn recall(inputs: &Inputs<'_>, store: &Store) -> Option<Image> {
 /// Builds images. All of their layers are in the store then, and their descriptions; what several images share is made
 /// once.
 pub fn build(jobs: &[Job<'_>], store: &Store) -> Result<Vec<Image>, BuildError> {
-    let drafts = jobs.par_iter().map(drafts).collect::<Result<Vec<_>, _>>()?;
+    let drafted = jobs.par_iter().map(|job| Ok((job, drafts(job)?))).collect::<Result<Vec<_>, BuildError>>()?;
     let keeper = store.keeper();
-    let layers = layers::make(jobs, &drafts, &keeper)?;
-    let described = jobs.iter().zip(&layers).map(|(job, layers)| describe(job, layers, &keeper));
-    let described = described.collect::<Result<Vec<_>, _>>()?;
+    let mut made = Vec::new();
+    for (job, layers) in layers::make(&drafted, &keeper)? {
+        made.push((job, describe(job, &layers, &keeper)?));
+    }
     keeper.finish()?;
     // Only now is there all that an image is known by.
-    for (job, (image, artifacts)) in jobs.iter().zip(&described) {
+    for (job, (image, artifacts)) in &made {
         artifacts::remember(store, image, artifacts)?;
         store.remember(&job.inputs.derivation(), &image.manifest.digest)?;
     }
-    Ok(described.into_iter().map(|(image, _)| image).collect())
+    Ok(made.into_iter().map(|(_, (image, _))| image).collect())
 }
 
 /// The layers of an image before they are written, bottom to top.
 pub fn drafts(job: &Job<'_>) -> Result<Vec<Draft>, BuildError> {
-    let packages = job.packages.par_iter().map(Obtained::files).collect::<Result<Vec<_>, _>>()?;
-    let merged = merged(&job.inputs, &packages)?;
-    let members: Vec<Layer> = job.packages.iter().map(|obtained| member(obtained.package)).collect();
-    Ok(layer::drafts(&merged, &packages, &members, &job.inputs.groups))
-}
-
-/// The data member of a package as a layer.
-fn member(package: &LockedPackage) -> Layer {
-    let title = format!("{}-{}", package.name, package.version);
-    Layer { digest: package.data.sha256, size: package.data.size, diff_id: package.diff_id, title }
+    let packages = job.packages.items().par_iter().map(Obtained::files).collect::<Result<Vec<_>, _>>()?;
+    Ok(layer::drafts(&merged(&job.inputs, packages)?, job.inputs.groups)?)
 }
 
 /// The file tree of an image.
-pub fn merged(inputs: &Inputs<'_>, packages: &[PackageFiles]) -> Result<Merged, BuildError> {
+pub fn merged(inputs: &Inputs<'_>, packages: Vec<PackageFiles>) -> Result<Merged, BuildError> {
     let Inputs { recipe, share, lock, .. } = inputs;
     let links: Vec<&Link> = recipe.links.iter().chain(share.iter().flat_map(|share| &share.links)).collect();
     let rules: Vec<&FileRule> = recipe.files.iter().chain(share.iter().flat_map(|share| &share.files)).collect();

@@ -30,7 +30,6 @@ pub(super) struct ImageArgs {
 pub(super) struct Selection {
     locked: Locked,
     names: Vec<String>,
-    locks: BTreeMap<String, Lock>,
     plan: Plan,
     created: Option<Timestamp>,
 }
@@ -44,8 +43,8 @@ impl ImageArgs {
         let lock = |name: String| Ok((locked.lock(locked.project.recipe(&name)?)?, name));
         let locks = needed.into_par_iter().map(lock).collect::<Result<Vec<_>, Failure>>()?;
         let locks: BTreeMap<String, Lock> = locks.into_iter().map(|(lock, name)| (name, lock)).collect();
-        let plan = Plan::new(locks.iter().map(|(name, lock)| (name.as_str(), lock)), locked.project.site().layers);
-        Ok(Selection { names, locks, plan, created: source_date_epoch()?, locked })
+        let plan = Plan::new(locks, locked.project.site().layers);
+        Ok(Selection { names, plan, created: source_date_epoch()?, locked })
     }
 
     /// The images. Those that the store doesn't know are made; all that they hold is in the store then.
@@ -69,7 +68,11 @@ impl ImageArgs {
     ) -> Result<Vec<Job<'a>>, Failure> {
         let locks: Vec<(&Recipe, &Lock)> = inputs.iter().map(|inputs| (inputs.recipe, inputs.lock)).collect();
         let packages = self.locked.obtain(&locks, selection.project(), context)?;
-        Ok(inputs.into_iter().zip(packages).map(|(inputs, packages)| Job { inputs, packages }).collect())
+        Ok(inputs
+            .into_iter()
+            .zip(packages)
+            .map(|(inputs, packages)| Job { inputs, packages: packages.into() })
+            .collect())
     }
 }
 
@@ -90,9 +93,10 @@ impl Selection {
     }
 
     fn inputs_of<'a>(&'a self, recipe: &'a Recipe) -> Result<Inputs<'a>, Failure> {
-        let lock = self.locks.get(&recipe.name).ok_or_else(|| LockError::Missing { path: self.locked.path(recipe) })?;
-        check_current(self.project(), recipe, lock)?;
-        Ok(Inputs::new(self.project(), recipe, lock, &self.plan, self.created)?)
+        let planned = self.plan.image(&recipe.name);
+        let planned = planned.ok_or_else(|| LockError::Missing { path: self.locked.path(recipe) })?;
+        check_current(self.project(), recipe, &planned.lock)?;
+        Ok(Inputs::new(self.project(), recipe, planned, self.created)?)
     }
 }
 

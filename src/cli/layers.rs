@@ -55,7 +55,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let (mut distinct, mut text, mut objects) = (Distinct::default(), String::new(), Vec::new());
     for (job, image) in jobs.iter().zip(&images) {
         let drafts = drafts(job)?;
-        let facts = layers(job, &drafts, image, &others);
+        let facts = layers(job, &drafts, image, &others)?;
         distinct.add(&facts);
         if args.json {
             objects.push(object(image, &facts));

@@ -35,11 +35,11 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 
 fn object(graph: &Graph) -> Value {
     let brings = |from| graph.from(from).map(|edge| link(graph, edge)).collect::<Vec<_>>();
-    let packages = graph.packages().iter().enumerate().map(|(position, package)| {
+    let packages = graph.packages().iter().map(|(id, package)| {
         json!({
             "package": package.name,
             "version": package.version.as_str(),
-            "brings": brings(From::Package(position)),
+            "brings": brings(From::Package(id)),
         })
     });
     json!({ "image": graph.image(), "world": brings(From::World), "packages": packages.collect::<Vec<_>>() })
@@ -47,14 +47,14 @@ fn object(graph: &Graph) -> Value {
 
 fn link(graph: &Graph, edge: &Edge) -> Value {
     json!({
-        "package": graph.package(edge.to).map(|package| &package.name),
+        "package": graph.package(edge.to).name,
         "kind": if edge.kind == Kind::Requires { "requires" } else { "install_if" },
         "by": edge.by,
     })
 }
 
 fn line(graph: &Graph, branch: &Branch<'_>) -> String {
-    let Some(package) = graph.package(branch.edge.to) else { return String::new() };
+    let package = graph.package(branch.edge.to);
     let Some((last, above)) = branch.last.split_last() else { return String::new() };
     let mut out: String = above.iter().map(|last| if *last { "    " } else { "│   " }).collect();
     out.push_str(if *last { "└── " } else { "├── " });

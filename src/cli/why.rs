@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::locked::LockedImage;
 use super::{Context, Failure};
-use crate::report::{Chain, Chains, Edge, Graph, Kind, dot};
+use crate::report::{Chain, Chains, Edge, Graph, Kind, NodeId, dot};
 
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
@@ -44,14 +44,14 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-fn object(graph: &Graph, target: usize, Chains { chains, complete }: &Chains<'_>) -> Value {
+fn object(graph: &Graph, target: NodeId, Chains { chains, complete }: &Chains<'_>) -> Value {
     let package = graph.package(target);
     let chains: Vec<Vec<Value>> =
         chains.iter().map(|chain| chain.iter().map(|edge| link(graph, edge)).collect()).collect();
     json!({
         "image": graph.image(),
-        "package": package.map(|package| &package.name),
-        "version": package.map(|package| package.version.as_str()),
+        "package": package.name,
+        "version": package.version.as_str(),
         "chains": chains,
         "complete": complete,
     })
@@ -61,8 +61,8 @@ fn object(graph: &Graph, target: usize, Chains { chains, complete }: &Chains<'_>
 fn link(graph: &Graph, edge: &Edge) -> Value {
     let package = graph.package(edge.to);
     json!({
-        "package": package.map(|package| &package.name),
-        "version": package.map(|package| package.version.as_str()),
+        "package": package.name,
+        "version": package.version.as_str(),
         "kind": if edge.kind == Kind::Requires { "requires" } else { "install_if" },
         "by": edge.by,
     })
@@ -70,11 +70,11 @@ fn link(graph: &Graph, edge: &Edge) -> Value {
 
 fn show(
     graph: &Graph,
-    target: usize,
+    target: NodeId,
     Chains { chains, complete }: &Chains<'_>,
     context: &Context,
 ) -> Result<(), Failure> {
-    let Some(package) = graph.package(target) else { return Ok(()) };
+    let package = graph.package(target);
     context.ui().line(format!("{} {}", package.name, package.version))?;
     for chain in chains {
         context.ui().line(format!("  {}", line(graph, chain)))?;
@@ -90,7 +90,7 @@ fn show(
 
 fn line(graph: &Graph, chain: &Chain<'_>) -> String {
     let step = |edge: &&Edge| {
-        let name = graph.package(edge.to).map_or("", |package| &package.name);
+        let name = &graph.package(edge.to).name;
         let reasons = graph.reasons(edge).map(|reasons| format!(" ({reasons})")).unwrap_or_default();
         format!(" -> {name}{reasons}")
     };

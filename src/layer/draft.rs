@@ -2,20 +2,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::verbatim::{self, NotVerbatim};
-use super::{Group, Layer};
-use crate::apk::package::PackageFiles;
+use super::{Group, LayerError};
+use crate::apk::package::EntryId;
 use crate::apk::tar::{self, Entry, EntryKind};
 use crate::digest::Sha256;
-use crate::rootfs::{Bearer, Content, Merged, Node, NodeKind, Owned, OwnedPath, Source, TreePath, agreed};
+use crate::rootfs::{Merged, MergedPackage, Node, NodeKind, PackageId, Source, Tree, TreePath, agreed};
+use crate::table::Id as _;
 
 /// A layer before it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
     /// What it is, for people; becomes the layer's history entry.
     pub title: String,
-    /// Positions of its packages in install order; of none for the top layer.
-    pub packages: Vec<usize>,
-    /// The images that have a layer of the same packages; of none for the top layer.
+    /// Its packages; none for the top layer.
+    pub packages: Vec<PackageId>,
+    /// The images that have a layer of the same packages; none for the top layer.
     pub images: Vec<String>,
     /// What is in it.
     pub content: DraftContent,
@@ -24,8 +25,8 @@ pub struct Draft {
 /// What is in a layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DraftContent {
-    /// A package's data member, as it is.
-    Member(Layer),
+    /// This package's data member, as it is.
+    Member(PackageId),
     /// Segments, one after the other.
     Segments {
         /// The segments.
@@ -39,7 +40,7 @@ pub enum DraftContent {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Segment {
     /// The package whose files are in it, if any are.
-    pub package: Option<usize>,
+    pub package: Option<PackageId>,
     /// What is in it, in order; what has its content in the package sorted by [`ItemContent::Package`].
     pub items: Vec<Item>,
 }
@@ -60,167 +61,161 @@ pub enum ItemContent {
     Nothing,
     /// Here.
     Inline(Arc<[u8]>),
-    /// In the package's data, in the entry at this position.
-    Package(usize),
+    /// In the package's data, in this entry.
+    Package(EntryId),
 }
 
-/// The layers of an image, bottom to top. `merged` is its tree and what each package brought, `packages` what the packages
-/// hold, `members` each package's data member as a layer, all in install order; `groups` is the image's plan.
+/// The layers of an image, bottom to top. `merged` is its tree and what each package brought, `groups` is the image's plan.
 ///
 /// The top layer is everything in which the tree differs from what the layers below leave when they are unpacked one over
 /// the other, so that the whole image is the tree, whatever is in which layer.
-#[must_use]
-pub fn drafts(merged: &Merged, packages: &[PackageFiles], members: &[Layer], groups: &[Group]) -> Vec<Draft> {
-    let mut stack = Stack { merged, packages, members, unpacked: BTreeMap::new() };
-    let mut drafts: Vec<Draft> = groups.iter().map(|group| stack.group(group)).collect();
-    drafts.push(stack.top());
-    drafts
+pub fn drafts(merged: &Merged, groups: &[Group]) -> Result<Vec<Draft>, LayerError> {
+    let mut stack = Stack { merged, unpacked: BTreeMap::new() };
+    let mut drafts = groups.iter().map(|group| stack.group(group)).collect::<Result<Vec<_>, _>>()?;
+    drafts.push(stack.top()?);
+    Ok(drafts)
 }
 
 struct Stack<'a> {
     merged: &'a Merged,
-    packages: &'a [PackageFiles],
-    members: &'a [Layer],
     /// What the layers so far leave, unpacked.
     unpacked: BTreeMap<TreePath, Node>,
 }
 
-impl Stack<'_> {
-    fn group(&mut self, group: &Group) -> Draft {
+impl<'a> Stack<'a> {
+    fn package(&self, id: PackageId) -> &'a MergedPackage {
+        &self.merged.packages[id]
+    }
+
+    fn group(&mut self, group: &Group) -> Result<Draft, LayerError> {
         let content = match group.packages.as_slice() {
-            [package] => self.alone(*package),
-            packages => DraftContent::Segments { segments: self.segments(packages), reason: None },
+            [package] => self.alone(*package)?,
+            packages => DraftContent::Segments { segments: self.segments(packages)?, reason: None },
         };
-        Draft { title: self.title(group), packages: group.packages.clone(), images: group.images.clone(), content }
+        Ok(Draft { title: self.title(group), packages: group.packages.clone(), images: group.images.clone(), content })
     }
 
     fn title(&self, group: &Group) -> String {
         match group.packages.as_slice() {
-            [package] => self.packages.get(*package).map(PackageFiles::title).unwrap_or_default(),
+            [package] => self.package(*package).files.title(),
             packages if group.images.len() < 2 => format!("{} packages", packages.len()),
             packages => format!("{} packages, as in {}", packages.len(), group.images.join(", ")),
         }
     }
 
-    fn alone(&mut self, package: usize) -> DraftContent {
-        let (Some(files), Some(owned), Some(member)) =
-            (self.packages.get(package), self.merged.owned.get(package), self.members.get(package))
-        else {
-            return DraftContent::Segments { segments: Vec::new(), reason: None };
-        };
-        if let Err(reason) = verbatim::check(files, owned, &self.merged.tree) {
-            return DraftContent::Segments { segments: self.segments(&[package]), reason: Some(reason) };
+    fn alone(&mut self, id: PackageId) -> Result<DraftContent, LayerError> {
+        let package = self.package(id);
+        if let Err(reason) = verbatim::check(package, &self.merged.tree) {
+            return Ok(DraftContent::Segments { segments: self.segments(&[id])?, reason: Some(reason) });
         }
-        for place in owned.directories.iter().chain(&owned.files) {
-            if let Some(node) = node(files, package, place) {
-                self.unpacked.insert(place.actual.clone(), node);
-            }
-        }
-        DraftContent::Member(Layer { title: files.title(), ..member.clone() })
+        let paths = package.owned.directories.iter().chain(&package.owned.files);
+        self.unpacked.extend(paths.map(|place| (place.actual.clone(), place.node.clone())));
+        Ok(DraftContent::Member(id))
     }
 
     /// A segment of directories, then one for each package that has anything else.
-    fn segments(&mut self, packages: &[usize]) -> Vec<Segment> {
-        let mut segments = vec![self.directories(packages)];
-        segments.extend(packages.iter().map(|package| self.package(*package)));
+    fn segments(&mut self, packages: &[PackageId]) -> Result<Vec<Segment>, LayerError> {
+        let mut segments = vec![self.directories(packages)?];
+        segments.extend(packages.iter().map(|package| self.files(*package)));
         segments.retain(|segment| !segment.items.is_empty());
-        segments
+        Ok(segments)
     }
 
     /// All directories that the packages have or need, as these packages alone want them: so they are the same in every
     /// image that has the group. What others want of them is the top layer's to say.
-    fn directories(&mut self, packages: &[usize]) -> Segment {
-        let owned = || packages.iter().filter_map(|package| Some((*package, self.merged.owned.get(*package)?)));
-        let mut claims: BTreeMap<&TreePath, Vec<(usize, &OwnedPath)>> = BTreeMap::new();
-        for (package, place) in owned().flat_map(|(package, it)| it.directories.iter().map(move |dir| (package, dir))) {
-            claims.entry(&place.actual).or_default().push((package, place));
+    fn directories(&mut self, packages: &[PackageId]) -> Result<Segment, LayerError> {
+        let mut claims: BTreeMap<&TreePath, Vec<&Node>> = BTreeMap::new();
+        for place in packages.iter().flat_map(|package| &self.package(*package).owned.directories) {
+            claims.entry(&place.actual).or_default().push(&place.node);
         }
-        let files =
-            owned().flat_map(|(_, owned): (_, &Owned)| owned.files.iter().filter_map(|file| file.actual.parent()));
-        let needed = with_parents(claims.keys().map(|&path| path.clone()).chain(files));
+        let files = packages.iter().flat_map(|package| &self.package(*package).owned.files);
+        let parents = files.filter_map(|file| file.actual.parent());
         let mut nodes = Vec::new();
-        for path in needed {
-            let wanted = claims.get(&path).and_then(|claims| self.wanted(claims));
-            if let Some(node) = wanted.or_else(|| self.merged.tree.get(&path).cloned()).filter(Node::is_directory) {
-                nodes.push((path, node));
-            }
+        for path in with_parents(claims.keys().map(|&path| path.clone()).chain(parents)) {
+            let node = match claims.get(&path).and_then(|claims| wanted(claims)) {
+                Some(node) => node,
+                None => directory(&self.merged.tree, &path)?.clone(),
+            };
+            nodes.push((path, node));
         }
         let items = nodes.iter().map(|(path, node)| Item { header: header(path, node), content: ItemContent::Nothing });
         let segment = Segment { package: None, items: items.collect() };
         self.unpacked.extend(nodes);
-        segment
+        Ok(segment)
     }
 
-    fn wanted(&self, claims: &[(usize, &OwnedPath)]) -> Option<Node> {
-        let (package, place) = claims.first()?;
-        let mut node = node(self.packages.get(*package)?, *package, place)?;
-        let claims = claims.iter().map(|(_, place)| (place.mode, place.uid, place.gid));
-        (node.mode, node.uid, node.gid) = agreed(claims)?;
-        Some(node)
-    }
-
-    /// What a package has beside directories, in the order of its contents.
-    fn package(&mut self, package: usize) -> Segment {
+    /// What a package has besides directories, in the order of its contents.
+    fn files(&mut self, id: PackageId) -> Segment {
         let mut nodes = Vec::new();
-        if let (Some(files), Some(owned)) = (self.packages.get(package), self.merged.owned.get(package)) {
-            for place in &owned.files {
-                let in_image = self.merged.tree.get(&place.actual);
-                // A recipe's word on a package's file is heard here, so that the file need not be in the top layer, too.
-                let in_image = in_image.filter(|node| node.source() == Some(Source { package, entry: place.content }));
-                if let Some(node) = in_image.cloned().or_else(|| node(files, package, place)) {
-                    nodes.push((place.content, place.actual.clone(), node));
-                }
-            }
+        for place in &self.package(id).owned.files {
+            let source = Source { package: id, entry: place.content() };
+            let in_image = self.merged.tree.get(&place.actual);
+            // A recipe's word on a package's file is heard here, so that the file need not be in the top layer, too.
+            let in_image = in_image.filter(|node| node.source() == Some(source));
+            nodes.push((source.entry, place.actual.clone(), in_image.unwrap_or(&place.node).clone()));
         }
         nodes.sort_by_key(|(content, ..)| *content);
-        let segment =
-            Segment { package: Some(package), items: items(nodes.iter().map(|(_, path, node)| (path, node))) };
+        let segment = Segment { package: Some(id), items: items(nodes.iter().map(|(_, path, node)| (path, node))) };
         self.unpacked.extend(nodes.into_iter().map(|(_, path, node)| (path, node)));
         segment
     }
 
     /// What the layers so far don't leave as it is in the tree.
-    fn top(&self) -> Draft {
-        let missing: Vec<(&TreePath, &Node)> = self
-            .merged
-            .tree
-            .iter()
-            .filter(|(path, node)| !self.unpacked.get(path).is_some_and(|found| is_same(found, node)))
-            .collect();
-        let directories = missing.iter().filter(|(_, node)| node.is_directory()).map(|(path, _)| (*path).clone());
-        let parents = missing.iter().filter_map(|(path, _)| path.parent());
-        let directories = with_parents(directories.chain(parents));
-        let directories: Vec<(&TreePath, &Node)> =
-            directories.iter().filter_map(|path| Some((path, self.merged.tree.get(path)?))).collect();
-        let mut segments = vec![Segment { package: None, items: items(directories.into_iter()) }];
-        let (from_packages, own): (Vec<_>, Vec<_>) =
-            missing.into_iter().filter(|(_, node)| !node.is_directory()).partition(|(_, node)| node.source().is_some());
-        segments.push(Segment { package: None, items: items(own.into_iter()) });
-        let mut by_package: BTreeMap<usize, Vec<(&TreePath, &Node)>> = BTreeMap::new();
-        for (path, node) in from_packages {
-            by_package.entry(node.source().map_or(0, |source| source.package)).or_default().push((path, node));
+    fn top(&self) -> Result<Draft, LayerError> {
+        let tree = &self.merged.tree;
+        let is_there = |path: &TreePath, node: &Node| self.unpacked.get(path).is_some_and(|found| is_same(found, node));
+        let missing: Vec<(&TreePath, &Node)> = tree.iter().filter(|(path, node)| !is_there(path, node)).collect();
+        let paths = missing.iter().filter(|(_, node)| node.is_directory()).map(|(path, _)| (*path).clone());
+        let paths = with_parents(paths.chain(missing.iter().filter_map(|(path, _)| path.parent())));
+        let directories = paths.iter().map(|path| Ok((path, directory(tree, path)?)));
+        let directories = directories.collect::<Result<Vec<_>, LayerError>>()?;
+        let mut own: Vec<(&TreePath, &Node)> = Vec::new();
+        let mut by_package: BTreeMap<PackageId, Vec<(EntryId, &TreePath, &Node)>> = BTreeMap::new();
+        for (path, node) in missing.into_iter().filter(|(_, node)| !node.is_directory()) {
+            match node.source() {
+                Some(Source { package, entry }) => by_package.entry(package).or_default().push((entry, path, node)),
+                None => own.push((path, node)),
+            }
         }
+        let mut segments = vec![
+            Segment { package: None, items: items(directories.into_iter()) },
+            Segment { package: None, items: items(own.into_iter()) },
+        ];
         for (package, mut nodes) in by_package {
-            nodes.sort_by_key(|(_, node)| node.source());
-            segments.push(Segment { package: Some(package), items: items(nodes.into_iter()) });
+            nodes.sort_by_key(|(entry, ..)| *entry);
+            let nodes = nodes.into_iter().map(|(_, path, node)| (path, node));
+            segments.push(Segment { package: Some(package), items: items(nodes) });
         }
         segments.retain(|segment| !segment.items.is_empty());
-        Draft {
+        Ok(Draft {
             title: "accounts, database, links and configuration".to_owned(),
             packages: Vec::new(),
             images: Vec::new(),
             content: DraftContent::Segments { segments, reason: None },
-        }
+        })
     }
+}
+
+/// The directory that several packages want, in mode and owner as they all allow.
+fn wanted(claims: &[&Node]) -> Option<Node> {
+    let mut node = (*claims.first()?).clone();
+    (node.mode, node.uid, node.gid) = agreed(claims.iter().map(|node| (node.mode, node.uid, node.gid)))?;
+    Some(node)
+}
+
+/// The directory at `path`, in which the tree has something.
+fn directory<'a>(tree: &'a Tree, path: &TreePath) -> Result<&'a Node, LayerError> {
+    let node = tree.get(path).filter(|node| node.is_directory());
+    node.ok_or_else(|| LayerError::NoDirectory { path: path.clone() })
 }
 
 impl Draft {
     /// Names what is in the layer, all of it: drafts with the same key are the same bytes. `member` is the digest of a
-    /// package's data member by its position.
+    /// package's data member.
     #[must_use]
-    pub fn key(&self, member: impl Fn(usize) -> Option<Sha256>) -> Sha256 {
+    pub fn key(&self, member: impl Fn(PackageId) -> Sha256) -> Sha256 {
         match &self.content {
-            DraftContent::Member(layer) => layer.digest,
+            DraftContent::Member(package) => member(*package),
             DraftContent::Segments { segments, .. } => {
                 let keys: Vec<String> = segments.iter().map(|segment| segment.key(&member).to_string()).collect();
                 Sha256::of(format!("a layer, assembly {}\n{}", super::ASSEMBLY_VERSION, keys.join("\n")))
@@ -245,46 +240,19 @@ impl Segment {
 
     /// Names what is in the segment: the package, the assembly version, the paths with owners and modes.
     #[must_use]
-    pub fn key(&self, member: impl Fn(usize) -> Option<Sha256>) -> Sha256 {
-        let package = self.package.and_then(member).map(|digest| digest.to_string()).unwrap_or_default();
+    pub fn key(&self, member: impl Fn(PackageId) -> Sha256) -> Sha256 {
+        let package = self.package.map_or_else(String::new, |package| member(package).to_string());
         let mut text = format!("a segment, assembly {}\n{package}\n", super::ASSEMBLY_VERSION).into_bytes();
         for item in &self.items {
             text.extend_from_slice(&tar::header(&item.header));
             match &item.content {
                 ItemContent::Nothing => {}
                 ItemContent::Inline(bytes) => text.extend_from_slice(Sha256::of(bytes).as_bytes()),
-                ItemContent::Package(entry) => text.extend_from_slice(entry.to_string().as_bytes()),
+                ItemContent::Package(entry) => text.extend_from_slice(entry.number().to_string().as_bytes()),
             }
         }
         Sha256::of(text)
     }
-}
-
-/// The node that a package's path makes when its data is unpacked.
-fn node(files: &PackageFiles, package: usize, place: &OwnedPath) -> Option<Node> {
-    let header = &files.entries.get(place.entry)?.header;
-    let of = |entry: usize| files.entries.get(entry).map(|entry| &entry.header);
-    let kind = match &header.kind {
-        EntryKind::Directory => NodeKind::Directory,
-        EntryKind::Symlink(target) => NodeKind::Symlink(target.clone()),
-        EntryKind::Fifo => NodeKind::Fifo,
-        EntryKind::File | EntryKind::Hardlink(_) => {
-            let source = Source { package, entry: place.content };
-            NodeKind::File { size: of(place.content)?.size, content: Content::Package(source) }
-        }
-        EntryKind::CharDevice(_) | EntryKind::BlockDevice(_) => return None,
-    };
-    // A further name of a file has no time and no attributes of its own.
-    let inode = of(place.content).unwrap_or(header);
-    Some(Node {
-        kind,
-        mode: place.mode,
-        uid: place.uid,
-        gid: place.gid,
-        mtime: inode.mtime,
-        xattrs: inode.xattrs.clone(),
-        bearer: Bearer::Package(package),
-    })
 }
 
 /// Whether two nodes are the same once they are unpacked, whoever brings them.

@@ -2,7 +2,7 @@
 
 use crate::apk::package::PackageEntry;
 use crate::apk::package::fixture::entry;
-pub(super) use crate::apk::package::fixture::package;
+pub(super) use crate::apk::package::fixture::{header, package};
 use crate::apk::tar::{Entry, EntryKind};
 use crate::rootfs::TreePath;
 

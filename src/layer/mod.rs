@@ -1,6 +1,6 @@
 //! A tree → the layers of an image.
 //!
-//! [`plan()`] decides which packages share a layer, from the locks alone. [`drafts`] decides what is in each layer of one
+//! [`Plan`] decides which packages share a layer, from the locks alone. [`drafts`] decides what is in each layer of one
 //! image, from its tree, without touching a file. [`write()`] makes a layer's bytes.
 //!
 //! A layer of one package is the package's data member as it is, where that is safe ([`NotVerbatim`] has the conditions).
@@ -17,7 +17,7 @@ mod verbatim;
 mod write;
 
 pub use draft::{Draft, DraftContent, Item, ItemContent, Segment, drafts};
-pub use plan::{Group, Packed, plan};
+pub use plan::{Group, Packed, Plan};
 pub use verbatim::NotVerbatim;
 pub use write::{LayerError, recall, write};
 

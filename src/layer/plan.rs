@@ -2,6 +2,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::digest::Sha256;
+use crate::rootfs::PackageId;
+use crate::table::Table;
 
 /// Part of the packages' bytes, one in so many, that may be stored twice so that small classes take no layers.
 const DUPLICATED: u64 = 80;
@@ -22,17 +24,13 @@ pub struct Packed {
 /// Packages that are in one layer.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Group {
-    /// Positions in the image's list of packages, ordered by the packages' names: images install shared packages in
-    /// different orders.
-    pub packages: Vec<usize>,
+    /// Packages of the image, ordered by their names: images install shared packages in different orders.
+    pub packages: Vec<PackageId>,
     /// Names of the images that have this group, sorted, the image itself among them.
     pub images: Vec<String>,
 }
 
-/// Which packages of which image are in one layer: a group a layer, bottom to top, by image.
-///
-/// `images` are all those that are built together, by name, each with its packages; `budget` is the largest number of
-/// layers of an image, the top one, which is not planned here, included. The plan depends on nothing else.
+/// Which packages of which image share a layer.
 ///
 /// - Packages that the same images have form a *class*, so that a layer is shared by all that have its packages.
 /// - Classes of few bytes are dissolved into the images' own, as long as what is then stored more than once is at most
@@ -41,12 +39,14 @@ pub struct Group {
 ///   is (see [`super::NotVerbatim`]).
 ///
 /// Sizes are compared by their power of two and then by name, so that an update seldom moves a package.
-#[must_use]
-pub fn plan(images: &BTreeMap<String, Vec<Packed>>, budget: usize) -> BTreeMap<String, Vec<Group>> {
-    let mut planner = Planner::new(images, budget.saturating_sub(1).max(1));
-    planner.dissolve();
-    planner.separate();
-    images.iter().map(|(image, packages)| (image.clone(), planner.groups(image, packages))).collect()
+#[derive(Debug, Clone)]
+pub struct Plan<'a> {
+    /// By the images that have them: packages with their sizes.
+    classes: BTreeMap<Images<'a>, BTreeMap<Key<'a>, u64>>,
+    /// Packages that stand alone, by their class.
+    alone: BTreeSet<(Images<'a>, Key<'a>)>,
+    /// Layers of packages that an image may have.
+    slots: usize,
 }
 
 /// A package by name and content.
@@ -54,53 +54,43 @@ type Key<'a> = (&'a str, Sha256);
 /// Images by name.
 type Images<'a> = BTreeSet<&'a str>;
 
-struct Planner<'a> {
-    sizes: BTreeMap<Key<'a>, u64>,
-    classes: BTreeMap<Images<'a>, BTreeSet<Key<'a>>>,
-    /// Packages that stand alone, by their class.
-    alone: BTreeSet<(Images<'a>, Key<'a>)>,
-    /// Layers of packages that an image may have.
-    slots: usize,
-}
+impl<'a> Plan<'a> {
+    /// `images` are all those that are built together, by name, each with its packages; `budget` is the largest number of
+    /// layers of an image, the top one, which is not planned here, included. The plan depends on nothing else.
+    #[must_use]
+    pub fn new(images: &'a BTreeMap<String, Table<PackageId, Packed>>, budget: usize) -> Self {
+        let mut plan = Self::of_classes(images, budget.saturating_sub(1).max(1));
+        plan.dissolve();
+        plan.separate();
+        plan
+    }
 
-impl<'a> Planner<'a> {
-    fn new(images: &'a BTreeMap<String, Vec<Packed>>, slots: usize) -> Self {
-        let mut sizes = BTreeMap::new();
-        let mut having: BTreeMap<Key<'a>, Images<'a>> = BTreeMap::new();
+    fn of_classes(images: &'a BTreeMap<String, Table<PackageId, Packed>>, slots: usize) -> Self {
+        let mut having: BTreeMap<(Key<'a>, u64), Images<'a>> = BTreeMap::new();
         for (image, packages) in images {
-            for package in packages {
-                let key = (package.name.as_str(), package.digest);
-                sizes.insert(key, package.size);
-                having.entry(key).or_default().insert(image);
+            for Packed { name, digest, size } in packages.items() {
+                having.entry(((name, *digest), *size)).or_default().insert(image);
             }
         }
-        let mut classes: BTreeMap<Images<'a>, BTreeSet<Key<'a>>> = BTreeMap::new();
-        for (key, images) in having {
-            classes.entry(images).or_default().insert(key);
+        let mut classes: BTreeMap<Images<'a>, BTreeMap<Key<'a>, u64>> = BTreeMap::new();
+        for ((key, size), images) in having {
+            classes.entry(images).or_default().insert(key, size);
         }
-        Self { sizes, classes, alone: BTreeSet::new(), slots }
+        Self { classes, alone: BTreeSet::new(), slots }
     }
 
-    fn size(&self, key: &Key<'a>) -> u64 {
-        self.sizes.get(key).copied().unwrap_or_default()
-    }
-
-    /// Bytes that are stored again if the class is dissolved.
-    fn cost(&self, images: &Images<'a>, packages: &BTreeSet<Key<'a>>) -> u64 {
-        let bytes: u64 = packages.iter().map(|key| self.size(key)).sum();
-        bytes * (images.len() as u64).saturating_sub(1)
-    }
-
-    /// Shared classes, the cheapest to dissolve first.
+    /// Shared classes with the bytes that are stored again if they are dissolved, the cheapest first.
     fn cheapest(&self) -> Vec<(u64, Images<'a>)> {
-        let shared = self.classes.iter().filter(|(images, _)| images.len() > 1);
-        let mut costs: Vec<_> = shared.map(|(images, keys)| (self.cost(images, keys), images.clone())).collect();
+        let cost = |(images, packages): (&Images<'a>, &BTreeMap<_, u64>)| {
+            (packages.values().sum::<u64>() * (images.len() as u64).saturating_sub(1), images.clone())
+        };
+        let mut costs: Vec<_> = self.classes.iter().filter(|(images, _)| images.len() > 1).map(cost).collect();
         costs.sort_by(|(a, x), (b, y)| (a.checked_ilog2(), x).cmp(&(b.checked_ilog2(), y)));
         costs
     }
 
     fn dissolve(&mut self) {
-        let mut allowance = self.sizes.values().sum::<u64>() / DUPLICATED;
+        let mut allowance = self.classes.values().flat_map(BTreeMap::values).sum::<u64>() / DUPLICATED;
         for (cost, images) in self.cheapest() {
             if cost <= allowance {
                 allowance -= cost;
@@ -117,23 +107,25 @@ impl<'a> Planner<'a> {
     fn dissolve_class(&mut self, images: &Images<'a>) {
         let Some(packages) = self.classes.remove(images) else { return };
         for image in images {
-            self.classes.entry(Images::from([*image])).or_default().extend(packages.iter().copied());
+            self.classes.entry(Images::from([*image])).or_default().extend(&packages);
         }
     }
 
     /// How many layers of packages an image has as things stand.
     fn layers(&self, image: &str) -> usize {
-        let classes = self.classes.iter().filter(|(images, keys)| images.contains(image) && !keys.is_empty());
+        let classes = self.classes.iter().filter(|(images, packages)| images.contains(image) && !packages.is_empty());
         classes.count() + self.alone.iter().filter(|(images, _)| images.contains(image)).count()
     }
 
     /// Gives big packages layers of their own, as long as there are some.
     fn separate(&mut self) {
-        let all = self.classes.iter().flat_map(|(images, keys)| keys.iter().map(move |key| (images.clone(), *key)));
-        let mut candidates: Vec<_> = all.filter(|(_, key)| self.size(key) >= ALONE).collect();
-        candidates.sort_by_key(|(images, key)| (Reverse(self.size(key).checked_ilog2()), *key, images.clone()));
-        for (images, key) in candidates {
-            let is_last = self.classes.get(&images).is_some_and(|keys| keys.len() == 1);
+        let all =
+            self.classes.iter().flat_map(|(images, packages)| packages.iter().map(move |it| (images.clone(), it)));
+        let big = all.filter(|(_, (_, size))| **size >= ALONE);
+        let mut candidates: Vec<_> = big.map(|(images, (key, size))| (Reverse(size.ilog2()), *key, images)).collect();
+        candidates.sort();
+        for (_, key, images) in candidates {
+            let is_last = self.classes.get(&images).is_some_and(|packages| packages.len() == 1);
             if is_last || images.iter().all(|image| self.layers(image) < self.slots) {
                 self.classes.entry(images.clone()).or_default().remove(&key);
                 self.alone.insert((images, key));
@@ -141,20 +133,36 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// The groups of one image: what most images have at the bottom, because engines share layers only where all below
-    /// them are the same; of one class first the packages that stand alone.
-    fn groups(&self, image: &str, packages: &[Packed]) -> Vec<Group> {
-        let position = |key: &Key<'_>| packages.iter().position(|it| (it.name.as_str(), it.digest) == *key);
-        let alone = self.alone.iter().map(|(images, key)| (images, false, vec![*key]));
-        let rest = self.classes.iter().map(|(images, keys)| (images, true, keys.iter().copied().collect()));
-        let mut found: Vec<(&Images<'_>, bool, Vec<Key<'_>>)> = alone.chain(rest).collect();
-        found.retain(|(images, _, keys)| images.contains(image) && !keys.is_empty());
-        found.sort_by_key(|(images, is_rest, keys)| (Reverse(images.len()), *images, *is_rest, keys.clone()));
-        let group = |(images, _, keys): (&Images<'_>, bool, Vec<Key<'_>>)| {
-            let packages = keys.iter().filter_map(position).collect();
-            Group { packages, images: images.iter().map(|&name| name.to_owned()).collect() }
+    /// The groups of one image, a layer each, bottom to top: what most images have at the bottom, because engines share
+    /// layers only where all below them are the same; of one class first the packages that stand alone.
+    #[must_use]
+    pub fn groups(&self, image: &str, packages: &Table<PackageId, Packed>) -> Vec<Group> {
+        let mut groups: BTreeMap<_, Vec<(Key<'_>, PackageId)>> = BTreeMap::new();
+        for (id, package) in packages.iter() {
+            let key = (package.name.as_str(), package.digest);
+            let (images, is_alone) = self.class(image, key);
+            let order = (Reverse(images.len()), images, !is_alone, is_alone.then_some(key));
+            groups.entry(order).or_default().push((key, id));
+        }
+        let group = |((_, images, ..), mut packages): ((_, Images<'_>, _, _), Vec<(Key<'_>, PackageId)>)| {
+            packages.sort_unstable();
+            let packages = packages.into_iter().map(|(_, id)| id).collect();
+            Group { packages, images: images.into_iter().map(ToOwned::to_owned).collect() }
         };
-        found.into_iter().map(group).collect()
+        groups.into_iter().map(group).collect()
+    }
+
+    /// The images that have the same layer of a package as `image`, and whether the package is alone in it.
+    fn class<'k>(&self, image: &'k str, key: Key<'k>) -> (Images<'k>, bool)
+    where
+        'a: 'k,
+    {
+        let is_meant = |images: &Images<'_>| images.contains(image);
+        if let Some((images, _)) = self.alone.iter().find(|(images, it)| *it == key && is_meant(images)) {
+            return (images.clone(), true);
+        }
+        let class = self.classes.iter().find(|(images, packages)| is_meant(images) && packages.contains_key(&key));
+        (class.map_or_else(|| Images::from([image]), |(images, _)| images.clone()), false)
     }
 }
 
@@ -170,22 +178,24 @@ mod tests {
         Packed { name: name.to_owned(), digest: Sha256::of(name), size }
     }
 
-    fn images(of: &[(&str, &[(&str, u64)])]) -> BTreeMap<String, Vec<Packed>> {
+    type Images = BTreeMap<String, Table<PackageId, Packed>>;
+
+    fn images(of: &[(&str, &[(&str, u64)])]) -> Images {
         let packages = |list: &[(&str, u64)]| list.iter().map(|(name, size)| packed(name, *size)).collect();
         of.iter().map(|(image, list)| ((*image).to_owned(), packages(list))).collect()
     }
 
     /// `packages @ images` for each layer of an image.
-    fn shown(images: &BTreeMap<String, Vec<Packed>>, budget: usize, image: &str) -> Vec<String> {
-        let name = |position: &usize| images[image][*position].name.clone();
+    fn shown(images: &Images, budget: usize, image: &str) -> Vec<String> {
+        let name = |id: &PackageId| images[image][*id].name.clone();
         let line = |group: &Group| {
             let packages: Vec<String> = group.packages.iter().map(name).collect();
             format!("{} @ {}", packages.join(" "), group.images.join(" "))
         };
-        plan(images, budget)[image].iter().map(line).collect()
+        Plan::new(images, budget).groups(image, &images[image]).iter().map(line).collect()
     }
 
-    fn three() -> BTreeMap<String, Vec<Packed>> {
+    fn three() -> Images {
         images(&[
             ("a", &[("libc", BIG), ("shell", BIG / 2), ("zlib", BIG / 4), ("tiny", 10), ("own", BIG)]),
             ("b", &[("libc", BIG), ("shell", BIG / 2), ("zlib", BIG / 4), ("icu", BIG)]),
@@ -218,7 +228,10 @@ mod tests {
     #[test]
     fn packages_of_one_name_and_another_content_are_not_shared() {
         let mut images = images(&[("a", &[("libc", BIG)]), ("b", &[("libc", BIG)])]);
-        images.get_mut("b").unwrap()[0].digest = Sha256::of("patched");
+        images.insert(
+            "b".to_owned(),
+            [Packed { digest: Sha256::of("patched"), ..packed("libc", BIG) }].into_iter().collect(),
+        );
         assert_eq!(shown(&images, 12, "a"), ["libc @ a"]);
     }
 
@@ -227,8 +240,11 @@ mod tests {
         let before = three();
         let mut after = before.clone();
         for packages in after.values_mut() {
-            for package in packages.iter_mut().filter(|package| package.name == "shell") {
-                (package.size, package.digest) = (package.size + 1000, Sha256::of("new"));
+            for id in packages.ids().collect::<Vec<_>>() {
+                let package = &mut packages[id];
+                if package.name == "shell" {
+                    (package.size, package.digest) = (package.size + 1000, Sha256::of("new"));
+                }
             }
         }
         for image in ["a", "b", "c"] {
@@ -242,23 +258,24 @@ mod tests {
             sizes in proptest::collection::vec((1_u64..1 << 24, 0_u8..16), 1..40),
             budget in prop_oneof![0_usize..14, Just(100)],
         ) {
-            let mut all: BTreeMap<String, Vec<Packed>> = BTreeMap::new();
+            let mut all = Images::new();
             for (number, (size, having)) in sizes.iter().enumerate() {
                 for image in (0..4).filter(|image| having >> image & 1 == 1) {
                     all.entry(format!("image{image}")).or_default().push(packed(&format!("p{number}"), *size));
                 }
             }
             let distinct: u64 = sizes.iter().filter(|(_, having)| *having > 0).map(|(size, _)| size).sum();
-            let plans = plan(&all, budget);
+            let plan = Plan::new(&all, budget);
             let mut stored = BTreeMap::new();
-            for (image, groups) in &plans {
+            for (image, packages) in &all {
+                let groups = plan.groups(image, packages);
                 prop_assert!(groups.len() <= budget.saturating_sub(1).max(1));
-                let mut positions: Vec<usize> = groups.iter().flat_map(|group| group.packages.clone()).collect();
-                positions.sort_unstable();
-                prop_assert_eq!(positions, (0..all[image].len()).collect::<Vec<_>>());
-                for group in groups {
+                let mut ids: Vec<PackageId> = groups.iter().flat_map(|group| group.packages.clone()).collect();
+                ids.sort_unstable();
+                prop_assert_eq!(ids, packages.ids().collect::<Vec<_>>());
+                for group in &groups {
                     prop_assert!(group.images.contains(image));
-                    let names: Vec<&Packed> = group.packages.iter().map(|at| &all[image][*at]).collect();
+                    let names: Vec<&Packed> = group.packages.iter().map(|id| &packages[*id]).collect();
                     let bytes: u64 = names.iter().map(|package| package.size).sum();
                     let names: BTreeSet<String> = names.iter().map(|package| package.name.clone()).collect();
                     stored.insert((group.images.clone(), names), bytes);

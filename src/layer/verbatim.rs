@@ -1,8 +1,7 @@
 use std::collections::HashMap;
 
-use crate::apk::package::PackageFiles;
 use crate::apk::tar::{Entry, EntryKind};
-use crate::rootfs::{Bearer, NodeKind, Owned, OwnedPath, Tree, TreePath};
+use crate::rootfs::{Bearer, MergedPackage, NodeKind, OwnedPath, Tree, TreePath};
 
 /// Largest file that the top layer holds again because the recipe gives it another mode or owner, bytes.
 const REPAIR_LIMIT: u64 = 256 << 10;
@@ -99,12 +98,12 @@ pub enum NotVerbatim {
     },
 }
 
-/// Whether the data member of a package, unpacked as it is, leaves what the package is to have in `tree`. `owned` is what
-/// the package has there.
+/// Whether the data member of a package, unpacked as it is, leaves what the package is to have in `tree`.
 ///
 /// Times of directories are not looked at, nor is what the recipe puts over a package's files: the top layer sets that
 /// right.
-pub(super) fn check(files: &PackageFiles, owned: &Owned, tree: &Tree) -> Result<(), NotVerbatim> {
+pub(super) fn check(package: &MergedPackage, tree: &Tree) -> Result<(), NotVerbatim> {
+    let MergedPackage { files, owned } = package;
     if files.data_streams != 1 {
         return Err(NotVerbatim::Streams { streams: files.data_streams });
     }
@@ -117,7 +116,7 @@ pub(super) fn check(files: &PackageFiles, owned: &Owned, tree: &Tree) -> Result<
     let installed: HashMap<&TreePath, &OwnedPath> =
         owned.directories.iter().chain(&owned.files).map(|path| (&path.declared, path)).collect();
     let mut before: HashMap<TreePath, &Entry> = HashMap::new();
-    for header in files.entries.iter().map(|entry| &entry.header) {
+    for header in files.entries.items().iter().map(|entry| &entry.header) {
         let path = TreePath::new(&header.path).map_err(|_| NotVerbatim::Name)?;
         if before.contains_key(&path) {
             return Err(NotVerbatim::Twice { path });
@@ -126,12 +125,12 @@ pub(super) fn check(files: &PackageFiles, owned: &Owned, tree: &Tree) -> Result<
         if place.actual != path {
             return Err(NotVerbatim::BehindLink { path, actual: place.actual.clone() });
         }
-        if (place.uid, place.gid) != (header.uid, header.gid) {
+        if (place.node.uid, place.node.gid) != (header.uid, header.gid) {
             return Err(NotVerbatim::Owner {
                 path,
                 name: format!("{}:{}", header.user, header.group),
-                uid: place.uid,
-                gid: place.gid,
+                uid: place.node.uid,
+                gid: place.node.gid,
                 found_uid: header.uid,
                 found_gid: header.gid,
             });
@@ -162,9 +161,9 @@ fn check_in_image(path: &TreePath, place: &OwnedPath, tree: &Tree) -> Result<(),
     let Some(node) = tree.get(path) else { return Err(NotVerbatim::NotInstalled { path: path.clone() }) };
     match (&node.kind, node.bearer) {
         (NodeKind::Directory, Bearer::Package(_))
-            if (node.mode, node.uid, node.gid) != (place.mode, place.uid, place.gid) =>
+            if (node.mode, node.uid, node.gid) != (place.node.mode, place.node.uid, place.node.gid) =>
         {
-            Err(NotVerbatim::Directory { path: path.clone(), expected: node.mode, found: place.mode })
+            Err(NotVerbatim::Directory { path: path.clone(), expected: node.mode, found: place.node.mode })
         }
         (NodeKind::File { size, .. }, Bearer::Image) if node.source().is_some() && *size > REPAIR_LIMIT => {
             Err(NotVerbatim::Changed { path: path.clone(), size: *size })

@@ -9,11 +9,13 @@ use sha2::Digest as _;
 use super::Layer;
 use super::draft::{Item, ItemContent, Segment};
 use super::gzip::GzipMembers;
-use crate::apk::package::{DataReader, PackageError};
+use crate::apk::package::{DataReader, EntryId, PackageError};
 use crate::apk::tar::{self, EntryKind};
 use crate::digest::Sha256;
 use crate::packages::{ObtainError, Obtained};
+use crate::rootfs::{PackageId, TreePath};
 use crate::store::{Incoming, Keeper, Store, StoreError};
+use crate::table::{Id as _, Table};
 
 /// Largest layer, compressed.
 const LIMIT: u64 = 64 << 30;
@@ -38,6 +40,12 @@ pub enum LayerError {
         /// Why.
         #[source]
         source: StoreError,
+    },
+    /// A path of which the tree lacks the directory.
+    #[error("the image's tree has no directory {path}, though something is in it")]
+    NoDirectory {
+        /// The directory.
+        path: TreePath,
     },
     /// A package's data can't be opened.
     #[error(transparent)]
@@ -95,8 +103,7 @@ struct Part {
     end: u64,
 }
 
-/// Makes the layer `key` of its segments, hands it to the store and has it remembered. `packages` are the
-/// image's, in install order.
+/// Makes the layer `key` of its segments, hands it to the store and has it remembered. `packages` are the image's.
 ///
 /// A package's segment that was made before, for another layer, is taken from there and not compressed again. Packages are
 /// read as streams: memory doesn't grow with them.
@@ -104,7 +111,7 @@ pub fn write(
     title: &str,
     key: &Sha256,
     segments: &[Segment],
-    packages: &[Obtained<'_>],
+    packages: &Table<PackageId, Obtained<'_>>,
     keeper: &Keeper,
 ) -> Result<Layer, LayerError> {
     let store = keeper.store();
@@ -129,7 +136,7 @@ pub fn write(
 
 struct Writer<'a> {
     title: &'a str,
-    packages: &'a [Obtained<'a>],
+    packages: &'a Table<PackageId, Obtained<'a>>,
     store: &'a Store,
     /// The layer's compressed bytes go in here,
     layer: Incoming,
@@ -146,10 +153,9 @@ impl Writer<'_> {
     }
 
     fn segment(&mut self, segment: &Segment) -> Result<(), LayerError> {
-        let Some(package) = segment.package.and_then(|package| self.packages.get(package)) else {
-            return self.compress(segment, None);
-        };
-        let key = segment.key(|package| Some(self.packages.get(package)?.package.data.sha256));
+        let Some(package) = segment.package else { return self.compress(segment, None) };
+        let package = &self.packages[package];
+        let key = segment.key(|package| self.packages[package].package.data.sha256);
         let kept = self.store.recall(&key).and_then(|part: Part| {
             let path = self.store.find_sized(&part.layer, part.layer_size)?;
             Some((File::open(path).ok()?, part))
@@ -225,11 +231,11 @@ impl<'a> Data<'a> {
         Ok(Self { package: &obtained.package.file, reader: DataReader::new(obtained.data()?), read: 0 })
     }
 
-    /// Goes on to the entry at `position`, which must be the file that `expected` describes.
-    fn seek(&mut self, position: usize, expected: &tar::Entry) -> Result<(), LayerError> {
+    /// Goes on to an entry, which must be the file that `expected` describes.
+    fn seek(&mut self, entry: EntryId, expected: &tar::Entry) -> Result<(), LayerError> {
         let package = || self.package.to_owned();
         let mut found = None;
-        while self.read <= position {
+        while self.read <= entry.number() {
             found = self.reader.next_entry().map_err(|source| LayerError::Package { package: package(), source })?;
             self.read += 1;
             if found.is_none() {

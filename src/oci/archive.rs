@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use serde_json::{Value, json};
 
 use super::layout::{blob_path, entry, index};
-use super::{Document, Image, NAME, local_reference};
+use super::{Document, Image, NAME, local_reference, tag};
 use crate::apk::tar::{self, Entry, EntryKind};
 use crate::digest::Sha256;
 
@@ -17,9 +17,9 @@ const CONTAINERD_NAME: &str = "io.containerd.image.name";
 /// which `docker load` knew images before it knew OCI's. The same image gives the same bytes.
 pub fn archive(layout: &Utf8Path, image: &Image, out: &mut impl Write) -> io::Result<()> {
     let reference = local_reference(&image.name, image.manifest.digest);
-    let tag = reference.rsplit(':').next().unwrap_or_default();
+    let tag = tag(image.manifest.digest);
     let full_name = format!("docker.io/{reference}");
-    let entry = entry(image, &[(CONTAINERD_NAME, &full_name), (NAME, tag)]);
+    let entry = entry(image, &[(CONTAINERD_NAME, &full_name), (NAME, &tag)]);
     let blob = |digest: Sha256| format!("blobs/sha256/{digest}");
     let manifest = json!([{
         "Config": blob(image.config.digest),

@@ -9,6 +9,7 @@ use cap_std_ext::cap_std;
 use cap_std_ext::cap_tempfile::TempFile;
 use ocidir::OciDir;
 use rayon::prelude::*;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::image::{INDEX, MANIFEST, descriptor};
@@ -156,15 +157,15 @@ impl Layout {
     }
 
     /// Makes `images` visible, all at once: replaces the index. Other images stay, of other architectures too, if `keep`
-    /// holds on to their name. Then removes what no image of the index needs.
+    /// holds on to their name; what has no name goes. Then removes what no image of the index needs.
     pub fn commit(&self, images: &[Image], keep: impl Fn(&str) -> bool) -> Result<(), LayoutError> {
         let path = self.path.join("index.json");
         let malformed = |source| LayoutError::Malformed { path: path.clone(), source };
         let old = self.read_index()?;
         let mut entries = entries(&old).map_err(malformed)?;
         entries.retain(|entry| {
-            let name = name_of(entry).unwrap_or_default();
-            keep(name) && images.iter().all(|image| image.name != name || is_for_another(entry, image.platform))
+            let is_replaced = |name| images.iter().any(|it| it.name == name && !is_for_another(entry, it.platform));
+            name_of(entry).is_some_and(|name| keep(name) && !is_replaced(name))
         });
         entries.extend(images.iter().map(|image| entry(image, &[(NAME, &image.name)])));
         entries.sort_by_cached_key(|entry| (name_of(entry).map(ToOwned::to_owned), platform_of(entry)));
@@ -251,8 +252,14 @@ fn entries(index: &[u8]) -> Result<Vec<Value>, serde_json::Error> {
     if index.is_empty() {
         return Ok(Vec::new());
     }
-    let index: Value = serde_json::from_slice(index)?;
-    Ok(index.get("manifests").and_then(Value::as_array).cloned().unwrap_or_default())
+    let index: Index = serde_json::from_slice(index)?;
+    Ok(index.manifests)
+}
+
+/// What is kept of an index: its entries, whatever is in them.
+#[derive(Deserialize)]
+struct Index {
+    manifests: Vec<Value>,
 }
 
 /// An index of some manifests.
@@ -452,6 +459,18 @@ mod tests {
         let error = layout.add(std::slice::from_ref(&image), &fixture.store).unwrap_err();
         let LayoutError::Blob { digest, source, .. } = error else { panic!("{error}") };
         assert_eq!((digest, source.to_string().as_str()), (image.layers[0].digest, "it is not in the store"));
+    }
+
+    #[test]
+    fn an_index_that_is_none_is_not_replaced() {
+        let fixture = Fixture::new(&[]);
+        let layout = Layout::open(&fixture.path()).unwrap();
+        for text in ["not json", "{}", r#"{"manifests":"x"}"#] {
+            std::fs::write(fixture.path().join("index.json"), text).unwrap();
+            let error = layout.commit(&[], |_| true).unwrap_err();
+            assert!(matches!(error, LayoutError::Malformed { .. }), "{error}");
+            assert_eq!(std::fs::read_to_string(fixture.path().join("index.json")).unwrap(), text);
+        }
     }
 
     #[test]

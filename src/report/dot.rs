@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::graph::{Edge, From, Graph, Kind};
+use crate::table::Id as _;
 
 /// Some edges of a graph, and the packages at their ends, in Graphviz's language. What requires is an arrow; what makes a
 /// package install itself is a dashed one. Dependencies stand beside an arrow unless they are the package's own name.
@@ -15,23 +16,22 @@ pub fn dot<'a>(graph: &Graph, edges: impl IntoIterator<Item = &'a Edge>) -> Stri
         let from = if let From::Package(from) = edge.from { Some(from) } else { None };
         from.into_iter().chain([edge.to])
     });
-    for position in ends.collect::<BTreeSet<_>>() {
-        if let Some(package) = graph.package(position) {
-            let label = format!("{}\n{}", package.name, package.version);
-            let _ = writeln!(out, "  p{position} [label={}];", quoted(&label));
-        }
+    for id in ends.collect::<BTreeSet<_>>() {
+        let package = graph.package(id);
+        let label = format!("{}\n{}", package.name, package.version);
+        let _ = writeln!(out, "  p{} [label={}];", id.number(), quoted(&label));
     }
     for edge in edges {
         let from = match edge.from {
             From::World => "world".to_owned(),
-            From::Package(position) => format!("p{position}"),
+            From::Package(id) => format!("p{}", id.number()),
         };
         let style = if edge.kind == Kind::InstallIf { " style=dashed" } else { "" };
         let label = graph.reasons(edge).map(|reasons| format!("label={}", quoted(&reasons))).unwrap_or_default();
         let attributes = format!("{label}{style}");
         let attributes = attributes.trim_start();
         let attributes = if attributes.is_empty() { String::new() } else { format!(" [{attributes}]") };
-        let _ = writeln!(out, "  {from} -> p{}{attributes};", edge.to);
+        let _ = writeln!(out, "  {from} -> p{}{attributes};", edge.to.number());
     }
     out.push_str("}\n");
     out

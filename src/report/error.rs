@@ -11,6 +11,16 @@ pub enum ReportError {
         /// Names of its packages that look like it.
         near: Vec<String>,
     },
+    /// The image was not made of these layers.
+    #[error("{image} has {found} layers, and not the {planned} that are planned for it")]
+    OtherLayers {
+        /// The image.
+        image: String,
+        /// How many are planned.
+        planned: usize,
+        /// How many it has.
+        found: usize,
+    },
 }
 
 fn it_has(near: &[String]) -> String {

@@ -3,6 +3,12 @@ use std::collections::{BTreeMap, HashMap};
 use super::ReportError;
 use crate::apk::{Dependency, Package};
 use crate::similar::similar;
+use crate::table::{Table, id};
+
+id! {
+    /// A package of a [`Graph`].
+    pub NodeId
+}
 
 /// Most names that are offered for one that is not there.
 const NEAR: usize = 5;
@@ -12,7 +18,7 @@ const NEAR: usize = 5;
 pub struct Graph {
     image: String,
     /// Sorted by name.
-    packages: Vec<Package>,
+    packages: Table<NodeId, Package>,
     /// Sorted, each pair of ends and kind once.
     edges: Vec<Edge>,
 }
@@ -22,8 +28,8 @@ pub struct Graph {
 pub enum From {
     /// In the world: somebody asked for the package.
     World,
-    /// At the package of that position.
-    Package(usize),
+    /// At this package.
+    Package(NodeId),
 }
 
 /// How one package brings another.
@@ -40,8 +46,8 @@ pub enum Kind {
 pub struct Edge {
     /// What brings it.
     pub from: From,
-    /// The package, by its position.
-    pub to: usize,
+    /// The package.
+    pub to: NodeId,
     /// How.
     pub kind: Kind,
     /// The dependencies, as the one that has them writes them, that the package fulfils.
@@ -53,8 +59,9 @@ impl Graph {
     #[must_use]
     pub fn new(image: impl Into<String>, world: &[Dependency], mut packages: Vec<Package>) -> Self {
         packages.sort_by(|a, b| a.name.cmp(&b.name));
+        let packages = Table::from(packages);
         let providers = Providers::of(&packages);
-        let mut found: BTreeMap<(From, usize, Kind), Vec<String>> = BTreeMap::new();
+        let mut found: BTreeMap<(From, NodeId, Kind), Vec<String>> = BTreeMap::new();
         let mut add = |from, to, kind, dependency: &Dependency| {
             if from != From::Package(to) {
                 found.entry((from, to, kind)).or_default().push(dependency.to_string());
@@ -65,7 +72,7 @@ impl Graph {
                 add(From::World, to, Kind::Requires, dependency);
             }
         }
-        for (position, package) in packages.iter().enumerate() {
+        for (position, package) in packages.iter() {
             for dependency in &package.depends {
                 for to in providers.fulfil(dependency) {
                     add(From::Package(position), to, Kind::Requires, dependency);
@@ -91,17 +98,17 @@ impl Graph {
 
     /// All packages, sorted by name.
     #[must_use]
-    pub fn packages(&self) -> &[Package] {
+    pub fn packages(&self) -> &Table<NodeId, Package> {
         &self.packages
     }
 
-    /// The package at a position.
+    /// One package.
     #[must_use]
-    pub fn package(&self, position: usize) -> Option<&Package> {
-        self.packages.get(position)
+    pub fn package(&self, id: NodeId) -> &Package {
+        &self.packages[id]
     }
 
-    /// All edges: the world's first, then by the position of the package that they begin at.
+    /// All edges: the world's first, then by the package that they begin at.
     #[must_use]
     pub fn edges(&self) -> &[Edge] {
         &self.edges
@@ -114,7 +121,7 @@ impl Graph {
     }
 
     /// The package of that name; if there is none, those that provide the name.
-    pub fn find(&self, name: &str) -> Result<Vec<usize>, ReportError> {
+    pub fn find(&self, name: &str) -> Result<Vec<NodeId>, ReportError> {
         let found = Providers::of(&self.packages).fulfil(&Dependency::on(name));
         if found.is_empty() { Err(self.unknown(name)) } else { Ok(found) }
     }
@@ -122,20 +129,19 @@ impl Graph {
     /// The dependencies of an edge, if they say more than the package's name does.
     #[must_use]
     pub fn reasons(&self, edge: &Edge) -> Option<String> {
-        let name = self.package(edge.to).map(|package| package.name.as_str());
+        let package = self.package(edge.to);
         match (edge.kind, edge.by.as_slice()) {
-            (Kind::Requires, [only]) if Some(only.as_str()) == name => None,
+            (Kind::Requires, [only]) if *only == package.name => None,
             (Kind::Requires, by) => Some(by.join(" ")),
             (Kind::InstallIf, _) => {
-                let condition = self.package(edge.to).map(|package| &package.install_if);
-                let condition = condition.into_iter().flatten().map(ToString::to_string).collect::<Vec<_>>();
+                let condition = package.install_if.iter().map(ToString::to_string).collect::<Vec<_>>();
                 Some(format!("installed if {}", condition.join(" ")))
             }
         }
     }
 
     fn unknown(&self, name: &str) -> ReportError {
-        let names = || self.packages.iter().map(|package| package.name.as_str());
+        let names = || self.packages.items().iter().map(|package| package.name.as_str());
         let mut near: Vec<String> = similar(name, names()).into_iter().map(str::to_owned).collect();
         if near.is_empty() && name.len() > 2 {
             near = names().filter(|other| other.contains(name) || name.contains(other)).map(str::to_owned).collect();
@@ -147,14 +153,14 @@ impl Graph {
 
 /// Which packages there are by which name.
 struct Providers<'a> {
-    packages: &'a [Package],
-    by_name: HashMap<&'a str, Vec<usize>>,
+    packages: &'a Table<NodeId, Package>,
+    by_name: HashMap<&'a str, Vec<NodeId>>,
 }
 
 impl<'a> Providers<'a> {
-    fn of(packages: &'a [Package]) -> Self {
-        let mut by_name: HashMap<&str, Vec<usize>> = HashMap::new();
-        for (position, package) in packages.iter().enumerate() {
+    fn of(packages: &'a Table<NodeId, Package>) -> Self {
+        let mut by_name: HashMap<&str, Vec<NodeId>> = HashMap::new();
+        for (position, package) in packages.iter() {
             let provided = package.provides.iter().map(|provide| provide.name.as_str());
             for name in provided.chain([package.name.as_str()]) {
                 let positions = by_name.entry(name).or_default();
@@ -167,13 +173,13 @@ impl<'a> Providers<'a> {
     }
 
     /// The packages that fulfil a dependency: the one of that name, else those that provide it. A conflict asks for none.
-    fn fulfil(&self, dependency: &Dependency) -> Vec<usize> {
+    fn fulfil(&self, dependency: &Dependency) -> Vec<NodeId> {
         if dependency.conflict {
             return Vec::new();
         }
         let there = self.by_name.get(dependency.name.as_str()).map_or(&[][..], Vec::as_slice);
-        let candidates = || there.iter().filter_map(|position| Some((*position, self.packages.get(*position)?)));
-        let named: Vec<usize> =
+        let candidates = || there.iter().map(|id| (*id, &self.packages[*id]));
+        let named: Vec<NodeId> =
             candidates().filter(|(_, package)| dependency.describes(package)).map(|(position, _)| position).collect();
         if !named.is_empty() {
             return named;

@@ -1,3 +1,4 @@
+use super::ReportError;
 use crate::apk::tar;
 use crate::build::Job;
 use crate::digest::Sha256;
@@ -28,12 +29,19 @@ pub struct LayerFacts<'a> {
 
 /// What the layers of an image are, bottom to top. `drafts` are those of `job`, `image` is what was built of them.
 /// `others` are the images of the project that are known; of those that aren't, it is told what is planned.
-#[must_use]
-pub fn layers<'a>(job: &'a Job<'_>, drafts: &'a [Draft], image: &Image, others: &[Image]) -> Vec<LayerFacts<'a>> {
-    let package = |position: &usize| job.packages.get(*position).map(|obtained| obtained.package);
+pub fn layers<'a>(
+    job: &'a Job<'_>,
+    drafts: &'a [Draft],
+    image: &Image,
+    others: &[Image],
+) -> Result<Vec<LayerFacts<'a>>, ReportError> {
+    if drafts.len() != image.layers.len() {
+        let (image, planned, found) = (image.name.clone(), drafts.len(), image.layers.len());
+        return Err(ReportError::OtherLayers { image, planned, found });
+    }
     let mut facts = Vec::new();
     for (draft, layer) in drafts.iter().zip(&image.layers) {
-        let packages: Vec<&LockedPackage> = draft.packages.iter().filter_map(package).collect();
+        let packages: Vec<&LockedPackage> = draft.packages.iter().map(|id| job.packages[*id].package).collect();
         let is_shared = |name: &&str| {
             let known = others.iter().find(|other| other.name == *name);
             *name != image.name
@@ -50,7 +58,7 @@ pub fn layers<'a>(job: &'a Job<'_>, drafts: &'a [Draft], image: &Image, others: 
             packages,
         });
     }
-    facts
+    Ok(facts)
 }
 
 fn unpacked(draft: &Draft, packages: &[&LockedPackage]) -> u64 {

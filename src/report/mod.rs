@@ -14,7 +14,7 @@ mod why;
 
 pub use dot::dot;
 pub use error::ReportError;
-pub use graph::{Edge, From, Graph, Kind};
+pub use graph::{Edge, From, Graph, Kind, NodeId};
 pub use layers::{LayerFacts, layers};
 pub use tree::Branch;
 pub use why::{Chain, Chains};

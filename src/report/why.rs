@@ -1,7 +1,8 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 
-use super::graph::{Edge, From, Graph};
+use super::graph::{Edge, From, Graph, NodeId};
+use crate::table::Table;
 
 /// Most beginnings of chains that are followed. Only packages that require each other in many circles come near it.
 const EFFORT: usize = 20_000;
@@ -27,13 +28,13 @@ struct Partial<'a> {
 }
 
 impl Graph {
-    /// Why the package at `target` is there: the chains from the world to it, at most `limit`.
+    /// Why the package `target` is there: the chains from the world to it, at most `limit`.
     #[must_use]
-    pub fn why(&self, target: usize, limit: usize) -> Chains<'_> {
+    pub fn why(&self, target: NodeId, limit: usize) -> Chains<'_> {
         let (incoming, distances) = (self.incoming(), self.distances());
         let distance = |from: From| match from {
             From::World => Some(0),
-            From::Package(position) => distances.get(position).copied().flatten(),
+            From::Package(position) => distances[position],
         };
         let (mut queue, mut chains, mut effort) = (BinaryHeap::new(), Vec::new(), 0);
         queue.push(Reverse(Partial { length: 0, backwards: Vec::new() }));
@@ -49,7 +50,7 @@ impl Graph {
                 chains.push(backwards.into_iter().rev().collect());
                 continue;
             };
-            for edge in incoming.get(position).into_iter().flatten().copied() {
+            for edge in incoming[position].iter().copied() {
                 let again = edge.from == From::Package(target) || backwards.iter().any(|it| it.from == edge.from);
                 if let Some(distance) = distance(edge.from).filter(|_| !again) {
                     let mut backwards = backwards.clone();
@@ -62,15 +63,15 @@ impl Graph {
         Chains { chains, complete }
     }
 
-    /// The edges that lie on some way from the world to the packages at `targets`.
+    /// The edges that lie on some way from the world to the packages `targets`.
     #[must_use]
-    pub fn ways_to(&self, targets: &[usize]) -> Vec<&Edge> {
+    pub fn ways_to(&self, targets: &[NodeId]) -> Vec<&Edge> {
         let incoming = self.incoming();
-        let mut seen: BTreeSet<usize> = targets.iter().copied().collect();
-        let mut queue: VecDeque<usize> = seen.iter().copied().collect();
+        let mut seen: BTreeSet<NodeId> = targets.iter().copied().collect();
+        let mut queue: VecDeque<NodeId> = seen.iter().copied().collect();
         let mut edges = BTreeSet::new();
         while let Some(position) = queue.pop_front() {
-            for edge in incoming.get(position).into_iter().flatten().copied() {
+            for edge in incoming[position].iter().copied() {
                 edges.insert(edge);
                 if let From::Package(from) = edge.from
                     && seen.insert(from)
@@ -83,24 +84,22 @@ impl Graph {
     }
 
     /// The edges that lead to each package.
-    fn incoming(&self) -> Vec<Vec<&Edge>> {
-        let mut incoming = vec![Vec::new(); self.packages().len()];
+    fn incoming(&self) -> Table<NodeId, Vec<&Edge>> {
+        let mut incoming = Table::filled(Vec::new(), self.packages().len());
         for edge in self.edges() {
-            if let Some(edges) = incoming.get_mut(edge.to) {
-                edges.push(edge);
-            }
+            incoming[edge.to].push(edge);
         }
         incoming
     }
 
     /// How many edges the shortest way from the world to each package has.
-    fn distances(&self) -> Vec<Option<usize>> {
-        let mut distances: Vec<Option<usize>> = vec![None; self.packages().len()];
+    fn distances(&self) -> Table<NodeId, Option<usize>> {
+        let mut distances = Table::filled(None, self.packages().len());
         let mut queue = VecDeque::from([(From::World, 0)]);
         while let Some((from, distance)) = queue.pop_front() {
             for edge in self.from(from) {
-                if let Some(known @ None) = distances.get_mut(edge.to) {
-                    *known = Some(distance + 1);
+                if distances[edge.to].is_none() {
+                    distances[edge.to] = Some(distance + 1);
                     queue.push_back((From::Package(edge.to), distance + 1));
                 }
             }

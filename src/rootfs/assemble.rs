@@ -1,12 +1,13 @@
 //! Packages and a recipe → the tree of an image.
 
 use super::accounts::{AccountFiles, Accounts};
-use super::merge::{Merged, make_directories, merge};
-use super::tree::{Bearer, Content, Node, NodeKind, Tree};
+use super::merge::{Merged, MergedPackage, make_directories, merge};
+use super::tree::{Bearer, Content, Node, NodeKind, PackageId, Source, Tree};
 use super::{RootfsError, TreePath, database, scripts};
 use crate::apk::Dependency;
 use crate::apk::package::PackageFiles;
 use crate::config::{AbsolutePath, BakedFile, Contents, Directory, FileRule, Group, Link, User};
+use crate::table::Table;
 
 /// What an image has beside its packages' files.
 #[derive(Debug, Clone, Default)]
@@ -42,14 +43,14 @@ pub struct ApkState<'a> {
 
 /// The tree of an image made of `packages`, given in install order, and what each package brought to it before the recipe
 /// had its say.
-pub fn assemble(packages: &[PackageFiles], additions: &Additions<'_>) -> Result<Merged, RootfsError> {
+pub fn assemble(packages: Vec<PackageFiles>, additions: &Additions<'_>) -> Result<Merged, RootfsError> {
     let mut accounts = Accounts::default();
-    for entry in packages.iter().flat_map(|package| &package.entries) {
+    for entry in packages.iter().flat_map(|package| package.entries.items()) {
         accounts.read(&entry.header.path, entry.content.as_deref().unwrap_or_default());
     }
     accounts.declare(additions.users, additions.groups)?;
-    let Merged { tree, owned } = merge(packages, &accounts)?;
-    let mut assembly = Assembly { tree, packages, accounts, time: additions.time };
+    let Merged { tree, packages } = merge(packages, &accounts)?;
+    let mut assembly = Assembly { tree, packages: &packages, accounts, time: additions.time };
     assembly.stand_in_for_scripts()?;
     assembly.write_accounts(additions)?;
     for directory in &additions.directories {
@@ -65,20 +66,21 @@ pub fn assemble(packages: &[PackageFiles], additions: &Additions<'_>) -> Result<
     for rule in &additions.rules {
         assembly.rule(rule)?;
     }
-    database::write(&mut assembly.tree, packages, &owned, &additions.apk, additions.time)?;
-    Ok(Merged { tree: assembly.tree, owned })
+    let mut tree = assembly.tree;
+    database::write(&mut tree, packages.items(), &additions.apk, additions.time)?;
+    Ok(Merged { tree, packages })
 }
 
 /// What apk itself would leave of `packages` with `--no-scripts`.
-pub fn as_installed(packages: &[PackageFiles], apk: &ApkState<'_>, time: u64) -> Result<Merged, RootfsError> {
-    let Merged { mut tree, owned } = merge(packages, &Accounts::default())?;
-    database::write(&mut tree, packages, &owned, apk, time)?;
-    Ok(Merged { tree, owned })
+pub fn as_installed(packages: Vec<PackageFiles>, apk: &ApkState<'_>, time: u64) -> Result<Merged, RootfsError> {
+    let Merged { mut tree, packages } = merge(packages, &Accounts::default())?;
+    database::write(&mut tree, packages.items(), apk, time)?;
+    Ok(Merged { tree, packages })
 }
 
 struct Assembly<'a> {
     tree: Tree,
-    packages: &'a [PackageFiles],
+    packages: &'a Table<PackageId, MergedPackage>,
     accounts: Accounts,
     time: u64,
 }
@@ -205,11 +207,11 @@ fn set(node: &mut Node, mode: u32, (uid, gid): (u32, u32)) {
 }
 
 /// Content of a file whose content is at hand; see [`super::is_read`].
-fn kept_content(packages: &[PackageFiles], node: &Node) -> Option<Vec<u8>> {
+fn kept_content(packages: &Table<PackageId, MergedPackage>, node: &Node) -> Option<Vec<u8>> {
     match &node.kind {
         NodeKind::File { content: Content::Inline(bytes), .. } => Some(bytes.to_vec()),
-        NodeKind::File { content: Content::Package(source), .. } => {
-            packages.get(source.package)?.entries.get(source.entry)?.content.clone()
+        NodeKind::File { content: Content::Package(Source { package, entry }), .. } => {
+            packages[*package].files.entries[*entry].content.clone()
         }
         _ => None,
     }

@@ -3,19 +3,18 @@
 //! The formats are those that apk 2.14 writes.
 
 use super::assemble::ApkState;
-use super::merge::{Owned, OwnedPath, make_directories};
+use super::merge::{MergedPackage, OwnedPath, make_directories};
 use super::tree::{Node, Tree};
 use super::{RootfsError, TreePath};
 use crate::apk::Checksum;
 use crate::apk::installed::{self, Installed, InstalledPath};
-use crate::apk::package::{PackageFiles, ScriptKind};
+use crate::apk::package::{EntryId, PackageFiles, ScriptKind};
 use crate::apk::tar::{self, Entry, EntryKind};
 
-/// Adds apk's files to the tree. `owned` is what each package has in it.
+/// Adds apk's files to the tree.
 pub(super) fn write(
     tree: &mut Tree,
-    packages: &[PackageFiles],
-    owned: &[Owned],
+    packages: &[MergedPackage],
     state: &ApkState<'_>,
     time: u64,
 ) -> Result<(), RootfsError> {
@@ -29,10 +28,10 @@ pub(super) fn write(
         ("etc/apk/arch", format!("{}\n", state.arch).into_bytes(), 0o644),
         ("etc/apk/repositories", repositories.into_bytes(), 0o644),
         ("etc/apk/world", lines(&world), 0o644),
-        ("lib/apk/db/installed", installed(packages, owned), 0o644),
+        ("lib/apk/db/installed", installed(packages), 0o644),
         ("lib/apk/db/lock", Vec::new(), 0o600),
-        ("lib/apk/db/scripts.tar", scripts(packages, time), 0o644),
-        ("lib/apk/db/triggers", triggers(packages), 0o644),
+        ("lib/apk/db/scripts.tar", scripts(packages, time)?, 0o644),
+        ("lib/apk/db/triggers", triggers(packages)?, 0o644),
     ] {
         put(tree, path, Node::file(content, mode, time))?;
     }
@@ -56,11 +55,11 @@ fn lines(lines: &[String]) -> Vec<u8> {
 
 /// The scripts of the installed packages, by which apk would remove or upgrade them:
 /// `<name>-<version>.<checksum>.<kind>`.
-fn scripts(packages: &[PackageFiles], time: u64) -> Vec<u8> {
+fn scripts(packages: &[MergedPackage], time: u64) -> Result<Vec<u8>, RootfsError> {
     let mut archive = Vec::new();
-    for files in packages {
+    for MergedPackage { files, .. } in packages {
         for script in &files.control.scripts {
-            let name = format!("{}.{}.{}", files.title(), checksum(files), script.kind);
+            let name = format!("{}.{}.{}", files.title(), checksum(files)?, script.kind);
             let entry =
                 Entry { size: script.text.len() as u64, mtime: time, ..Entry::new(name, EntryKind::File, 0o755) };
             archive.extend_from_slice(&tar::header(&entry));
@@ -70,26 +69,30 @@ fn scripts(packages: &[PackageFiles], time: u64) -> Vec<u8> {
         }
     }
     tar::end(&mut archive);
-    archive
+    Ok(archive)
 }
 
 /// For each package with a trigger: its checksum, and the directories at whose change the trigger runs.
-fn triggers(packages: &[PackageFiles]) -> Vec<u8> {
-    let has_trigger = |files: &&PackageFiles| {
+fn triggers(packages: &[MergedPackage]) -> Result<Vec<u8>, RootfsError> {
+    let has_trigger = |package: &&MergedPackage| {
+        let files = &package.files;
         !files.control.triggers.is_empty()
             && files.control.scripts.iter().any(|script| script.kind == ScriptKind::Trigger)
     };
-    let line = |files: &PackageFiles| format!("{} {}", checksum(files), files.control.triggers.join(" "));
-    lines(&packages.iter().filter(has_trigger).map(line).collect::<Vec<_>>())
+    let line = |MergedPackage { files, .. }: &MergedPackage| {
+        Ok(format!("{} {}", checksum(files)?, files.control.triggers.join(" ")))
+    };
+    Ok(lines(&packages.iter().filter(has_trigger).map(line).collect::<Result<Vec<_>, RootfsError>>()?))
 }
 
-fn checksum(files: &PackageFiles) -> String {
-    files.package().checksum.map(|checksum| checksum.to_string()).unwrap_or_default()
+/// What the package is called by in the database. Whatever was read from a package file has one.
+fn checksum(files: &PackageFiles) -> Result<Checksum, RootfsError> {
+    files.package().checksum.ok_or_else(|| RootfsError::NoChecksum { package: files.title() })
 }
 
 /// Which packages are installed, and which path is whose.
-fn installed(packages: &[PackageFiles], owned: &[Owned]) -> Vec<u8> {
-    let blocks = packages.iter().zip(owned).map(|(files, owned)| {
+fn installed(packages: &[MergedPackage]) -> Vec<u8> {
+    let blocks = packages.iter().map(|MergedPackage { files, owned }| {
         let directories = owned.directories.iter().map(|path| (path, true));
         let mut paths: Vec<_> = directories.chain(owned.files.iter().map(|path| (path, false))).collect();
         paths.sort_by_key(|(path, _)| path.entry);
@@ -103,19 +106,19 @@ fn installed_path(files: &PackageFiles, path: &OwnedPath, is_directory: bool) ->
     InstalledPath {
         path: path.declared.as_bytes().to_vec(),
         is_directory,
-        mode: path.mode,
-        uid: path.uid,
-        gid: path.gid,
+        mode: path.node.mode,
+        uid: path.node.uid,
+        gid: path.node.gid,
         checksum: (!is_directory).then(|| content_checksum(files, path.entry)).flatten(),
     }
 }
 
 /// SHA-1 of a file's content or of a link's target, as the package has it; of a hard link's file if it has none itself.
-fn content_checksum(files: &PackageFiles, entry: usize) -> Option<Checksum> {
-    let header = &files.entries.get(entry)?.header;
+fn content_checksum(files: &PackageFiles, entry: EntryId) -> Option<Checksum> {
+    let header = &files.entries[entry].header;
     match &header.kind {
         EntryKind::Hardlink(target) if header.checksum.is_none() => {
-            files.entries.iter().find(|entry| entry.header.path == *target)?.header.checksum
+            files.entries.items().iter().find(|entry| entry.header.path == *target)?.header.checksum
         }
         EntryKind::Symlink(target) => header.checksum.or_else(|| Some(Checksum::of(target))),
         _ => header.checksum,

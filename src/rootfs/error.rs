@@ -99,6 +99,12 @@ pub enum RootfsError {
         /// The most that is read.
         limit: u64,
     },
+    /// A package whose control member nobody has hashed.
+    #[error("package {package} has scripts, but no checksum to file them under")]
+    NoChecksum {
+        /// The package.
+        package: String,
+    },
     /// A path that a package lists, or that an account file would have, can't be used.
     #[error("{what} {path:?} {why}")]
     RecipePath {

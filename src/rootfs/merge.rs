@@ -13,14 +13,15 @@
 //!   link leads.
 //! - Entries whose path begins with a dot (`.dummy`) are not installed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::accounts::Accounts;
-use super::tree::{Bearer, Content, Node, NodeKind, Source, Tree};
+use super::tree::{Bearer, Content, Node, NodeKind, PackageId, Source, Tree};
 use super::{PathError, RootfsError, TreePath};
 use crate::apk::Checksum;
-use crate::apk::package::{PackageEntry, PackageFiles, READ_LIMIT, is_read};
+use crate::apk::package::{EntryId, PackageEntry, PackageFiles, READ_LIMIT, is_read};
 use crate::apk::tar::{Entry, EntryKind};
+use crate::table::Table;
 
 /// What apk makes before it unpacks the first package, with the modes that it insists on.
 const SKELETON: [(&str, u32); 12] = [
@@ -43,8 +44,17 @@ const SKELETON: [(&str, u32); 12] = [
 pub struct Merged {
     /// The tree.
     pub tree: Tree,
-    /// By package, in install order: what the installed database says of it.
-    pub owned: Vec<Owned>,
+    /// The packages, in install order.
+    pub packages: Table<PackageId, MergedPackage>,
+}
+
+/// A package that has been merged.
+#[derive(Debug, Clone)]
+pub struct MergedPackage {
+    /// What it holds.
+    pub files: PackageFiles,
+    /// What it has in the tree, and what the installed database says of that.
+    pub owned: Owned,
 }
 
 /// What one package has in the merged tree, in the order of its data archive.
@@ -63,41 +73,46 @@ pub struct OwnedPath {
     pub declared: TreePath,
     /// The path in the tree.
     pub actual: TreePath,
-    /// Position of the entry in the package's data archive.
-    pub entry: usize,
-    /// Position of the entry that holds the content: of a hard link that of the file which it names, else its own.
-    pub content: usize,
-    /// Mode as the package has it.
-    pub mode: u32,
-    /// Owner as the package has it, resolved.
-    pub uid: u32,
-    /// Group as the package has it, resolved.
-    pub gid: u32,
+    /// The entry of the package's data archive.
+    pub entry: EntryId,
+    /// What the package has there, its owner resolved. A hard link is what its file is.
+    pub node: Node,
+}
+
+impl OwnedPath {
+    /// The entry that holds the content: of a hard link that of the file which it names, else its own.
+    #[must_use]
+    pub fn content(&self) -> EntryId {
+        self.node.source().map_or(self.entry, |source| source.entry)
+    }
 }
 
 /// Merges `packages`, given in install order. `accounts` are those that are there before the first one.
-pub fn merge(packages: &[PackageFiles], accounts: &Accounts) -> Result<Merged, RootfsError> {
+pub fn merge(packages: Vec<PackageFiles>, accounts: &Accounts) -> Result<Merged, RootfsError> {
+    let packages = Table::from(packages);
     let mut merger = Merger {
-        packages,
+        packages: &packages,
         accounts: accounts.clone(),
         tree: Tree::default(),
-        owned: Vec::new(),
+        owned: Table::filled(Owned::default(), packages.len()),
         owner_of: HashMap::new(),
         claims: HashMap::new(),
     };
-    for position in 0..packages.len() {
-        merger.add(position)?;
+    for package in packages.ids() {
+        merger.add(package)?;
     }
-    merger.finish()
+    let (tree, owned) = merger.finish()?;
+    let packages = packages.into_items().into_iter().zip(owned.into_items());
+    Ok(Merged { tree, packages: packages.map(|(files, owned)| MergedPackage { files, owned }).collect() })
 }
 
 struct Merger<'a> {
-    packages: &'a [PackageFiles],
+    packages: &'a Table<PackageId, PackageFiles>,
     accounts: Accounts,
     tree: Tree,
-    owned: Vec<Owned>,
+    owned: Table<PackageId, Owned>,
     /// For the files, links and pipes in the tree: the package that has them.
-    owner_of: HashMap<TreePath, usize>,
+    owner_of: HashMap<TreePath, PackageId>,
     /// For the directories in the tree: what packages want of them.
     claims: HashMap<TreePath, Vec<Claim>>,
 }
@@ -105,7 +120,7 @@ struct Merger<'a> {
 /// What one package wants of a directory.
 #[derive(Debug, Clone, Copy)]
 struct Claim {
-    package: usize,
+    package: PackageId,
     mode: u32,
     uid: u32,
     gid: u32,
@@ -113,12 +128,12 @@ struct Claim {
 
 /// What is known of the package at hand while its entries are added.
 struct Current<'a> {
-    position: usize,
+    id: PackageId,
     files: &'a PackageFiles,
     /// Its directories: path as declared → path in the tree.
     directories: HashMap<TreePath, TreePath>,
-    /// Its files that are installed: path as declared → position of the entry that holds the content.
-    contents: HashMap<TreePath, usize>,
+    /// Its files that are installed, by their path as declared.
+    contents: HashSet<TreePath>,
     owned: Owned,
 }
 
@@ -129,11 +144,12 @@ impl Current<'_> {
 }
 
 impl<'a> Merger<'a> {
-    fn add(&mut self, position: usize) -> Result<(), RootfsError> {
-        let Some(files) = self.packages.get(position) else { return Ok(()) };
-        let mut current =
-            Current { position, files, directories: HashMap::new(), contents: HashMap::new(), owned: Owned::default() };
-        for (index, entry) in files.entries.iter().enumerate() {
+    fn add(&mut self, id: PackageId) -> Result<(), RootfsError> {
+        let packages = self.packages;
+        let files = &packages[id];
+        let (directories, contents, owned) = (HashMap::new(), HashSet::new(), Owned::default());
+        let mut current = Current { id, files, directories, contents, owned };
+        for (index, entry) in files.entries.iter() {
             if is_hidden(&entry.header.path) {
                 continue;
             }
@@ -147,9 +163,9 @@ impl<'a> Merger<'a> {
                 self.add_file(&mut current, index, entry, path)?;
             }
         }
-        self.owned.push(current.owned);
+        self.owned[id] = current.owned;
         // Known from the next package on: apk puts a package's files in place only at its end.
-        for entry in &files.entries {
+        for entry in files.entries.items() {
             self.accounts.read(&entry.header.path, entry.content.as_deref().unwrap_or_default());
         }
         Ok(())
@@ -158,25 +174,16 @@ impl<'a> Merger<'a> {
     fn add_directory(
         &mut self,
         current: &mut Current<'a>,
-        index: usize,
+        index: EntryId,
         entry: &PackageEntry,
         declared: &TreePath,
     ) -> Result<(), RootfsError> {
         let node = self.node(current, index, entry)?;
-        let claim = Claim { package: current.position, mode: node.mode, uid: node.uid, gid: node.gid };
-        let owned = |actual: TreePath| OwnedPath {
-            declared: declared.clone(),
-            actual,
-            entry: index,
-            content: index,
-            mode: claim.mode,
-            uid: claim.uid,
-            gid: claim.gid,
-        };
+        let claim = Claim { package: current.id, mode: node.mode, uid: node.uid, gid: node.gid };
         let place = self.place_directory(current, declared)?;
         let actual = match self.tree.get(&place).map(|there| &there.kind) {
             None => {
-                self.tree.insert(place.clone(), node);
+                self.tree.insert(place.clone(), node.clone());
                 self.claim(place, claim)
             }
             Some(NodeKind::Directory) => self.claim(place, claim),
@@ -190,7 +197,7 @@ impl<'a> Merger<'a> {
             }
         };
         let again = current.directories.insert(declared.clone(), actual.clone()).is_some();
-        let record = owned(actual);
+        let record = OwnedPath { declared: declared.clone(), actual, entry: index, node };
         match current.owned.directories.iter_mut().find(|it| again && it.declared == record.declared) {
             Some(earlier) => *earlier = record,
             None => current.owned.directories.push(record),
@@ -230,7 +237,7 @@ impl<'a> Merger<'a> {
         declared: &TreePath,
         place: &TreePath,
     ) -> Result<TreePath, RootfsError> {
-        if self.owner_of.get(place) == Some(&current.position) {
+        if self.owner_of.get(place) == Some(&current.id) {
             let (package, path) = (current.title(), declared.clone());
             return Err(RootfsError::ThroughLink { package, link: path.clone(), path });
         }
@@ -247,7 +254,7 @@ impl<'a> Merger<'a> {
     fn add_file(
         &mut self,
         current: &mut Current<'a>,
-        index: usize,
+        index: EntryId,
         entry: &PackageEntry,
         declared: TreePath,
     ) -> Result<(), RootfsError> {
@@ -256,18 +263,14 @@ impl<'a> Merger<'a> {
         if !self.takes(current, &actual, &node)? {
             return Ok(());
         }
-        if let Some(other) = self.owner_of.insert(actual.clone(), current.position)
-            && let Some(owned) = self.owned.get_mut(other)
-        {
-            owned.files.retain(|file| file.actual != actual);
+        if let Some(other) = self.owner_of.insert(actual.clone(), current.id) {
+            self.owned[other].files.retain(|file| file.actual != actual);
         }
-        let (mode, uid, gid) = (node.mode, node.uid, node.gid);
-        let content = node.source().map_or(index, |source| source.entry);
         if node.source().is_some() {
-            current.contents.insert(declared.clone(), content);
+            current.contents.insert(declared.clone());
         }
-        self.tree.insert(actual.clone(), node);
-        current.owned.files.push(OwnedPath { declared, actual, entry: index, content, mode, uid, gid });
+        self.tree.insert(actual.clone(), node.clone());
+        current.owned.files.push(OwnedPath { declared, actual, entry: index, node });
         Ok(())
     }
 
@@ -290,7 +293,7 @@ impl<'a> Merger<'a> {
     fn own_link_above(&self, current: &Current<'a>, path: &TreePath) -> Option<TreePath> {
         std::iter::successors(path.parent(), TreePath::parent).find(|above| {
             let is_link = |node: &Node| matches!(node.kind, NodeKind::Symlink(_));
-            self.owner_of.get(above) == Some(&current.position) && self.tree.get(above).is_some_and(is_link)
+            self.owner_of.get(above) == Some(&current.id) && self.tree.get(above).is_some_and(is_link)
         })
     }
 
@@ -304,11 +307,11 @@ impl<'a> Merger<'a> {
                 path: path.clone(),
             });
         }
-        let Some(&position) = self.owner_of.get(path) else { return Ok(true) };
-        if position == current.position {
+        let Some(&owner) = self.owner_of.get(path) else { return Ok(true) };
+        if owner == current.id {
             return Err(RootfsError::Duplicate { package: current.title(), path: path.clone() });
         }
-        let Some(other) = self.packages.get(position) else { return Ok(true) };
+        let other = &self.packages[owner];
         match contest(other, current.files) {
             Contest::Later => Ok(true),
             Contest::Earlier => Ok(false),
@@ -334,12 +337,12 @@ impl<'a> Merger<'a> {
 
     /// SHA-1 of a package's file, where its header has it.
     fn checksum(&self, node: &Node) -> Option<Checksum> {
-        let source = node.source()?;
-        self.packages.get(source.package)?.entries.get(source.entry)?.header.checksum
+        let Source { package, entry } = node.source()?;
+        self.packages[package].entries[entry].header.checksum
     }
 
     /// The node that an entry makes if nothing stands against it.
-    fn node(&self, current: &Current<'a>, index: usize, entry: &PackageEntry) -> Result<Node, RootfsError> {
+    fn node(&self, current: &Current<'a>, index: EntryId, entry: &PackageEntry) -> Result<Node, RootfsError> {
         let header = &entry.header;
         let mut node = Node {
             kind: NodeKind::Fifo,
@@ -348,14 +351,14 @@ impl<'a> Merger<'a> {
             gid: self.accounts.gid(&header.group).unwrap_or(header.gid),
             mtime: header.mtime,
             xattrs: header.xattrs.clone(),
-            bearer: Bearer::Package(current.position),
+            bearer: Bearer::Package(current.id),
         };
         node.kind = match &header.kind {
             EntryKind::Directory => NodeKind::Directory,
             EntryKind::Fifo => NodeKind::Fifo,
             EntryKind::File => NodeKind::File {
                 size: header.size,
-                content: Content::Package(Source { package: current.position, entry: index }),
+                content: Content::Package(Source { package: current.id, entry: index }),
             },
             EntryKind::Symlink(target) => {
                 // Linux has no modes of links; archives hold whatever the packager's umask was.
@@ -373,7 +376,7 @@ impl<'a> Merger<'a> {
 
     /// A further name of a file: everything is that file's but the name.
     fn hardlink(&self, current: &Current<'a>, header: &Entry, target: &[u8]) -> Result<Node, RootfsError> {
-        let of = TreePath::new(target).ok().filter(|target| current.contents.contains_key(target));
+        let of = TreePath::new(target).ok().filter(|target| current.contents.contains(target));
         let node = of.and_then(|target| {
             let actual = Self::place(current, &target).ok()?;
             self.tree.get(&actual).cloned()
@@ -389,18 +392,18 @@ impl<'a> Merger<'a> {
     }
 
     fn title_of(&self, path: &TreePath) -> String {
-        let position = match self.owner_of.get(path) {
-            Some(position) => Some(*position),
-            None => self.tree.get(path).and_then(|node| match node.bearer {
-                Bearer::Package(position) => Some(position),
-                Bearer::Image => None,
-            }),
+        let bearer = match self.owner_of.get(path) {
+            Some(owner) => Some(Bearer::Package(*owner)),
+            None => self.tree.get(path).map(|node| node.bearer),
         };
-        position.and_then(|position| self.packages.get(position)).map_or_else(String::new, PackageFiles::title)
+        match bearer {
+            Some(Bearer::Package(package)) => self.packages[package].title(),
+            Some(Bearer::Image) | None => "apk itself".to_owned(),
+        }
     }
 
     /// Settles modes and owners of directories, and adds those that apk makes whatever the packages hold.
-    fn finish(mut self) -> Result<Merged, RootfsError> {
+    fn finish(mut self) -> Result<(Tree, Table<PackageId, Owned>), RootfsError> {
         for (path, node) in self.tree.nodes_mut() {
             if let Some(claims) = self.claims.get(path) {
                 settle(path, node, claims);
@@ -411,7 +414,7 @@ impl<'a> Merger<'a> {
                 make_directories(&mut self.tree, &path, mode, 0)?;
             }
         }
-        Ok(Merged { tree: self.tree, owned: self.owned })
+        Ok((self.tree, self.owned))
     }
 }
 

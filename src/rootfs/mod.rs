@@ -11,10 +11,10 @@ mod merge;
 mod scripts;
 mod tree;
 
-pub use crate::apk::package::{PackageEntry, PackageFiles, READ_LIMIT, is_read};
+pub use crate::apk::package::{EntryId, PackageEntry, PackageFiles, READ_LIMIT, is_read};
 pub use crate::path::{PathError, TreePath};
 pub use accounts::Accounts;
 pub use assemble::{Additions, ApkState, as_installed, assemble};
 pub use error::RootfsError;
-pub use merge::{Merged, Owned, OwnedPath, agreed, merge};
-pub use tree::{Bearer, Content, Node, NodeKind, Source, Tree};
+pub use merge::{Merged, MergedPackage, Owned, OwnedPath, agreed, merge};
+pub use tree::{Bearer, Content, Node, NodeKind, PackageId, Source, Tree};

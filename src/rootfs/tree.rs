@@ -2,6 +2,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::TreePath;
+use crate::apk::package::EntryId;
+use crate::table::id;
+
+id! {
+    /// A package of an image, by its position in install order.
+    pub PackageId
+}
 
 /// The merged file system of an image: every path once, sorted by bytes, so that parents come before what is in them.
 #[derive(Debug, Clone, Default)]
@@ -58,17 +65,17 @@ pub enum Content {
 /// A file of a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Source {
-    /// Position of the package in install order.
-    pub package: usize,
-    /// Position of the entry in its data archive.
-    pub entry: usize,
+    /// The package.
+    pub package: PackageId,
+    /// The entry of its data archive.
+    pub entry: EntryId,
 }
 
 /// Who brings a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bearer {
-    /// The package at this position in install order; for a directory, the first that has it.
-    Package(usize),
+    /// This package; for a directory, the first that has it.
+    Package(PackageId),
     /// The recipe, be it only its mode and owner, or what stands in for packages' scripts, or apk's own files.
     Image,
 }

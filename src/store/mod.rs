@@ -95,7 +95,8 @@ impl Store {
     }
 
     /// Where the content with this digest is or would be.
-    fn path(&self, digest: &Sha256) -> Utf8PathBuf {
+    #[must_use]
+    pub fn path(&self, digest: &Sha256) -> Utf8PathBuf {
         self.contents().join(digest.to_string())
     }
 

@@ -6,6 +6,12 @@ use super::{Control, Measured, PackageError, PackageReader};
 use crate::apk::Package;
 use crate::apk::tar::{Entry, EntryKind};
 use crate::digest::Digesting;
+use crate::table::{Table, id};
+
+id! {
+    /// An entry of a package's data archive, by its position.
+    pub EntryId
+}
 
 /// A package as the tree needs it: what it says of itself, and the entries of its data archive in their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +19,7 @@ pub struct PackageFiles {
     /// What it says of itself, with its scripts, which are kept and never run.
     pub control: Control,
     /// Its data archive's entries.
-    pub entries: Vec<PackageEntry>,
+    pub entries: Table<EntryId, PackageEntry>,
     /// Gzip streams that make up the data member: normally one.
     pub data_streams: u32,
     /// Whether data ends with end-of-archive blocks.
@@ -97,7 +103,7 @@ impl PackageFiles {
         let Listing { measured, entries } = listing;
         control.package.file_size = Some(measured.size);
         let Measured { data_streams, ends_with_blocks, portable, .. } = measured;
-        Self { control, entries, data_streams, ends_with_blocks, portable }
+        Self { control, entries: entries.into(), data_streams, ends_with_blocks, portable }
     }
 
     /// The same with the architecture under which a repository's index lists it, which is what the installed database

@@ -14,7 +14,13 @@ pub(crate) fn package(name: &str, entries: Vec<PackageEntry>) -> PackageFiles {
         scripts: Vec::new(),
         pkginfo: Vec::new(),
     };
-    PackageFiles { control, entries, data_streams: 1, ends_with_blocks: true, portable: true }
+    PackageFiles { control, entries: entries.into(), data_streams: 1, ends_with_blocks: true, portable: true }
+}
+
+/// The header of the entry at a position.
+pub(crate) fn header(files: &mut PackageFiles, position: usize) -> &mut Entry {
+    let id = files.entries.ids().nth(position).unwrap();
+    &mut files.entries[id].header
 }
 
 /// An entry without content.

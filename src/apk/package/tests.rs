@@ -109,7 +109,7 @@ fn a_listing_says_what_the_package_does() {
     let key = SigningKey::generate_small("me@example.org-1.rsa.pub").unwrap();
     let (bytes, _) = package(&files, Some(&key));
     let (expected, measured) = PackageFiles::read(&bytes[..]).unwrap();
-    assert!(expected.entries.iter().any(|entry| entry.content.as_deref() == Some(b"root:x:0:0::/:/bin/sh\n")));
+    assert!(expected.entries.items().iter().any(|entry| entry.content.as_deref() == Some(b"root:x:0:0::/:/bin/sh\n")));
 
     let reader = PackageReader::open(&bytes[..]).unwrap().keep_data(Hashing::new(Vec::new()));
     let (listing, data) = Listing::read(reader).unwrap();
@@ -129,7 +129,7 @@ fn a_listing_says_what_the_package_does() {
     while let Some(entry) = entries.next_entry().unwrap() {
         paths.push(entry);
     }
-    assert_eq!(paths, expected.entries.iter().map(|entry| entry.header.clone()).collect::<Vec<_>>());
+    assert_eq!(paths, expected.entries.items().iter().map(|entry| entry.header.clone()).collect::<Vec<_>>());
 }
 
 /// Writes what it can, then fails.

@@ -10,8 +10,9 @@ use crate::apk::package::{PackageError, PackageReader};
 use crate::cli::exit::Exit;
 use crate::cli::{Context, Failure};
 use crate::digest::{Hashing, Sha256};
-use crate::rootfs::{ApkState, Content, Node, NodeKind, PackageFiles, Source, Tree, as_installed};
+use crate::rootfs::{ApkState, Content, EntryId, Node, NodeKind, PackageFiles, PackageId, Source, Tree, as_installed};
 use crate::solve::solve;
+use crate::table::Table;
 
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
@@ -32,14 +33,15 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
     let packages = files.par_iter().map(|(package, path)| read(package, path)).collect::<Result<Vec<_>, _>>()?;
     let (packages, contents): (Vec<_>, Vec<_>) = packages.into_iter().unzip();
+    let contents = Table::from(contents);
     let apk = ApkState { world: &offer.world, repositories: args.repositories.lines(), arch: &offer.arch };
     let time = packages.iter().filter_map(|files| files.package().build_time).max().unwrap_or(0);
-    let tree = as_installed(&packages, &apk, time)?.tree;
+    let tree = as_installed(packages, &apk, time)?.tree;
     context.ui().write(&listing(&tree, &contents))
 }
 
-/// SHA-256 of each entry's content, by its position.
-type Contents = Vec<Sha256>;
+/// SHA-256 of each entry's content.
+type Contents = Table<EntryId, Sha256>;
 
 /// Reads a package and checks that it is the one in the signed index.
 fn read(package: &Package, path: &Utf8PathBuf) -> Result<(PackageFiles, Contents), Failure> {
@@ -59,7 +61,7 @@ fn read(package: &Package, path: &Utf8PathBuf) -> Result<(PackageFiles, Contents
 
 fn contents(package: impl Read) -> Result<Contents, PackageError> {
     let mut reader = PackageReader::new(package)?;
-    let mut contents = Vec::new();
+    let mut contents = Table::new();
     while reader.next_entry()?.is_some() {
         let mut content = Hashing::new(reader.content());
         std::io::copy(&mut content, &mut std::io::sink()).map_err(PackageError::Read)?;
@@ -68,7 +70,7 @@ fn contents(package: impl Read) -> Result<Contents, PackageError> {
     Ok(contents)
 }
 
-fn listing(tree: &Tree, contents: &[Contents]) -> Vec<u8> {
+fn listing(tree: &Tree, contents: &Table<PackageId, Contents>) -> Vec<u8> {
     let links = tree.link_counts();
     let mut out = Vec::new();
     for (path, node) in tree.iter() {
@@ -80,17 +82,16 @@ fn listing(tree: &Tree, contents: &[Contents]) -> Vec<u8> {
 }
 
 /// All fields of a line but the path.
-fn fields(node: &Node, links: &HashMap<Source, u64>, contents: &[Contents]) -> Vec<u8> {
+fn fields(node: &Node, links: &HashMap<Source, u64>, contents: &Table<PackageId, Contents>) -> Vec<u8> {
     let count = node.source().and_then(|source| links.get(&source)).copied().unwrap_or(1);
     let (kind, size, mtime, count, content) = match &node.kind {
         NodeKind::Directory => ('d', None, None, None, b"-".to_vec()),
         NodeKind::File { size, content } => {
             let sha256 = match content {
-                Content::Inline(bytes) => Some(Sha256::of(bytes)),
-                Content::Package(source) => contents.get(source.package).and_then(|it| it.get(source.entry)).copied(),
+                Content::Inline(bytes) => Sha256::of(bytes),
+                Content::Package(source) => contents[source.package][source.entry],
             };
-            let sha256 = sha256.map(|sha256| sha256.to_string()).unwrap_or_default();
-            ('f', Some(*size), Some(node.mtime), Some(count), sha256.into_bytes())
+            ('f', Some(*size), Some(node.mtime), Some(count), sha256.to_string().into_bytes())
         }
         NodeKind::Symlink(target) => ('l', None, None, None, target.clone()),
         NodeKind::Fifo => ('p', None, None, None, b"-".to_vec()),

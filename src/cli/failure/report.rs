@@ -3,11 +3,11 @@ use crate::report::ReportError;
 
 impl From<ReportError> for Failure {
     fn from(error: ReportError) -> Self {
-        let failure = Self::new(Exit::Missing, &error);
         match &error {
             ReportError::NotInImage { image, .. } => {
-                failure.hint(format!("`mailimg tree {image}` shows what is in it"))
+                Self::new(Exit::Missing, &error).hint(format!("`mailimg tree {image}` shows what is in it"))
             }
+            ReportError::OtherLayers { .. } => Self::new(Exit::Refused, &error).hint(super::build::DAMAGED),
         }
     }
 }

@@ -28,6 +28,7 @@ impl From<RootfsError> for Failure {
             }
             RootfsError::RuleWithoutFile { .. } => failure(Exit::Usage)
                 .hint("correct the path, or move the rule to the channel whose packages have the file"),
+            RootfsError::NoChecksum { .. } => failure(Exit::System),
             RootfsError::RecipePath { .. } | RootfsError::AccountText { .. } | RootfsError::RecipeClash { .. } => {
                 failure(Exit::Usage)
             }

@@ -1,22 +1,17 @@
 use super::*;
+use crate::apk::package::PackageFiles;
 use crate::config::{BakedFile, Contents, FileRule};
-use crate::layer::fixture::{dir, file, link, package, path};
+use crate::layer::fixture::{dir, file, header, link, package, path};
 use crate::rootfs::{Additions, assemble};
 
-fn member(files: &PackageFiles) -> Layer {
-    let name = &files.control.package.name;
-    Layer { digest: Sha256::of(name), size: 1, diff_id: Sha256::of("diff"), title: name.clone() }
-}
-
 fn group(packages: &[usize]) -> Group {
-    Group { packages: packages.to_vec(), images: vec!["image".to_owned()] }
+    let packages = packages.iter().map(|number| PackageId::new(*number)).collect();
+    Group { packages, images: vec!["image".to_owned()] }
 }
 
 fn made(packages: &[PackageFiles], additions: &Additions<'_>, groups: &[&[usize]]) -> Vec<Draft> {
-    let merged = assemble(packages, additions).unwrap();
-    let members: Vec<Layer> = packages.iter().map(member).collect();
-    let groups: Vec<Group> = groups.iter().map(|packages| group(packages)).collect();
-    drafts(&merged, packages, &members, &groups)
+    let merged = assemble(packages.to_vec(), additions).unwrap();
+    drafts(&merged, &groups.iter().map(|packages| group(packages)).collect::<Vec<_>>()).unwrap()
 }
 
 /// `path` and what is special about it, for each entry of a layer.
@@ -27,7 +22,9 @@ fn shown(draft: &Draft) -> Vec<String> {
             (EntryKind::Directory, _) => format!("{:o}", item.header.mode),
             (EntryKind::Hardlink(target), _) => format!("= {}", String::from_utf8_lossy(target)),
             (EntryKind::Symlink(target), _) => format!("> {}", String::from_utf8_lossy(target)),
-            (_, ItemContent::Package(entry)) => format!("from {}:{entry}", segment.package.unwrap()),
+            (_, ItemContent::Package(entry)) => {
+                format!("from {}:{}", segment.package.unwrap().number(), entry.number())
+            }
             _ => "here".to_owned(),
         };
         format!("{} {what}", item.header.display_path())
@@ -57,7 +54,7 @@ fn a_package_alone_is_its_member_and_others_are_segments() {
     let a = package("a", vec![dir("etc"), file("etc/a", 1), hard("etc/a2", "etc/a"), link("etc/l", "a")]);
     let b = package("b", vec![dir("etc"), dir("usr"), dir("usr/b"), file("usr/b/b", 2)]);
     let drafts = made(&[big, a, b], &Additions::default(), &[&[0], &[1, 2]]);
-    assert!(matches!(&drafts[0].content, DraftContent::Member(layer) if layer.digest == Sha256::of("big")));
+    assert_eq!(drafts[0].content, DraftContent::Member(PackageId::new(0)));
     assert_eq!(
         shown(&drafts[1]),
         ["etc 755", "usr 755", "usr/b 755", "etc/a from 1:1", "etc/a2 = etc/a", "etc/l > a", "usr/b/b from 2:3"]
@@ -94,8 +91,8 @@ fn the_recipes_word_on_a_file_is_heard_in_its_segment() {
 fn directories_in_which_a_layer_differs_from_the_tree_are_repaired_on_top() {
     let mut early = package("early", vec![dir("opt"), file("opt/early", 1)]);
     let mut late = package("late", vec![dir("opt"), file("opt/late", 1)]);
-    early.entries[0].header.mtime = 100;
-    late.entries[0].header.mtime = 200;
+    header(&mut early, 0).mtime = 100;
+    header(&mut late, 0).mtime = 200;
     let drafts = made(&[early.clone(), late.clone()], &Additions::default(), &[&[0], &[1]]);
     assert_eq!(shown(&drafts[1]), ["member"]);
     assert_eq!(top(&drafts), ["etc 755", "opt 755"], "its time is that of the first package that has it");
@@ -108,9 +105,9 @@ fn a_groups_layer_is_the_same_whatever_else_is_in_the_image() {
     let a = package("a", vec![dir("srv"), file("srv/a", 1)]);
     let b = package("b", vec![dir("srv"), file("srv/b", 1)]);
     let mut other = package("other", vec![dir("srv"), file("srv/other", 1)]);
-    other.entries[0].header.mode = 0o700;
+    header(&mut other, 0).mode = 0o700;
     let key = |packages: &[PackageFiles], groups: &[&[usize]]| {
-        let digest = |package: usize| Some(Sha256::of(&packages[package].control.package.name));
+        let digest = |package: PackageId| Sha256::of(&packages[package.number()].control.package.name);
         made(packages, &Additions::default(), groups)[0].key(digest)
     };
     assert_eq!(key(&[a.clone(), b.clone()], &[&[0, 1]]), key(&[other.clone(), a.clone(), b.clone()], &[&[1, 2], &[0]]));

@@ -1,15 +1,16 @@
 use super::*;
+use crate::apk::package::PackageFiles;
 use crate::config::FileRule;
-use crate::layer::fixture::{dir, file, link, named, package, path};
+use crate::layer::fixture::{dir, file, header, link, named, package, path};
 use crate::rootfs::{Accounts, Additions, Merged, assemble, merge};
 
 /// Whether the last of the packages can be a layer as it is.
 fn last(packages: &[PackageFiles]) -> Result<(), NotVerbatim> {
-    checked(packages, &merge(packages, &Accounts::default()).unwrap())
+    checked(&merge(packages.to_vec(), &Accounts::default()).unwrap())
 }
 
-fn checked(packages: &[PackageFiles], merged: &Merged) -> Result<(), NotVerbatim> {
-    check(packages.last().unwrap(), merged.owned.last().unwrap(), &merged.tree)
+fn checked(merged: &Merged) -> Result<(), NotVerbatim> {
+    check(merged.packages.items().last().unwrap(), &merged.tree)
 }
 
 fn plain() -> PackageFiles {
@@ -46,9 +47,8 @@ fn what_apk_leaves_out_may_not_be_in_it() {
 fn a_file_that_another_package_has_may_not_be_in_it() {
     let mut second = package("second", vec![dir("usr"), dir("usr/bin"), file("usr/bin/a", 3)]);
     let taken = |owner: PackageFiles, other: PackageFiles| {
-        let packages = [owner, other];
-        let merged = merge(&packages, &Accounts::default()).unwrap();
-        check(&packages[0], &merged.owned[0], &merged.tree)
+        let merged = merge(vec![owner, other], &Accounts::default()).unwrap();
+        check(merged.packages.items().first().unwrap(), &merged.tree)
     };
     let expected = Err(NotVerbatim::NotInstalled { path: path("usr/bin/a") });
     second.control.package.replaces = vec!["plain".parse().unwrap()];
@@ -84,15 +84,15 @@ fn owners_have_to_be_the_ids_of_the_headers() {
 #[test]
 fn directories_have_to_be_what_they_are_in_the_image() {
     let mut open = plain();
-    open.entries[1].header.mode = 0o775;
+    header(&mut open, 1).mode = 0o775;
     let found = last(&[plain(), open]);
     assert_eq!(found, Err(NotVerbatim::Directory { path: path("usr/bin"), expected: 0o755, found: 0o775 }));
     let mut tmp = package("tmp", vec![dir("tmp")]);
     assert!(matches!(last(&[tmp.clone()]), Err(NotVerbatim::Directory { .. })), "/tmp is sticky whoever has it");
-    tmp.entries[0].header.mode = 0o1777;
+    header(&mut tmp, 0).mode = 0o1777;
     assert_eq!(last(&[tmp]), Ok(()));
     let mut later = plain();
-    later.entries[1].header.mtime += 1;
+    header(&mut later, 1).mtime += 1;
     assert_eq!(last(&[plain(), package("x", vec![dir("usr")])]), Ok(()));
     assert_eq!(last(&[later]), Ok(()), "times of directories are the top layer's to set");
 }
@@ -121,10 +121,13 @@ fn hard_links_lead_to_what_is_before_them_in_the_package() {
     linked.entries.push(hard("usr/bin/a"));
     assert_eq!(last(&[linked.clone()]), Ok(()));
     // A tree can't be made with such a link: it is put into the package behind the tree's back.
-    let merged = merge(&[linked.clone()], &Accounts::default()).unwrap();
-    linked.entries.pop();
-    linked.entries.push(hard("usr/bin/elsewhere"));
-    assert_eq!(checked(&[linked], &merged), Err(NotVerbatim::Hardlink { path: path("usr/bin/c") }));
+    let Merged { tree, packages } = merge(vec![linked.clone()], &Accounts::default()).unwrap();
+    header(&mut linked, 4).kind = EntryKind::Hardlink(b"usr/bin/elsewhere".to_vec());
+    let owned = packages.items()[0].owned.clone();
+    assert_eq!(
+        check(&MergedPackage { files: linked, owned }, &tree),
+        Err(NotVerbatim::Hardlink { path: path("usr/bin/c") })
+    );
 }
 
 #[test]
@@ -149,9 +152,9 @@ fn hard_links_say_of_their_file_what_the_file_says() {
 fn what_the_recipe_changes_is_repaired_on_top_unless_it_is_big() {
     let rule: FileRule = toml::from_str("path = \"/usr/bin/a\"\nmode = \"2755\"").unwrap();
     let with = |size| {
-        let packages = [package("drop", vec![dir("usr"), dir("usr/bin"), file("usr/bin/a", size)])];
-        let merged = assemble(&packages, &Additions { rules: vec![&rule], ..Default::default() }).unwrap();
-        checked(&packages, &merged)
+        let packages = vec![package("drop", vec![dir("usr"), dir("usr/bin"), file("usr/bin/a", size)])];
+        let merged = assemble(packages, &Additions { rules: vec![&rule], ..Default::default() }).unwrap();
+        checked(&merged)
     };
     assert_eq!(with(REPAIR_LIMIT), Ok(()));
     let size = REPAIR_LIMIT + 1;

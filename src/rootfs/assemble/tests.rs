@@ -67,7 +67,7 @@ fn text(tree: &Tree, path: &str) -> String {
 }
 
 fn refused(packages: &[PackageFiles], additions: &Additions<'_>) -> String {
-    assemble(packages, additions).unwrap_err().to_string()
+    assemble(packages.to_vec(), additions).unwrap_err().to_string()
 }
 
 #[test]
@@ -77,7 +77,9 @@ fn recipes_accounts_own_packages_files_by_name() {
     let packages = [package("first", vec![dir("etc"), owned]), base()];
     let (users, groups) = ([user("postfix", 207, "postfix")], [group("postfix", 207)]);
     let tree =
-        assemble(&packages, &Additions { users: &users, groups: &groups, time: 9, ..Default::default() }).unwrap().tree;
+        assemble(packages.to_vec(), &Additions { users: &users, groups: &groups, time: 9, ..Default::default() })
+            .unwrap()
+            .tree;
     assert_eq!(at(&tree, "etc/own").uid, 207, "whatever the order of packages");
     assert!(text(&tree, "etc/passwd").ends_with("\npostfix:x:207:207::/:/sbin/nologin\n"));
     assert!(text(&tree, "etc/group").ends_with("\npostfix:x:207:\n"));
@@ -89,14 +91,14 @@ fn recipes_accounts_own_packages_files_by_name() {
 #[test]
 fn an_image_without_account_files_gets_safe_ones() {
     let (users, groups) = ([user("u", 7, "g")], [group("g", 8)]);
-    let tree = assemble(&[], &Additions { users: &users, groups: &groups, ..Default::default() }).unwrap().tree;
+    let tree = assemble(Vec::new(), &Additions { users: &users, groups: &groups, ..Default::default() }).unwrap().tree;
     assert_eq!((at(&tree, "etc/passwd").mode, at(&tree, "etc/shadow").mode), (0o644, 0o600));
 }
 
 #[test]
 fn directories_are_made_or_set_right() {
     let (new, old) = (directory("/srv/a/b", "1750", "mail"), directory("/usr/sbin", "0700", "root"));
-    let tree = assemble(&[base()], &Additions { directories: vec![&new, &old], ..Default::default() }).unwrap().tree;
+    let tree = assemble(vec![base()], &Additions { directories: vec![&new, &old], ..Default::default() }).unwrap().tree;
     assert_eq!((at(&tree, "srv/a/b").mode, at(&tree, "srv/a/b").uid), (0o1750, 8));
     assert_eq!((at(&tree, "srv/a").mode, at(&tree, "srv/a").uid), (0o755, 0));
     assert_eq!(at(&tree, "usr/sbin").mode, 0o700);
@@ -107,7 +109,7 @@ fn directories_are_made_or_set_right() {
 #[test]
 fn rules_hold_for_all_names_of_a_file() {
     let set_group_id = rule("/usr/sbin/postdrop", "2755", "mail");
-    let tree = assemble(&[base()], &Additions { rules: vec![&set_group_id], ..Default::default() }).unwrap().tree;
+    let tree = assemble(vec![base()], &Additions { rules: vec![&set_group_id], ..Default::default() }).unwrap().tree;
     for name in ["usr/sbin/postdrop", "usr/sbin/postqueue"] {
         assert_eq!((at(&tree, name).mode, at(&tree, name).gid), (0o2755, 12));
     }
@@ -130,7 +132,7 @@ fn baked_files_and_links_take_the_place_of_packages_files_but_not_of_directories
     let link = Link { path: "/etc/shadow".parse().unwrap(), target: "/run/shadow".to_owned() };
     let files = [baked("/usr/sbin/postdrop", "ours"), baked("/opt/x/y", "new")];
     let additions = Additions { baked: &files, links: vec![&link], time: 5, ..Default::default() };
-    let tree = assemble(&[base()], &additions).unwrap().tree;
+    let tree = assemble(vec![base()], &additions).unwrap().tree;
     assert_eq!(text(&tree, "usr/sbin/postdrop"), "ours");
     assert_eq!((at(&tree, "opt/x/y").mode, at(&tree, "opt/x").mtime), (0o755, 5));
     assert_eq!(at(&tree, "etc/shadow").kind, NodeKind::Symlink(b"/run/shadow".to_vec()));
@@ -146,7 +148,7 @@ fn baked_files_follow_merged_directories() {
         vec![dir("usr"), dir("usr/bin"), entry("bin", EntryKind::Symlink("usr/bin".into()), 0o777)],
     );
     let files = [baked("/bin/entry", "x")];
-    let tree = assemble(&[merged], &Additions { baked: &files, ..Default::default() }).unwrap().tree;
+    let tree = assemble(vec![merged], &Additions { baked: &files, ..Default::default() }).unwrap().tree;
     assert_eq!(text(&tree, "usr/bin/entry"), "x");
 }
 
@@ -155,7 +157,7 @@ fn apk_finds_what_was_asked_for() {
     let world = Dependency::parse_list("postfix dovecot>2.4").unwrap();
     let repositories = vec!["https://a.example/main".to_owned(), "@edge https://a.example/edge".to_owned()];
     let apk = ApkState { world: &world, repositories, arch: "x86_64" };
-    let tree = assemble(&[base()], &Additions { apk, ..Default::default() }).unwrap().tree;
+    let tree = assemble(vec![base()], &Additions { apk, ..Default::default() }).unwrap().tree;
     assert_eq!(text(&tree, "etc/apk/world"), "dovecot>2.4\npostfix\n");
     assert_eq!(text(&tree, "etc/apk/repositories"), "https://a.example/main\n@edge https://a.example/edge\n");
     assert_eq!(text(&tree, "etc/apk/arch"), "x86_64\n");

@@ -4,6 +4,7 @@
 use super::*;
 use crate::apk::package::fixture::{entry, package};
 use crate::apk::{Checksum, Dependency};
+use crate::table::Id as _;
 
 fn dir(path: &str, mode: u32) -> PackageEntry {
     entry(path, EntryKind::Directory, mode)
@@ -43,11 +44,11 @@ fn of_origin(mut files: PackageFiles, origin: &str) -> PackageFiles {
 }
 
 fn merged(packages: &[PackageFiles]) -> Merged {
-    merge(packages, &Accounts::default()).unwrap()
+    merge(packages.to_vec(), &Accounts::default()).unwrap()
 }
 
 fn refused(packages: &[PackageFiles]) -> String {
-    merge(packages, &Accounts::default()).unwrap_err().to_string()
+    merge(packages.to_vec(), &Accounts::default()).unwrap_err().to_string()
 }
 
 fn at<'a>(merged: &'a Merged, path: &str) -> &'a Node {
@@ -62,11 +63,11 @@ fn rights(merged: &Merged, path: &str) -> (u32, u32, u32) {
 
 /// Which package's file is at the path.
 fn holder(merged: &Merged, path: &str) -> usize {
-    at(merged, path).source().unwrap().package
+    at(merged, path).source().unwrap().package.number()
 }
 
 fn files_of(merged: &Merged, package: usize) -> Vec<String> {
-    merged.owned[package].files.iter().map(|file| file.declared.to_string()).collect()
+    merged.packages.items()[package].owned.files.iter().map(|file| file.declared.to_string()).collect()
 }
 
 #[test]
@@ -233,7 +234,7 @@ fn owners_names_count_from_the_next_package_on() {
     let user = || vec![owned(file("f", ""), "foo", 5, "bar", 6), owned(file("g", ""), "no", 5, "no", 6)];
     let after = merged(&[package("a", accounts.clone()), package("b", user())]);
     assert_eq!((rights(&after, "f"), rights(&after, "g")), ((0o644, 12, 34), (0o644, 5, 6)));
-    assert_eq!(after.owned[1].files[0].uid, 12);
+    assert_eq!(after.packages.items()[1].owned.files[0].node.uid, 12);
     let before = merged(&[package("b", user()), package("a", accounts.clone())]);
     assert_eq!(rights(&before, "f"), (0o644, 5, 6));
     let with_it = merged(&[package("a", [accounts, user()].concat())]);

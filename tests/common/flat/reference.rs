@@ -10,8 +10,9 @@ use mailimg::digest::Sha256;
 use mailimg::fetch::{Client, Settings, Silent};
 use mailimg::lock::{self, Lock};
 use mailimg::packages::{Obtained, Sources, Surroundings, obtain};
-use mailimg::rootfs::{Content, NodeKind, Source};
+use mailimg::rootfs::{Content, EntryId, NodeKind, PackageId, Source, Tree};
 use mailimg::store::Store;
+use mailimg::table::Table;
 use tar::EntryType;
 
 use super::{Entry, FlatTree, Kind, archive};
@@ -31,10 +32,11 @@ pub fn trees(project: &Project) -> BTreeMap<String, FlatTree> {
         let surroundings = Surroundings { base: &root, cache, overrides: &BTreeMap::new() };
         let sources = Sources::of_lock(&lock, surroundings).unwrap();
         let packages = obtain(&[(&lock, &sources)], &client, &Silent).unwrap().remove(0);
-        let inputs = Inputs::new(&project, recipe, &lock, &Plan::new(std::iter::empty(), 2), None).unwrap();
+        let plan = Plan::new(BTreeMap::from([(recipe.name.clone(), lock.clone())]), 2);
+        let inputs = Inputs::new(&project, recipe, plan.image(&recipe.name).unwrap(), None).unwrap();
         let files: Vec<_> = packages.iter().map(|package| package.files().unwrap()).collect();
-        let tree = build::merged(&inputs, &files).unwrap().tree;
-        trees.insert(recipe.name.clone(), flat(&tree, &packages, &mut contents));
+        let tree = build::merged(&inputs, files).unwrap().tree;
+        trees.insert(recipe.name.clone(), flat(&tree, &packages.into(), &mut contents));
     }
     trees
 }
@@ -48,7 +50,7 @@ pub fn members(project: &Project, image: &str) -> BTreeMap<String, String> {
     lock.packages.into_iter().map(|package| (package.data.sha256.to_oci(), package.name)).collect()
 }
 
-fn flat(tree: &mailimg::rootfs::Tree, packages: &[Obtained<'_>], contents: &mut Contents) -> FlatTree {
+fn flat(tree: &Tree, packages: &Table<PackageId, Obtained<'_>>, contents: &mut Contents) -> FlatTree {
     let mut flat = FlatTree::default();
     let mut first_names: HashMap<Source, Vec<u8>> = HashMap::new();
     for (path, node) in tree.iter() {
@@ -81,17 +83,17 @@ fn flat(tree: &mailimg::rootfs::Tree, packages: &[Obtained<'_>], contents: &mut 
 
 /// Of the data members that were read: SHA-256 of each entry's content. Images share packages.
 #[derive(Default)]
-struct Contents(HashMap<Sha256, Vec<Sha256>>);
+struct Contents(HashMap<Sha256, Table<EntryId, Sha256>>);
 
 impl Contents {
-    fn get(&mut self, obtained: &Obtained<'_>) -> &[Sha256] {
+    fn get(&mut self, obtained: &Obtained<'_>) -> &Table<EntryId, Sha256> {
         self.0.entry(obtained.package.data.sha256).or_insert_with(|| read(obtained))
     }
 }
 
-fn read(obtained: &Obtained<'_>) -> Vec<Sha256> {
+fn read(obtained: &Obtained<'_>) -> Table<EntryId, Sha256> {
     let data = flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(1 << 16, obtained.data().unwrap()));
-    let mut hashes = Vec::new();
+    let mut hashes = Table::new();
     for entry in tar::Archive::new(data).entries().unwrap() {
         let mut entry = entry.unwrap();
         if entry.header().entry_type() != EntryType::XGlobalHeader {
