@@ -1,3 +1,4 @@
+use crate::config::Project;
 use crate::mail::accounts::Accounts;
 use crate::mail::stack::Stack;
 
@@ -5,5 +6,6 @@ use super::{Context, Failure};
 
 /// The users and aliases of the project's running stack.
 pub(super) fn open(context: &Context) -> Result<Accounts, Failure> {
-    Ok(Accounts::new(Stack::open(context.project())?))
+    let stack = Stack::open(context.project())?;
+    Ok(Accounts::new(stack, Project::open(context.project())?))
 }

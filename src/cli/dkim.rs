@@ -14,7 +14,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     for secret in secrets::init_dkim(&project)?.iter().filter(|secret| secret.made) {
         context.ui().status(format!("made {}", project.secrets_dir().join(&secret.path)));
     }
-    let domains = if args.domains.is_empty() { &project.site().domains } else { &args.domains };
+    let domains = if args.domains.is_empty() { project.domains("`mailimg dkim`")? } else { &args.domains };
     for domain in domains {
         context.ui().line(dkim::record(&project, domain)?.zone_line())?;
     }

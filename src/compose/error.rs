@@ -1,6 +1,11 @@
+use crate::config::ConfigError;
+
 /// Why no compose file can be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ComposeError {
+    /// A recipe asks for what the site doesn't say.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// An image that the site wants is not among those built.
     #[error("the image {image} has not been built")]
     NotBuilt {

@@ -14,6 +14,7 @@ const HEADER: &str = "\
 #[derive(Debug, Default, Serialize)]
 pub(super) struct File {
     pub(super) services: BTreeMap<String, Service>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) networks: BTreeMap<&'static str, PrivateNetwork>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) volumes: BTreeMap<String, NamedVolume>,
@@ -39,6 +40,7 @@ pub(super) struct Service {
     pub(super) restart: &'static str,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) depends_on: BTreeMap<String, Dependency>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) networks: BTreeMap<&'static str, Networking>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) ports: Vec<String>,
@@ -53,7 +55,8 @@ pub(super) struct Service {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) cap_add: Vec<String>,
     pub(super) security_opt: Vec<&'static str>,
-    pub(super) mem_limit: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) mem_limit: Option<String>,
     pub(super) cpus: f32,
     pub(super) cpu_shares: u32,
     pub(super) pids_limit: u32,

@@ -39,14 +39,14 @@ pub fn compose(project: &Project, options: &Options) -> Result<String, ComposeEr
     let names: BTreeSet<&str> = recipes.iter().map(|recipe| recipe.name.as_str()).collect();
     let mut file = File::default();
     for recipe in &recipes {
-        let service = service(project.site(), recipe, &names, options)?;
+        let service = service(project, recipe, &names, options)?;
         for network in &recipe.service.networks {
             file.networks.insert(network_name(*network), PrivateNetwork { internal: *network == Network::Internal });
         }
         for volume in recipe.service.volumes.keys() {
             file.volumes.insert(volume.to_string(), NamedVolume { driver: "local" });
         }
-        for secret in &recipe.service.secrets {
+        for secret in recipe.service.secrets.keys() {
             let path = options.secrets.join(secret.as_str());
             file.secrets.insert(secret.to_string(), SecretFile { file: literal(path.as_str()) });
         }
@@ -55,14 +55,18 @@ pub fn compose(project: &Project, options: &Options) -> Result<String, ComposeEr
     file.to_yaml()
 }
 
-fn service(site: &Site, recipe: &Recipe, names: &BTreeSet<&str>, options: &Options) -> Result<Service, ComposeError> {
+fn service(
+    project: &Project,
+    recipe: &Recipe,
+    names: &BTreeSet<&str>,
+    options: &Options,
+) -> Result<Service, ComposeError> {
+    let site = project.site();
     let digest =
         *options.images.get(&recipe.name).ok_or_else(|| ComposeError::NotBuilt { image: recipe.name.clone() })?;
     let wanted = &recipe.service;
-    // The name that other servers see; the other containers reach it under that name, too.
-    let is_mail_server = wanted.publish.contains(&25);
-    let hostname = if is_mail_server { site.hostname.as_str() } else { &recipe.name };
-    let aliases = if is_mail_server { vec![site.hostname.to_string()] } else { Vec::new() };
+    let hostname = project.service_hostname(recipe)?;
+    let aliases: Vec<String> = hostname.iter().cloned().collect();
     let networks = wanted.networks.iter().map(|network| {
         let aliases = if *network == Network::Internal { aliases.clone() } else { Vec::new() };
         (network_name(*network), Networking { aliases })
@@ -74,7 +78,7 @@ fn service(site: &Site, recipe: &Recipe, names: &BTreeSet<&str>, options: &Optio
         ),
         // Nobody's images of the same name may be taken from the Internet instead.
         pull_policy: site.registry.is_none().then_some("never"),
-        hostname: hostname.to_owned(),
+        hostname: hostname.unwrap_or_else(|| recipe.name.clone()),
         restart: "unless-stopped",
         depends_on: wanted
             .depends_on
@@ -85,13 +89,13 @@ fn service(site: &Site, recipe: &Recipe, names: &BTreeSet<&str>, options: &Optio
         networks: networks.collect(),
         ports: published(&wanted.publish, options),
         volumes: volumes(site, recipe, options),
-        secrets: wanted.secrets.iter().map(ToString::to_string).collect(),
+        secrets: wanted.secrets.keys().map(ToString::to_string).collect(),
         read_only: true,
         tmpfs: wanted.tmpfs.iter().map(|(path, mount)| literal(&format!("{path}:{mount}"))).collect(),
         cap_drop: vec!["ALL"],
         cap_add: wanted.capabilities.clone(),
         security_opt: vec!["no-new-privileges:true"],
-        mem_limit: format!("{}m", wanted.memory),
+        mem_limit: wanted.memory.map(|memory| format!("{memory}m")),
         // A container may use a processor that is idle as a whole; `cpu_shares` says who goes first when it is not.
         cpus: 1.0,
         cpu_shares: wanted.cpu_shares,

@@ -12,7 +12,7 @@ entrypoint = ["/entry"]
 healthcheck = { command = ["ping", "$HOME"], interval = 5, timeout = 5, start-period = 120, retries = 6 }
 [service]
 networks = ["internal"]
-secrets = ["database-password"]
+secrets = { database-password = "password" }
 memory = 192
 volumes = { database = "/var/lib/mysql" }
 tmpfs = { "/run" = "mode=0755,size=16m" }
@@ -42,7 +42,8 @@ entrypoint = ["/entry"]
 networks = ["internal", "outside"]
 publish = [25, 587]
 depends-on = ["database", "scanner"]
-secrets = ["database-password", "smtp.pem"]
+hostname = "{{site.hostname}}"
+secrets = { database-password = "password", "smtp.pem" = "certificate" }
 capabilities = ["CHOWN", "SETUID"]
 stop-grace-period = 45
 memory = 224

@@ -2,6 +2,8 @@ use std::fmt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::Role;
+
 /// Why a project could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -57,6 +59,30 @@ pub enum ConfigError {
         arch: String,
         /// Those that it is for.
         known: Vec<String>,
+    },
+    /// `mailimg.toml` lacks a value that not every site needs.
+    #[error("{path} doesn't set `{key}`, which {user} needs")]
+    Unset {
+        /// `mailimg.toml`.
+        path: Utf8PathBuf,
+        /// The missing key.
+        key: &'static str,
+        /// What needs it.
+        user: String,
+    },
+    /// No image of the site, or more than one, has the role that a command needs.
+    #[error(
+        "{} `service.role = \"{role}\"`",
+        match .found.as_slice() {
+            [] => "none of the site's images has".to_owned(),
+            found => format!("the images {} all have", found.join(", ")),
+        }
+    )]
+    Role {
+        /// The role.
+        role: Role,
+        /// Images with that role.
+        found: Vec<String>,
     },
     /// The recipe cannot be locked against the channel.
     #[error("recipe {recipe} has no section [channel.{channel}], although it has one for {}", .known.join(", "))]

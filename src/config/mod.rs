@@ -9,6 +9,7 @@ mod error;
 mod project;
 mod recipe;
 mod scripts;
+mod secrets;
 mod site;
 mod template;
 mod values;
@@ -21,10 +22,11 @@ pub use channel::{Channel, Import, Repository};
 pub use error::{ConfigError, Wrong};
 pub use project::Project;
 pub use recipe::{
-    Directory, Feature, FileRule, Group, Healthcheck, ImageConfig, Link, Mount, Network, Recipe, RecipeChannel,
-    Service, User,
+    Directory, FileRule, Group, Healthcheck, ImageConfig, Link, Mount, Network, Recipe, RecipeChannel, Role,
+    SecretKind, Service, User,
 };
 pub use scripts::{SCRIPT_NAMES, ScriptRule};
+pub use secrets::Secret;
 pub use site::{Antivirus, Dkim, Dmarc, Limits, Registry, Site, Smtp, Tls};
 pub use values::{AbsolutePath, Address, DomainName, Mode, Name, ValueError, Word};
 

@@ -5,7 +5,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::document::{Document, Step};
 use super::error::{ConfigError, Wrong};
 use super::site::{LEAST_LAYERS, MOST_LAYERS};
-use super::{Channel, DomainName, Recipe, RecipeChannel, Site, scripts};
+use super::values::is_host_name;
+use super::{Channel, DomainName, Name, Recipe, RecipeChannel, Role, Secret, Site, scripts, secrets, template};
 use crate::similar::similar;
 
 /// A directory with `mailimg.toml`, `recipes/`, `images/` and `apk-locks/`, read and checked.
@@ -31,7 +32,7 @@ impl Project {
         }
         let document = Document::read(&path)?;
         let mut site: Site = document.parse()?;
-        let recipes = read_recipes(&root.join("recipes"))?;
+        let recipes = read_recipes(&root.join("recipes"), &features(&site))?;
         check_site(&document, &site, &recipes)?;
         let channel = match channel {
             Some(name) => {
@@ -82,11 +83,59 @@ impl Project {
 
     /// The images that the site wants, in its order, without those whose feature is off.
     pub fn recipes(&self) -> impl Iterator<Item = &Recipe> {
+        let features = features(&self.site);
+        let is_on = move |feature: &Name| features.get(feature.as_str()).copied().unwrap_or_default();
         self.site
             .images
             .iter()
             .filter_map(|name| self.recipes.get(name.as_str()))
-            .filter(|recipe| recipe.feature.is_none_or(|feature| self.site.has(feature)))
+            .filter(move |recipe| recipe.feature.as_ref().is_none_or(&is_on))
+    }
+
+    /// The one image of the site with this role.
+    pub fn image_with(&self, role: Role) -> Result<&Recipe, ConfigError> {
+        let found: Vec<&Recipe> = self.recipes().filter(|recipe| recipe.service.role == Some(role)).collect();
+        match found.as_slice() {
+            [recipe] => Ok(recipe),
+            found => Err(ConfigError::Role { role, found: found.iter().map(|recipe| recipe.name.clone()).collect() }),
+        }
+    }
+
+    /// The secrets that the site's images ask for.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<Secret<'_>> {
+        secrets::table(self.recipes())
+    }
+
+    /// The site's host name. `user` is what needs it, for the error where there is none.
+    pub fn hostname(&self, user: &str) -> Result<&DomainName, ConfigError> {
+        self.site.hostname.as_ref().ok_or_else(|| self.unset("hostname", user))
+    }
+
+    /// The site's mail domains, at least one. `user` is what needs them, for the error where there are none.
+    pub fn domains(&self, user: &str) -> Result<&[DomainName], ConfigError> {
+        Some(self.site.domains.as_slice())
+            .filter(|domains| !domains.is_empty())
+            .ok_or_else(|| self.unset("domains", user))
+    }
+
+    fn unset(&self, key: &'static str, user: &str) -> ConfigError {
+        ConfigError::Unset { path: self.root.join("mailimg.toml"), key, user: user.to_owned() }
+    }
+
+    /// A recipe's `service.hostname`, rendered.
+    pub fn service_hostname(&self, recipe: &Recipe) -> Result<Option<String>, ConfigError> {
+        let Some(text) = &recipe.service.hostname else { return Ok(None) };
+        let path = self.root.join("recipes").join(&recipe.name).with_extension("toml");
+        let name = template::render(&path, text, &template::Values::new(self, recipe)?).map_err(|wrong| *wrong);
+        let (message, advice) = match name {
+            Ok(name) if is_host_name(&name) => return Ok(Some(name)),
+            Ok(name) => (format!("{name:?} is not a host name"), None),
+            Err(Wrong { key: Some(key), message, advice, .. }) => (format!("{key}: {message}"), advice),
+            Err(Wrong { message, advice, .. }) => (message, advice),
+        };
+        let steps = [Step::Key("service"), Step::Key("hostname")];
+        Err(Document::read(&path)?.wrong(&steps, message).advice(advice).into())
     }
 
     /// One recipe by name, whether or not the site wants it.
@@ -110,7 +159,17 @@ impl Project {
     }
 }
 
-fn read_recipes(directory: &Utf8Path) -> Result<BTreeMap<String, Recipe>, ConfigError> {
+/// The site's switches: the name of each section with `enabled`, and whether it is on.
+fn features(site: &Site) -> BTreeMap<String, bool> {
+    let site = serde_json::to_value(site).unwrap_or_default();
+    let sections = site.as_object().into_iter().flatten();
+    sections.filter_map(|(name, section)| Some((name.clone(), section.get("enabled")?.as_bool()?))).collect()
+}
+
+fn read_recipes(
+    directory: &Utf8Path,
+    features: &BTreeMap<String, bool>,
+) -> Result<BTreeMap<String, Recipe>, ConfigError> {
     let mut recipes = BTreeMap::new();
     let mut documents = Vec::new();
     for path in files_in(directory)? {
@@ -118,13 +177,15 @@ fn read_recipes(directory: &Utf8Path) -> Result<BTreeMap<String, Recipe>, Config
         let document = Document::read(&path)?;
         let mut recipe: Recipe = document.parse()?;
         name.clone_into(&mut recipe.name);
-        check_recipe(&document, &recipe)?;
+        check_recipe(&document, &recipe, features)?;
         recipes.insert(name.to_owned(), recipe);
         documents.push((name.to_owned(), document));
     }
+    let mut secrets = secrets::Checked::default();
     for (name, document) in &documents {
         if let Some(recipe) = recipes.get(name) {
             check_dependencies(document, recipe, &recipes)?;
+            secrets.check(document, recipe)?;
         }
     }
     Ok(recipes)
@@ -201,9 +262,6 @@ fn unknown_name(document: &Document, steps: &[Step<'_>], kind: &str, name: &str,
 }
 
 fn check_site(document: &Document, site: &Site, recipes: &BTreeMap<String, Recipe>) -> Result<(), ConfigError> {
-    if site.domains.is_empty() {
-        return Err(document.wrong(&[Step::Key("domains")], "at least one domain is needed").into());
-    }
     if !(LEAST_LAYERS..=MOST_LAYERS).contains(&site.layers) {
         let message = format!(
             "an image has {LEAST_LAYERS} to {MOST_LAYERS} layers: at least one of packages and one of its own, and no \
@@ -223,7 +281,11 @@ fn check_site(document: &Document, site: &Site, recipes: &BTreeMap<String, Recip
     Ok(())
 }
 
-fn check_recipe(document: &Document, recipe: &Recipe) -> Result<(), ConfigError> {
+fn check_recipe(document: &Document, recipe: &Recipe, features: &BTreeMap<String, bool>) -> Result<(), ConfigError> {
+    if let Some(name) = recipe.feature.as_ref().filter(|name| !features.contains_key(name.as_str())) {
+        let known: Vec<String> = features.keys().cloned().collect();
+        return Err(unknown_name(document, &[Step::Key("feature")], "feature", name, &known).into());
+    }
     check_unique(document, "user", Some("name"), recipe.users.iter().map(|user| user.name.as_str()))?;
     check_unique(document, "user", Some("uid"), recipe.users.iter().map(|user| user.uid))?;
     check_unique(document, "group", Some("name"), recipe.groups.iter().map(|group| group.name.as_str()))?;

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,9 +16,9 @@ pub struct Recipe {
     pub name: String,
     /// One line on what the image is for; becomes `org.opencontainers.image.description`.
     pub description: String,
-    /// The switch in `mailimg.toml` without which the image is neither built nor run.
+    /// A section of `mailimg.toml` with a switch `enabled`. While that is off, the image is neither built nor run.
     #[serde(default)]
-    pub feature: Option<Feature>,
+    pub feature: Option<Name>,
     /// Requested dependencies, in apk's notation (`postfix`, `postfix>=3.10`, `!sendmail`).
     pub world: Vec<String>,
     /// Folders of `images/` whose `rootfs` is baked before this image's own: what several images share. Where both have
@@ -45,15 +46,8 @@ pub struct Recipe {
     /// What goes into the image's configuration.
     pub image: ImageConfig,
     /// How the compose file runs it.
+    #[serde(default)]
     pub service: Service,
-}
-
-/// What a site may do without.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Feature {
-    /// `antivirus.enabled`.
-    Antivirus,
 }
 
 /// A recipe's share that holds for one channel alone.
@@ -205,46 +199,89 @@ pub struct Healthcheck {
     pub retries: u32,
 }
 
-/// The compose file's share of a recipe. `compose` joins it with the site's limits and features.
+/// How the compose file runs the image. Every key may be left out.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Service {
+    /// What the service does for commands such as `mailimg user`.
+    pub role: Option<Role>,
+    /// The container's host name, by which the other services reach it, too. A template: `"{{site.hostname}}"`.
+    /// Without it, the image's name.
+    pub hostname: Option<String>,
     /// Published ports (container side); the host side is the site's to choose.
-    #[serde(default)]
     pub publish: Vec<u16>,
     /// Named volumes: volume name to absolute path.
-    #[serde(default)]
     pub volumes: BTreeMap<Name, AbsolutePath>,
     /// Host directories of the site, mounted read-only: which one, to absolute path.
-    #[serde(default)]
     pub mounts: BTreeMap<Mount, AbsolutePath>,
-    /// Names of secrets, each found at `/run/secrets/<name>`.
-    #[serde(default)]
-    pub secrets: Vec<Name>,
+    /// Secrets, each a file `/run/secrets/<name>`: the name and what it is. `mailimg secrets init` makes them. Services
+    /// that name the same secret share it.
+    pub secrets: BTreeMap<Name, SecretKind>,
     /// Writable memory file systems: path to mount options (`mode=0755,size=16m`).
-    #[serde(default)]
     pub tmpfs: BTreeMap<AbsolutePath, String>,
     /// Capabilities to keep; all others are dropped.
-    #[serde(default)]
     pub capabilities: Vec<String>,
-    /// Networks.
-    #[serde(default)]
+    /// Networks. Without any, the service is in compose's default network, which reaches the world.
     pub networks: Vec<Network>,
     /// Services that have to be healthy first.
-    #[serde(default)]
     pub depends_on: Vec<Name>,
     /// Seconds to wait after the stop signal.
-    #[serde(default)]
     pub stop_grace_period: Option<u32>,
-    /// Memory limit, MiB.
-    pub memory: u32,
+    /// Memory limit in MiB. Without it there is none.
+    pub memory: Option<u32>,
     /// Share of the processor when it is scarce, against the other services'; 1024 is an engine's default.
-    #[serde(default = "cpu_shares")]
     pub cpu_shares: u32,
 }
 
-fn cpu_shares() -> u32 {
-    1024
+impl Default for Service {
+    fn default() -> Self {
+        Self {
+            role: None,
+            hostname: None,
+            publish: Vec::new(),
+            volumes: BTreeMap::new(),
+            mounts: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            tmpfs: BTreeMap::new(),
+            capabilities: Vec::new(),
+            networks: Vec::new(),
+            depends_on: Vec::new(),
+            stop_grace_period: None,
+            memory: None,
+            cpu_shares: 1024,
+        }
+    }
+}
+
+/// What a service does for mailimg's own commands. At most one service of a site has each role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// The database of users and aliases, which `mailimg user` and `mailimg alias` change.
+    Accounts,
+    /// The server that stores mail.
+    Mailboxes,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Accounts => "accounts",
+            Self::Mailboxes => "mailboxes",
+        })
+    }
+}
+
+/// What a secret is, and so how it is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SecretKind {
+    /// Random letters and digits.
+    Password,
+    /// The certificate of the site's own authority, which signs those of its services. Its key stays on the host.
+    Authority,
+    /// A private key, and the certificate of the site's authority for the service's name, in one file.
+    Certificate,
 }
 
 /// A host directory of the site.

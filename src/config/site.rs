@@ -1,6 +1,5 @@
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
-use super::recipe::Feature;
 use super::values::{AbsolutePath, Address, DomainName, Name, Word};
 
 /// `mailimg.toml`: everything about one site that is not secret. Nothing in it is repeated elsewhere.
@@ -8,12 +7,15 @@ use super::values::{AbsolutePath, Address, DomainName, Name, Word};
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Site {
     /// Full name of the mail server, `mail.example.org`: HELO, certificate, authentication results.
-    pub hostname: DomainName,
+    #[serde(default)]
+    pub hostname: Option<DomainName>,
     /// Mail domains; the first is the primary one.
+    #[serde(default, serialize_with = "unset_if_empty")]
     pub domains: Vec<DomainName>,
     /// Mailbox that gets what is sent to `postmaster@` and `abuse@` of every domain, unless a domain has a user or an
     /// alias of that name.
-    pub postmaster: Address,
+    #[serde(default)]
+    pub postmaster: Option<Address>,
     /// Name of a folder under `apk-locks/`.
     pub channel: Name,
     /// Images to build; names of recipes.
@@ -52,6 +54,11 @@ pub(super) const MOST_LAYERS: u32 = 125;
 
 fn layers() -> u32 {
     12
+}
+
+/// To templates, a list without items is a value that nobody has set.
+fn unset_if_empty<T: Serialize, S: Serializer>(list: &[T], serializer: S) -> Result<S::Ok, S::Error> {
+    if list.is_empty() { serializer.serialize_none() } else { list.serialize(serializer) }
 }
 
 /// Where the certificate comes from, and how strict outbound TLS is.
@@ -122,16 +129,6 @@ pub struct Registry {
     /// The registry speaks HTTP without TLS.
     #[serde(default)]
     pub plain_http: bool,
-}
-
-impl Site {
-    /// Whether a feature is switched on.
-    #[must_use]
-    pub fn has(&self, feature: Feature) -> bool {
-        match feature {
-            Feature::Antivirus => self.antivirus.enabled,
-        }
-    }
 }
 
 impl Default for Antivirus {

@@ -45,6 +45,23 @@ impl Values {
         });
         Ok(Self { set: without_nulls(&known), known })
     }
+
+    /// The part of a dotted path up to what nobody has set.
+    fn unset(&self, path: &str) -> String {
+        let mut value = &self.known;
+        let steps = path.split('.').map(|step| {
+            value = value.get(step).unwrap_or(&Value::Null);
+            (step, value.is_null())
+        });
+        let mut names = Vec::new();
+        for (step, is_unset) in steps {
+            names.push(step);
+            if is_unset {
+                break;
+            }
+        }
+        names.join(".")
+    }
 }
 
 /// Renders `text`, the content of the template at `path`.
@@ -58,20 +75,21 @@ pub(super) fn render(path: &Utf8Path, text: &str, values: &Values) -> Result<Str
     handlebars.register_escape_fn(handlebars::no_escape);
     handlebars.register_helper("join", Box::new(join));
     handlebars.register_template("", template);
-    handlebars.render("", &values.set).map_err(|error| explain(path, text, &error))
+    handlebars.render("", &values.set).map_err(|error| explain(path, text, values, &error))
 }
 
-fn explain(path: &Utf8Path, text: &str, error: &RenderError) -> Box<Wrong> {
+fn explain(path: &Utf8Path, text: &str, values: &Values, error: &RenderError) -> Box<Wrong> {
     let place = (error.line_no.unwrap_or(1), error.column_no.unwrap_or(1));
-    match error.reason() {
-        RenderErrorReason::MissingVariable(Some(key)) => {
-            let message = "has no value here".to_owned();
-            Wrong::at_line(path, text, place, message)
-                .key(Some(key.clone()))
-                .advice(Some(format!("set it, or put the use of it between {{{{#if {key}}}}} and {{{{/if}}}}")))
-        }
-        reason => Wrong::at_line(path, text, place, reason.to_string()),
-    }
+    let RenderErrorReason::MissingVariable(Some(raw)) = error.reason() else {
+        return Wrong::at_line(path, text, place, error.reason().to_string());
+    };
+    let key = values.unset(raw.strip_prefix("@root.").unwrap_or(raw));
+    let (message, advice) = match key.strip_prefix("site.") {
+        Some(of_site) => ("isn't set in mailimg.toml", format!("set `{of_site}` there")),
+        None => ("has no value here", "set it".to_owned()),
+    };
+    let advice = format!("{advice}, or put the use of it between {{{{#if {key}}}}} and {{{{/if}}}}");
+    Wrong::at_line(path, text, place, message.to_owned()).key(Some(key)).advice(Some(advice))
 }
 
 fn without_nulls(value: &Value) -> Value {
@@ -94,6 +112,9 @@ fn join(
     _: &mut RenderContext<'_, '_>,
     out: &mut dyn Output,
 ) -> HelperResult {
+    if let Some(list) = helper.param(0).filter(|param| param.is_value_missing()) {
+        return Err(RenderError::strict_error(list.relative_path()));
+    }
     let list = helper.param(0).and_then(|param| param.value().as_array());
     let separator = helper.param(1).and_then(|param| param.value().as_str());
     let (Some(list), Some(separator)) = (list, separator) else {
@@ -231,10 +252,12 @@ impl Checker<'_> {
                 return Ok(());
             }
         }
-        let value = steps.try_fold(&self.values.known, |value, step| {
-            step_into(value, step).map_err(|advice| {
+        let value = steps.try_fold(&self.values.known, |value, step| match value {
+            // What would be inside is known only once it is set; rendering tells.
+            Value::Null => Ok(value),
+            _ => step_into(value, step).map_err(|advice| {
                 self.wrong(place, "there is no such value").key(Some(raw.to_owned())).advice(Some(advice))
-            })
+            }),
         })?;
         let kind = match value {
             Value::Array(_) => "a list",
@@ -279,6 +302,8 @@ mod tests {
             "site": {
                 "hostname": "mail.example.org",
                 "domains": ["example.org", "example.net"],
+                "postmaster": null,
+                "registry": null,
                 "tls": { "directory": null, "outbound-required": false },
                 "limits": { "message-size": 26_214_400 },
             },
@@ -336,6 +361,26 @@ mod tests {
             let wrong = wrong(text);
             assert_eq!((wrong.line, wrong.key.as_deref()), (3, Some("site.hostnam")), "{text}");
         }
+    }
+
+    #[test]
+    fn a_value_that_the_site_does_not_set_is_asked_for_where_it_is_used() {
+        for (text, key) in [
+            ("\n {{site.postmaster}}", "site.postmaster"),
+            ("\n {{join site.postmaster \", \"}}", "site.postmaster"),
+            ("\n {{site.postmaster.[0]}}", "site.postmaster"),
+            ("\n {{site.registry.prefix}}", "site.registry"),
+            ("\n {{#each site.postmaster}}x{{/each}}", "site.postmaster"),
+            ("\n {{#with site.registry}}{{prefix}}{{/with}}", "site.registry"),
+            ("{{#each site.domains}}\n {{@root.site.postmaster}}{{/each}}", "site.postmaster"),
+        ] {
+            let wrong = wrong(text);
+            assert_eq!((wrong.line, wrong.column, wrong.key.as_deref()), (2, 2, Some(key)), "{text}");
+            assert_eq!(wrong.message, "isn't set in mailimg.toml", "{text}");
+            assert!(wrong.advice.unwrap().starts_with(&format!("set `{}` there, or", &key["site.".len()..])), "{text}");
+        }
+        assert_eq!(rendered("{{#if site.registry.prefix}}{{site.registry.prefix}}{{else}}none{{/if}}"), "none");
+        assert_eq!(rendered("{{#each site.postmaster}}x{{else}}none{{/each}}"), "none");
     }
 
     #[test]

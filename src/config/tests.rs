@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{ConfigError, Contents, Project, bake};
+use super::{ConfigError, Contents, Project, Role, bake};
 
 const SITE: &str = r#"hostname = "mail.example.org"
 domains = ["example.org"]
@@ -98,7 +98,7 @@ impl Fixture {
 fn a_project_is_read() {
     let fixture = Fixture::new();
     let project = Project::open(fixture.root()).unwrap();
-    assert_eq!(project.site().hostname.as_str(), "mail.example.org");
+    assert_eq!(project.hostname("a test").unwrap().as_str(), "mail.example.org");
     assert_eq!(project.channel().name, "debian-13");
     let names: Vec<&str> = project.recipes().map(|recipe| recipe.name.as_str()).collect();
     assert_eq!(names, ["postfix", "clamav"]);
@@ -155,7 +155,6 @@ fn values_are_checked_where_they_are_written() {
         ("mailimg.toml", "mail.example.org", "Mail", "mailimg.toml:1:12: hostname: \"Mail\" is not a full domain name"),
         ("mailimg.toml", "\"example.org\"", "\"a b\"", "mailimg.toml:2:11: domains: \"a b\" is not a full domain name"),
         ("mailimg.toml", "admin@", "a b@", "mailimg.toml:3:14: postmaster: \"a b@example.org\" is not a mail address"),
-        ("mailimg.toml", "[\"example.org\"]", "[]", "mailimg.toml:2:11: domains: at least one"),
         ("mailimg.toml", "clamav", "postfix", "mailimg.toml:5:22: images[1]: is there already"),
         ("mailimg.toml", "clamav", "calmav", "mailimg.toml:5:22: images[1]: there is no recipe \"calmav\""),
         ("mailimg.toml", "images", "layers = 1\nimages", "mailimg.toml:5:10: layers: an image has 2 to 125 layers: at"),
@@ -175,7 +174,18 @@ fn values_are_checked_where_they_are_written() {
             "[]",
             "recipes/postfix.toml:26:14: image.entrypoint: at",
         ),
-        ("recipes/postfix.toml", "memory = 192\n", "", "recipes/postfix.toml:28:1: service: missing field `memory`"),
+        (
+            "recipes/clamav.toml",
+            "antivirus",
+            "antivirvs",
+            "recipes/clamav.toml:2:11: feature: there is no feature \"antivirvs\"",
+        ),
+        (
+            "recipes/clamav.toml",
+            "memory = 192",
+            "secrets = { a = \"pasword\" }",
+            "recipes/clamav.toml:30:17: service.secrets.a: unknown variant `pasword`, expected one of `password`",
+        ),
         (
             "apk-locks/debian-13/channel.toml",
             "url",
@@ -188,6 +198,91 @@ fn values_are_checked_where_they_are_written() {
         let text = fixture.error();
         assert!(text.starts_with(told), "{text}");
     }
+}
+
+#[test]
+fn a_site_says_only_what_it_uses() {
+    let fixture = Fixture::new();
+    fixture.write("mailimg.toml", "channel = \"debian-13\"\nimages = [\"postfix\"]\n");
+    fixture.replace("recipes/postfix.toml", "[service]\nmemory = 192\n", "");
+    let project = Project::open(fixture.root()).unwrap();
+    let recipe = project.recipe("postfix").unwrap();
+    assert!(bake(&project, recipe).unwrap().is_empty());
+    assert_eq!(project.service_hostname(recipe).unwrap(), None);
+
+    let error = project.hostname("a certificate").unwrap_err();
+    assert_eq!(fixture.told(&error), "mailimg.toml doesn't set `hostname`, which a certificate needs");
+    fixture.write("mailimg.toml", "domains = []\nchannel = \"debian-13\"\nimages = []\n");
+    let project = Project::open(fixture.root()).unwrap();
+    let error = project.domains("a DKIM key").unwrap_err();
+    assert_eq!(fixture.told(&error), "mailimg.toml doesn't set `domains`, which a DKIM key needs");
+}
+
+#[test]
+fn a_services_host_name_may_come_from_the_site() {
+    let fixture = Fixture::new();
+    let named = |text: &str| {
+        let recipe = RECIPE.replace("memory = 192", &format!("hostname = \"{text}\""));
+        fixture.write("recipes/postfix.toml", &recipe);
+        let project = Project::open(fixture.root()).unwrap();
+        let name = project.service_hostname(project.recipe("postfix").unwrap());
+        name.map(Option::unwrap).map_err(|error| fixture.told(&error))
+    };
+    assert_eq!(named("{{site.hostname}}").unwrap(), "mail.example.org");
+    assert_eq!(named("db.{{image}}").unwrap(), "db.postfix");
+    for (text, told) in [
+        ("a b", "service.hostname: \"a b\" is not a host name"),
+        ("{{#if site.tls.outbound-required}}x{{/if}}", "service.hostname: \"\" is not a host name"),
+        ("{{site.hostnam}}", "service.hostname: site.hostnam: there is no such value"),
+        ("{{site.tls.directory}}", "service.hostname: site.tls.directory: isn't set in mailimg.toml"),
+    ] {
+        let said = named(text).unwrap_err();
+        assert!(said.starts_with(&format!("recipes/postfix.toml:29:12: {told}\n")), "{said}");
+    }
+}
+
+#[test]
+fn recipes_declare_secrets_together() {
+    let fixture = Fixture::new();
+    let declare = |postfix: &str, clamav: &str| {
+        for (image, secrets) in [("postfix", postfix), ("clamav", clamav)] {
+            let recipe = RECIPE.replace("memory = 192", &format!("secrets = {{ {secrets} }}"));
+            fixture.write(&format!("recipes/{image}.toml"), &recipe);
+        }
+        Project::open(fixture.root()).map_err(|error| fixture.told(&error))
+    };
+    let project =
+        declare("a = \"password\", ca = \"authority\", p = \"certificate\"", "b = \"password\", a = \"password\"");
+    let project = project.unwrap();
+    let secrets: Vec<String> = project
+        .secrets()
+        .iter()
+        .map(|secret| format!("{} {:?} {}", secret.name, secret.kind, secret.images.join("+")))
+        .collect();
+    assert_eq!(
+        secrets,
+        ["a Password postfix+clamav", "ca Authority postfix", "p Certificate postfix", "b Password clamav"]
+    );
+    for (postfix, clamav, told) in [
+        ("a = \"password\"", "a = \"authority\"", "a: is another kind of secret in recipes/clamav.toml"),
+        ("a = \"certificate\"", "a = \"certificate\"", "a: is the certificate of clamav: each service has its own"),
+        ("a = \"authority\"", "b = \"authority\"", "a: is a second authority next to b: a site has one"),
+    ] {
+        let said = declare(postfix, clamav).unwrap_err();
+        assert!(said.starts_with(&format!("recipes/postfix.toml:29:17: service.secrets.{told}\n")), "{said}");
+    }
+}
+
+#[test]
+fn one_image_has_a_role() {
+    let fixture = Fixture::new();
+    fixture.replace("recipes/clamav.toml", "memory = 192", "role = \"accounts\"");
+    let found = || Project::open(fixture.root()).unwrap().image_with(Role::Accounts).map(|recipe| recipe.name.clone());
+    assert_eq!(found().unwrap(), "clamav");
+    fixture.replace("recipes/postfix.toml", "memory = 192", "role = \"accounts\"");
+    assert_eq!(found().unwrap_err().to_string(), "the images postfix, clamav all have `service.role = \"accounts\"`");
+    let error = Project::open(fixture.root()).unwrap().image_with(Role::Mailboxes).map(|_| ()).unwrap_err();
+    assert_eq!(error.to_string(), "none of the site's images has `service.role = \"mailboxes\"`");
 }
 
 #[test]

@@ -148,14 +148,8 @@ impl FromStr for DomainName {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let label = |label: &str| {
-            (1..=63).contains(&label.len())
-                && label.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-        };
         let numeric_end = text.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
-        if text.len() <= 253 && text.contains('.') && text.split('.').all(label) && !numeric_end {
+        if is_host_name(text) && text.contains('.') && !numeric_end {
             Ok(Self(text.to_owned()))
         } else {
             Err(ValueError::new(
@@ -165,6 +159,17 @@ impl FromStr for DomainName {
             ))
         }
     }
+}
+
+/// Labels of letters, digits and hyphens, with dots between (RFC 1123, section 2.1).
+pub(super) fn is_host_name(text: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    text.len() <= 253 && text.split('.').all(label)
 }
 
 impl fmt::Display for DomainName {

@@ -10,11 +10,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::stack::{Stack, StackError};
-use crate::config::{Address, DomainName, ValueError};
+use crate::config::{Address, ConfigError, DomainName, Project, Role, ValueError};
 
-const DATABASE: &str = "mysql";
-const MAILBOXES: &str = "dovecot";
-/// Owner of all mail in the Dovecot image, and where it is.
+/// Owner of all mail in the image that stores it, and where that is.
 const MAIL_OWNER: &str = "vmail";
 const MAIL: &str = "/srv/mail";
 
@@ -24,6 +22,9 @@ pub enum AccountsError {
     /// The database could not be reached.
     #[error(transparent)]
     Stack(#[from] StackError),
+    /// No recipe says which service it is.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The domain is not the server's.
     #[error("{domain} is not one of this server's domains")]
     ForeignDomain {
@@ -231,13 +232,14 @@ impl fmt::Display for Destination {
 #[derive(Debug)]
 pub struct Accounts {
     stack: Stack,
+    project: Project,
 }
 
 impl Accounts {
-    /// Those of `stack`.
+    /// Those of `stack`, which runs `project`.
     #[must_use]
-    pub fn new(stack: Stack) -> Self {
-        Self { stack }
+    pub fn new(stack: Stack, project: Project) -> Self {
+        Self { stack, project }
     }
 
     /// Adds a user with a hashed password.
@@ -295,7 +297,8 @@ impl Accounts {
     /// Deletes what is in a mailbox, and the mailbox.
     pub fn purge(&self, address: &Address) -> Result<(), AccountsError> {
         let home = format!("{MAIL}/{}/{}", address.domain(), address.local());
-        self.stack.exec(MAILBOXES, Some(MAIL_OWNER), &["rm", "-rf", "--", &home], &[])?;
+        let service = &self.project.image_with(Role::Mailboxes)?.name;
+        self.stack.exec(service, Some(MAIL_OWNER), &["rm", "-rf", "--", &home], &[])?;
         Ok(())
     }
 
@@ -355,7 +358,8 @@ impl Accounts {
             "--skip-column-names",
             "mailserver",
         ];
-        let output = self.stack.exec(DATABASE, None, &client, format!("{statement};\n").as_bytes())?;
+        let service = &self.project.image_with(Role::Accounts)?.name;
+        let output = self.stack.exec(service, None, &client, format!("{statement};\n").as_bytes())?;
         let output = String::from_utf8(output).map_err(|error| answer(&error.to_string()))?;
         Ok(output.lines().map(str::to_owned).collect())
     }

@@ -7,11 +7,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use camino::Utf8PathBuf;
 
-use crate::config::{DomainName, Project};
+use crate::config::{ConfigError, DomainName, Project};
 
 /// Why there is no record to show.
 #[derive(Debug, thiserror::Error)]
 pub enum DkimError {
+    /// The site has no domains.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The site has no such domain.
     #[error("{domain} is not one of the domains in mailimg.toml")]
     ForeignDomain {
@@ -63,7 +66,7 @@ pub fn key_path(selector: &str, domain: &DomainName) -> Utf8PathBuf {
 /// The record of one of the site's domains, from its key.
 pub fn record(project: &Project, domain: &DomainName) -> Result<Record, DkimError> {
     let site = project.site();
-    if !site.domains.contains(domain) {
+    if !project.domains("the record of a DKIM key")?.contains(domain) {
         return Err(DkimError::ForeignDomain { domain: domain.clone() });
     }
     let path = project.secrets_dir().join(key_path(&site.dkim.selector, domain));

@@ -12,11 +12,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::certificate::{self, Pair};
 use super::dkim;
-use crate::config::{Mount, Project, Recipe};
+use crate::config::{ConfigError, Mount, Name, Project, Secret as Wanted, SecretKind};
 use crate::store::{WriteError, write_atomic};
 
-const AUTHORITY: &str = "internal-ca.pem";
-const AUTHORITY_KEY: &str = "internal-ca.key";
 /// 238 bits.
 const PASSWORD_LENGTH: usize = 40;
 
@@ -34,13 +32,16 @@ pub enum SecretsError {
         /// The system's reason.
         source: io::Error,
     },
-    /// A recipe wants a secret that nobody knows how to make.
-    #[error("recipe {recipe} wants the secret {secret:?}, which can't be made")]
-    Unknown {
-        /// Name of the recipe.
-        recipe: String,
-        /// Name of the secret.
+    /// The site doesn't say what a secret needs.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A certificate that nobody can sign.
+    #[error("nothing can sign {secret}, the certificate of {image}: no recipe has a secret of kind \"authority\"")]
+    NoAuthority {
+        /// Name of the certificate.
         secret: String,
+        /// Its image.
+        image: String,
     },
     /// A key or certificate could not be made.
     #[error("cannot make {path}: {reason}")]
@@ -64,13 +65,12 @@ pub struct Secret {
 /// Makes what the site's recipes ask for and is not there yet. What is there stays as it is.
 pub fn init(project: &Project) -> Result<Vec<Secret>, SecretsError> {
     let mut maker = Maker::open(project)?;
-    let recipes: Vec<&Recipe> = project.recipes().collect();
-    maker.secrets_of(&recipes)?;
-    let mounts: BTreeSet<Mount> = recipes.iter().flat_map(|recipe| recipe.service.mounts.keys().copied()).collect();
+    maker.secrets_of(&project.secrets())?;
+    let mounts: BTreeSet<Mount> = project.recipes().flat_map(|recipe| recipe.service.mounts.keys().copied()).collect();
     for mount in mounts {
         match mount {
             Mount::Tls if project.site().tls.directory.is_some() => {}
-            Mount::Tls => maker.certificate(project.site().hostname.as_str())?,
+            Mount::Tls => maker.certificate(project.hostname("its certificate")?.as_str())?,
             Mount::Dkim => maker.dkim_keys(project)?,
         }
     }
@@ -82,6 +82,23 @@ pub fn init_dkim(project: &Project) -> Result<Vec<Secret>, SecretsError> {
     let mut maker = Maker::open(project)?;
     maker.dkim_keys(project)?;
     Ok(maker.secrets)
+}
+
+/// Files of the site's authority. Only the certificate is mounted anywhere.
+struct Authority {
+    certificate: Utf8PathBuf,
+    key: Utf8PathBuf,
+}
+
+impl Authority {
+    fn named(name: &Name) -> Self {
+        let certificate = Utf8PathBuf::from(name.as_str());
+        Self { key: certificate.with_extension("key"), certificate }
+    }
+
+    fn exists(&self, directory: &Utf8Path) -> bool {
+        [&self.certificate, &self.key].iter().all(|path| directory.join(path).exists())
+    }
 }
 
 struct Maker {
@@ -107,31 +124,33 @@ impl Maker {
         Ok(Self { directory, secrets: Vec::new(), _lock: file })
     }
 
-    fn secrets_of(&mut self, recipes: &[&Recipe]) -> Result<(), SecretsError> {
-        let service_of = |secret: &str| {
-            let service = secret.strip_suffix(".pem")?;
-            recipes.iter().find(|recipe| recipe.name == service).map(|recipe| recipe.name.as_str())
-        };
-        let secrets = || recipes.iter().flat_map(|recipe| &recipe.service.secrets);
-        if ![AUTHORITY, AUTHORITY_KEY].iter().all(|name| self.directory.join(name).exists()) {
+    fn secrets_of(&mut self, secrets: &[Wanted<'_>]) -> Result<(), SecretsError> {
+        let authority = secrets.iter().find(|secret| secret.kind == SecretKind::Authority);
+        let authority = authority.map(|secret| Authority::named(secret.name));
+        let certificates = || secrets.iter().filter(|secret| secret.kind == SecretKind::Certificate);
+        if authority.as_ref().is_some_and(|authority| !authority.exists(&self.directory)) {
             // What another authority signed is of no use under a new one.
-            for secret in secrets().filter(|secret| service_of(secret).is_some()) {
-                self.remove(secret)?;
+            for certificate in certificates() {
+                self.remove(certificate.name)?;
             }
         }
-        let mut done = BTreeSet::new();
-        for recipe in recipes {
-            for secret in recipe.service.secrets.iter().filter(|secret| done.insert(secret.as_str())) {
-                if secret.as_str() == AUTHORITY {
-                    self.authority()?;
-                } else if let Some(service) = service_of(secret) {
-                    self.authority()?;
-                    self.service_pair(service, secret)?;
-                } else if secret.ends_with("password") {
-                    self.make(Utf8Path::new(secret.as_str()), 0o444, random_password)?;
-                } else {
-                    return Err(SecretsError::Unknown { recipe: recipe.name.clone(), secret: secret.to_string() });
+        if let Some(Authority { certificate, key }) = &authority {
+            self.pair((certificate, 0o444), (key, 0o400), certificate::authority)?;
+        }
+        for secret in secrets {
+            let path = Utf8Path::new(secret.name.as_str());
+            match (secret.kind, &authority, secret.images.first()) {
+                (SecretKind::Password, ..) => self.make(path, 0o444, random_password)?,
+                (SecretKind::Certificate, Some(authority), Some(service)) => {
+                    self.service_pair(path, service, &authority.key)?;
                 }
+                (SecretKind::Certificate, _, image) => {
+                    return Err(SecretsError::NoAuthority {
+                        secret: secret.name.to_string(),
+                        image: image.copied().unwrap_or_default().to_owned(),
+                    });
+                }
+                (SecretKind::Authority, ..) => {}
             }
         }
         Ok(())
@@ -145,18 +164,9 @@ impl Maker {
         }
     }
 
-    fn authority(&mut self) -> Result<(), SecretsError> {
-        let (certificate, key) = (Utf8Path::new(AUTHORITY), Utf8Path::new(AUTHORITY_KEY));
-        if self.secrets.iter().any(|secret| secret.path == certificate) {
-            return Ok(());
-        }
-        self.pair((certificate, 0o444), (key, 0o400), certificate::authority)
-    }
-
     /// Key and certificate of a service in one file.
-    fn service_pair(&mut self, service: &str, name: &str) -> Result<(), SecretsError> {
-        let path = Utf8Path::new(name);
-        let key_path = self.directory.join(AUTHORITY_KEY);
+    fn service_pair(&mut self, path: &Utf8Path, service: &str, authority_key: &Utf8Path) -> Result<(), SecretsError> {
+        let key_path = self.directory.join(authority_key);
         let make = || {
             let key = fs_err::read_to_string(&key_path).map_err(|error| error.to_string())?;
             let Pair { certificate, key } = certificate::signed(service, &key).map_err(|error| error.to_string())?;
@@ -174,7 +184,7 @@ impl Maker {
     fn dkim_keys(&mut self, project: &Project) -> Result<(), SecretsError> {
         make_directory(&self.directory.join("dkim"), 0o755)?;
         let site = project.site();
-        for domain in &site.domains {
+        for domain in project.domains("a DKIM key")? {
             let make = || dkim::generate().map_err(|error| error.to_string());
             self.make(&dkim::key_path(&site.dkim.selector, domain), 0o444, make)?;
         }

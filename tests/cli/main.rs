@@ -20,6 +20,7 @@ mod init;
 mod layers;
 mod lock;
 mod packages;
+mod plain;
 mod platforms;
 mod push;
 mod scripts;

@@ -152,11 +152,39 @@ fn dkim_prints_the_record_of_the_key() {
 }
 
 #[test]
-fn a_secret_that_cannot_be_made_is_named() {
+fn what_a_secret_needs_is_named() {
+    let refused = |change: &dyn Fn(&Project)| {
+        let project = project();
+        change(&project);
+        let output = project.mailimg(["secrets", "init"]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        said
+    };
+    let said = refused(&|project| {
+        project.replace("recipes/postfix.toml", "\"postfix.pem\" = \"certificate\"", "postfix = \"magic\"");
+    });
+    assert!(said.contains("service.secrets.postfix: unknown variant `magic`, expected one of"), "{said}");
+    let said = refused(&|project| {
+        for image in ["mysql", "dovecot", "postfix"] {
+            project.replace(format!("recipes/{image}.toml"), "\"internal-ca.pem\" = \"authority\"\n", "");
+        }
+    });
+    assert!(said.contains("nothing can sign mysql.pem, the certificate of mysql"), "{said}");
+    let said = refused(&|project| project.replace("mailimg.toml", "hostname = ", "# "));
+    assert!(said.contains("./mailimg.toml doesn't set `hostname`, which its certificate needs"), "{said}");
+    let said = refused(&|project| project.replace("mailimg.toml", "domains = ", "# "));
+    assert!(said.contains("./mailimg.toml doesn't set `domains`, which a DKIM key needs"), "{said}");
+}
+
+#[test]
+fn the_authority_is_the_file_that_the_recipes_name() {
     let project = project();
-    project.replace("recipes/postfix.toml", "\"postfix.pem\"", "\"magic\"");
-    let output = project.mailimg(["secrets", "init"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("recipe postfix wants the secret \"magic\""), "{said}");
+    for image in ["mysql", "dovecot", "postfix"] {
+        project.replace(format!("recipes/{image}.toml"), "internal-ca.pem", "ours.crt");
+    }
+    project.run(["secrets", "init"]);
+    let made = secrets(&project);
+    assert!(made.contains_key("ours.key") && !made.contains_key("internal-ca.pem"), "{:?}", made.keys());
+    openssl(&project, &["verify", "-CAfile", "ours.crt", "-verify_hostname", "mysql", "mysql.pem"]);
 }

@@ -10,6 +10,7 @@ use crate::common::project::Project;
 /// A project with a compose file, and a `docker` that keeps its arguments and input, and answers as told.
 fn project(answer: &str, said: &str, code: u8) -> Project {
     let project = Project::new();
+    project.run(["init", "example.org"]);
     project.write("compose.yaml", "services: {}\n");
     project.write("answer", answer);
     project.write("said", said);
@@ -111,6 +112,22 @@ fn users_and_aliases_are_listed() {
 }
 
 #[test]
+fn the_recipes_say_which_service_holds_the_accounts() {
+    let project = project("", "", 0);
+    fs_err::rename(project.path().join("recipes/mysql.toml"), project.path().join("recipes/db.toml")).unwrap();
+    for file in ["mailimg.toml", "recipes/dovecot.toml", "recipes/postfix.toml"] {
+        project.replace(file, "\"mysql\"", "\"db\"");
+    }
+    let (code, _, said) = run(&project, &["user", "list"], "");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(project.read("arguments").contains("exec\n-T\ndb\nmariadb\n"));
+    project.replace("recipes/db.toml", "role = \"accounts\"\n", "");
+    let (code, _, said) = run(&project, &["user", "list"], "");
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("none of the site's images has `service.role = \"accounts\"`"), "{said}");
+}
+
+#[test]
 fn purging_removes_one_mailbox() {
     let project = project("1\n", "", 0);
     // The stand-in answers each call alike, so the question for aliases fails after the deletion.
@@ -157,6 +174,7 @@ fn what_is_needed_is_named() {
     assert_eq!(code, Some(4));
     assert!(said.contains("there is no compose file ./compose.yaml") && said.contains("mailimg compose"), "{said}");
 
+    project.run(["init", "example.org"]);
     project.write("compose.yaml", "services: {}\n");
     let output = project.mailimg(["user", "list"]).env("PATH", "/nowhere").output().unwrap();
     assert_eq!(output.status.code(), Some(4));

@@ -22,7 +22,7 @@ fn request(stack: &Stack, name: &str) -> ContainerRequest<GenericImage> {
     let tmpfs: HashMap<_, _> =
         service.tmpfs.iter().map(|(path, options)| (path.to_string(), options.clone())).collect();
     let binds: Vec<_> =
-        service.secrets.iter().map(|name| format!("{}:/run/secrets/{name}:ro", stack.secret(name.as_str()))).collect();
+        service.secrets.keys().map(|name| format!("{}:/run/secrets/{name}:ro", stack.secret(name.as_str()))).collect();
     let request = GenericImage::new(repository, tag)
         .with_wait_for(WaitFor::healthcheck())
         .with_startup_timeout(Duration::from_mins(2))
@@ -34,7 +34,7 @@ fn request(stack: &Stack, name: &str) -> ContainerRequest<GenericImage> {
         .with_host_config_modifier(move |host| {
             host.tmpfs = Some(tmpfs.clone());
             host.binds = Some(binds.clone());
-            host.memory = Some(i64::from(service.memory) << 20);
+            host.memory = service.memory.map(|limit| i64::from(limit) << 20);
         });
     let outside = project.recipe(name).unwrap().service.networks.contains(&Network::Outside);
     if outside { request } else { request.with_network("none") }

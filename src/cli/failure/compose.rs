@@ -31,7 +31,8 @@ impl From<ImageError> for Failure {
 
 impl From<ComposeError> for Failure {
     fn from(error: ComposeError) -> Self {
-        match &error {
+        match error {
+            ComposeError::Config(error) => error.into(),
             ComposeError::NotBuilt { .. } => Self::new(Exit::Missing, &error).hint(BUILD),
             ComposeError::UnknownPort { .. } | ComposeError::PortTwice { .. } => {
                 Self::new(Exit::Usage, &error).hint("see --port in `mailimg compose --help`")

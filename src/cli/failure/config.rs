@@ -8,6 +8,11 @@ impl From<ConfigError> for Failure {
             ConfigError::NoProject { .. } => failure(Exit::Usage)
                 .hint("name the project's directory with --project, or make one with `mailimg init DOMAIN`"),
             ConfigError::Read { .. } => failure(Exit::System),
+            ConfigError::Unset { key, .. } => failure(Exit::Usage).hint(format!("set `{key}` there")),
+            ConfigError::Role { found, .. } if found.is_empty() => {
+                failure(Exit::Usage).hint("add that line to the recipe of the image that has this part")
+            }
+            ConfigError::Role { .. } => failure(Exit::Usage).hint("leave it to one of them"),
             ConfigError::Wrong(wrong) => match &wrong.advice {
                 Some(advice) => failure(Exit::Usage).hint(advice),
                 None => failure(Exit::Usage),

@@ -28,9 +28,10 @@ impl From<SecretsError> for Failure {
     fn from(error: SecretsError) -> Self {
         match error {
             SecretsError::Write(error) => error.into(),
-            SecretsError::Unknown { ref recipe, .. } => Self::new(Exit::Usage, &error).hint(format!(
-                "known are names that end in \"password\", \"internal-ca.pem\", and \"<image>.pem\" for a certificate \
-                 of its own: change service.secrets in recipes/{recipe}.toml"
+            SecretsError::Config(error) => error.into(),
+            SecretsError::NoAuthority { ref image, .. } => Self::new(Exit::Usage, &error).hint(format!(
+                "add a secret of kind \"authority\" to service.secrets in recipes/{image}.toml, and in those of the \
+                 images that connect to it"
             )),
             SecretsError::Io { .. } | SecretsError::Generate { .. } => Self::new(Exit::System, &error),
         }
@@ -39,7 +40,8 @@ impl From<SecretsError> for Failure {
 
 impl From<DkimError> for Failure {
     fn from(error: DkimError) -> Self {
-        match &error {
+        match error {
+            DkimError::Config(error) => error.into(),
             DkimError::ForeignDomain { .. } => {
                 Self::new(Exit::Usage, &error).hint("add it to `domains` in mailimg.toml first")
             }
@@ -77,6 +79,7 @@ impl From<AccountsError> for Failure {
     fn from(error: AccountsError) -> Self {
         match error {
             AccountsError::Stack(error) => error.into(),
+            AccountsError::Config(error) => error.into(),
             AccountsError::ForeignDomain { .. } => Self::new(Exit::Usage, &error).hint(
                 "add it to `domains` in mailimg.toml, then build, load and compose anew, and start with `docker compose \
                  up -d`",
