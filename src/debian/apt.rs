@@ -38,14 +38,14 @@ pub struct Source {
 
 /// A private apt root.
 #[derive(Debug)]
-pub struct Apt {
+pub(super) struct Apt {
     root: Utf8PathBuf,
     source: Source,
 }
 
 /// A package that the suite has, in its newest version.
 #[derive(Debug, Clone)]
-pub struct Candidate {
+pub(super) struct Candidate {
     /// Its name.
     pub name: String,
     /// Its version.
@@ -63,7 +63,7 @@ pub struct Candidate {
 impl Candidate {
     /// The name that apt gives the file it downloads.
     #[must_use]
-    pub fn file_name(&self) -> String {
+    pub(super) fn file_name(&self) -> String {
         let version = self.version.as_str().replace(':', "%3a");
         format!("{}_{version}_{}.deb", self.name, self.arch)
     }
@@ -83,7 +83,7 @@ impl Candidate {
 
 impl Apt {
     /// Sets up a private apt root in the directory `root`, which is made.
-    pub fn open(root: &Utf8Path, source: Source) -> Result<Self, ImportError> {
+    pub(super) fn open(root: &Utf8Path, source: Source) -> Result<Self, ImportError> {
         let apt = Self { root: root.to_owned(), source };
         for directory in ["state/lists/partial", "cache/archives/partial", "downloads"] {
             let directory = root.join(directory);
@@ -176,7 +176,7 @@ impl Apt {
     }
 
     /// Fetches the lists; apt asks only for what has changed, and checks all signatures.
-    pub fn update(&self) -> Result<(), ImportError> {
+    pub(super) fn update(&self) -> Result<(), ImportError> {
         if self.source.offline {
             return Ok(());
         }
@@ -195,7 +195,7 @@ impl Apt {
     }
 
     /// What the lists say.
-    pub fn lists(&self) -> Result<Lists, ImportError> {
+    pub(super) fn lists(&self) -> Result<Lists, ImportError> {
         let directory = self.root.join("state/lists");
         let mut files = Vec::new();
         for entry in directory.read_dir_utf8().map_err(ImportError::file(&directory))? {
@@ -217,13 +217,13 @@ impl Apt {
 
     /// Where the package file is, or will be.
     #[must_use]
-    pub fn path(&self, candidate: &Candidate) -> Utf8PathBuf {
+    pub(super) fn path(&self, candidate: &Candidate) -> Utf8PathBuf {
         self.root.join("downloads").join(candidate.file_name())
     }
 
     /// Downloads those of the packages that are not there yet, and checks each against the signed lists. `progress`
     /// is told how many bytes have come, and how many will.
-    pub fn download(&self, packages: &[&Candidate], progress: &dyn Fn(u64, u64)) -> Result<(), ImportError> {
+    pub(super) fn download(&self, packages: &[&Candidate], progress: &dyn Fn(u64, u64)) -> Result<(), ImportError> {
         let mut missing = Vec::new();
         for candidate in packages {
             match sha256_of(&self.path(candidate))? {
@@ -303,7 +303,7 @@ impl Apt {
 
 /// What the lists of a suite say.
 #[derive(Debug)]
-pub struct Lists {
+pub(super) struct Lists {
     texts: Vec<String>,
     /// Where each package's entries are: which text, and where in it.
     entries: BTreeMap<String, Vec<(usize, Range<usize>)>>,
@@ -326,15 +326,9 @@ impl Lists {
         Self { texts, entries }
     }
 
-    /// Whether there is nothing in them.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
     /// The newest version of a package.
     #[must_use]
-    pub fn newest(&self, name: &str) -> Option<Candidate> {
+    pub(super) fn newest(&self, name: &str) -> Option<Candidate> {
         let blocks = self.entries.get(name)?.iter();
         let blocks = blocks.filter_map(|(text, range)| self.texts.get(*text)?.get(range.clone()));
         blocks.filter_map(Candidate::parse).max_by(|a, b| a.version.cmp(&b.version))

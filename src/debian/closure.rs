@@ -12,7 +12,7 @@ use super::mapping::Mapping;
 
 /// A package to import, and what it needs.
 #[derive(Debug, Clone)]
-pub struct Selected {
+pub(super) struct Selected {
     /// As Debian's lists have it.
     pub candidate: Candidate,
     /// What was read of it.
@@ -26,10 +26,15 @@ pub struct Selected {
 }
 
 /// Downloads packages and reads them.
-pub type Fetch<'a> = dyn Fn(&[&Candidate]) -> Result<Vec<Facts>, ImportError> + 'a;
+pub(super) type Fetch<'a> = dyn Fn(&[&Candidate]) -> Result<Vec<Facts>, ImportError> + 'a;
 
 /// Finds the packages to import. `fetch` is asked for whole rounds at a time.
-pub fn select(mapping: &Mapping, lists: &Lists, arch: &str, fetch: &Fetch<'_>) -> Result<Vec<Selected>, ImportError> {
+pub(super) fn select(
+    mapping: &Mapping,
+    lists: &Lists,
+    arch: &str,
+    fetch: &Fetch<'_>,
+) -> Result<Vec<Selected>, ImportError> {
     let mut closure = Closure {
         mapping,
         lists,

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 /// One paragraph. Field names are compared without regard to case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Paragraph {
+pub(super) struct Paragraph {
     fields: BTreeMap<String, String>,
 }
 
 impl Paragraph {
     /// The paragraphs of a file, in order. Lines that are no field are passed over, as dpkg's readers do with comments.
     #[must_use]
-    pub fn parse_all(text: &str) -> Vec<Self> {
+    pub(super) fn parse_all(text: &str) -> Vec<Self> {
         let mut paragraphs = Vec::new();
         let mut current = Self::default();
         let mut last = String::new();
@@ -39,19 +39,19 @@ impl Paragraph {
 
     /// A field's value; its further lines follow after line ends.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.fields.get(&name.to_ascii_lowercase()).map(String::as_str)
     }
 
     /// The first line of a field's value.
     #[must_use]
-    pub fn first_line(&self, name: &str) -> Option<&str> {
+    pub(super) fn first_line(&self, name: &str) -> Option<&str> {
         self.get(name)?.lines().next()
     }
 
     /// Names of packages in a dependency field, alternatives in order: `a (>= 1), b | c` is `[[a], [b, c]]`.
     #[must_use]
-    pub fn relations(&self, name: &str) -> Vec<Vec<&str>> {
+    pub(super) fn relations(&self, name: &str) -> Vec<Vec<&str>> {
         let field = self.get(name).unwrap_or_default();
         let groups = field.split(',').map(str::trim).filter(|group| !group.is_empty());
         groups.map(|group| group.split('|').filter_map(package_name).collect()).collect()

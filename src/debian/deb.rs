@@ -1,15 +1,20 @@
 //! Reads `.deb` files: an ar archive of two compressed tar archives (`deb(5)`).
 
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use fs_err as fs;
+use object::ReadCache;
+use object::read::archive::{ArchiveFile, ArchiveMember};
 
 /// More than this is not read of one package: 2 GiB unpacked.
 const UNPACKED_LIMIT: u64 = 2 << 30;
 
+/// Debian's packages have three members; signed ones have a few more.
+const MEMBERS: usize = 16;
+
 /// A package's control file and its files.
 #[derive(Debug)]
-pub struct Deb {
+pub(super) struct Deb {
     /// The text of the control file.
     pub control: String,
     /// What it would put on disk, in the archive's order.
@@ -18,7 +23,7 @@ pub struct Deb {
 
 /// One file, directory or link.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub(super) struct Entry {
     /// Path from the root, without a slash in front or at the end.
     pub path: String,
     /// What it is.
@@ -39,7 +44,7 @@ pub struct Entry {
 
 /// What an entry is, with its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     /// A directory.
     Directory,
     /// A file with this content.
@@ -57,6 +62,9 @@ pub enum DebError {
     /// Reading failed, or the archive is damaged.
     #[error("can't read the package")]
     Read(#[from] io::Error),
+    /// The outer archive is damaged, or none.
+    #[error("it is not an ar archive")]
+    Archive(#[from] object::read::Error),
     /// A member of the outer archive is missing.
     #[error("it has no {member}: not a Debian package")]
     Missing {
@@ -93,22 +101,21 @@ pub enum DebError {
 
 impl Deb {
     /// Reads the package at `path`. The content of files for which `keep` says no is not read, and they are left out.
-    pub fn open(path: &camino::Utf8Path, keep: impl Fn(&str) -> bool) -> Result<Self, DebError> {
-        Self::read(io::BufReader::new(fs::File::open(path)?), keep)
+    pub(super) fn open(path: &camino::Utf8Path, keep: impl Fn(&str) -> bool) -> Result<Self, DebError> {
+        Self::read(BufReader::new(fs::File::open(path)?), keep)
     }
 
     /// Reads a package; see [`Deb::open`].
-    pub fn read(file: impl Read, keep: impl Fn(&str) -> bool) -> Result<Self, DebError> {
-        let mut archive = ar::Archive::new(file);
+    pub(super) fn read(mut file: impl Read + Seek, keep: impl Fn(&str) -> bool) -> Result<Self, DebError> {
         let mut control = None;
         let mut entries = None;
-        while let Some(member) = archive.next_entry() {
-            let member = member?;
-            let name = String::from_utf8_lossy(member.header().identifier()).into_owned();
+        for Member { name, offset, size } in members(&mut file)? {
+            file.seek(SeekFrom::Start(offset))?;
+            let content = (&mut file).take(size);
             if let Some(compression) = name.strip_prefix("control.tar") {
-                control = Some(read_control(unpack(member, compression, &name)?)?);
+                control = Some(read_control(unpack(content, compression, &name)?)?);
             } else if let Some(compression) = name.strip_prefix("data.tar") {
-                entries = Some(read_data(unpack(member, compression, &name)?, &keep)?);
+                entries = Some(read_data(unpack(content, compression, &name)?, &keep)?);
             }
         }
         Ok(Self {
@@ -116,6 +123,28 @@ impl Deb {
             entries: entries.ok_or(DebError::Missing { member: "data.tar" })?,
         })
     }
+}
+
+/// A member of the outer archive, and where its content is in the file.
+struct Member {
+    name: String,
+    offset: u64,
+    size: u64,
+}
+
+fn members(file: &mut (impl Read + Seek)) -> Result<Vec<Member>, DebError> {
+    let length = file.seek(SeekFrom::End(0))?;
+    let cache = ReadCache::new(file);
+    let archive = ArchiveFile::parse(&cache)?;
+    let member = |member: object::read::Result<ArchiveMember<'_>>| {
+        let member = member?;
+        let (offset, size) = member.file_range();
+        if offset.saturating_add(size) > length {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
+        Ok(Member { name: String::from_utf8_lossy(member.name()).into_owned(), offset, size })
+    };
+    archive.members().take(MEMBERS).map(member).collect()
 }
 
 fn unpack<'a>(member: impl Read + 'a, compression: &str, name: &str) -> Result<Box<dyn Read + 'a>, DebError> {
@@ -222,6 +251,8 @@ fn clean_path(bytes: &[u8]) -> Result<String, DebError> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::io::Cursor;
+
     use super::*;
 
     /// A small package: ar of an xz control.tar and a data.tar in the given compression.
@@ -229,14 +260,17 @@ pub(super) mod tests {
         let mut tar = tar::Builder::new(Vec::new());
         append(&mut tar, "./control", b'0', 0o644, control.as_bytes(), "");
         let control = tar.into_inner().unwrap();
-        let mut archive = ar::Builder::new(Vec::new());
-        let mut add = |name: String, bytes: &[u8]| {
-            archive.append(&ar::Header::new(name.into_bytes(), bytes.len() as u64), bytes).unwrap();
+        let mut archive = b"!<arch>\n".to_vec();
+        let mut add = |name: &str, bytes: &[u8]| {
+            let size = bytes.len();
+            archive.extend(format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n", 0, 0, 0, 100_644).into_bytes());
+            archive.extend(bytes);
+            archive.extend(&b"\n"[..size % 2]);
         };
-        add("debian-binary".into(), b"2.0\n");
-        add("control.tar.xz".into(), &pack(".xz", &control));
-        add(format!("data.tar{compression}"), &pack(compression, data));
-        archive.into_inner().unwrap()
+        add("debian-binary", b"2.0\n");
+        add("control.tar.xz", &pack(".xz", &control));
+        add(&format!("data.tar{compression}"), &pack(compression, data));
+        archive
     }
 
     fn pack(compression: &str, bytes: &[u8]) -> Vec<u8> {
@@ -305,7 +339,7 @@ pub(super) mod tests {
         ]);
         for compression in ["", ".xz", ".zst", ".gz"] {
             let deb = made_up("Package: a\n", compression, &data);
-            let deb = Deb::read(&*deb, |path| path != "usr/left-out").unwrap();
+            let deb = Deb::read(Cursor::new(&*deb), |path| path != "usr/left-out").unwrap();
             assert_eq!(deb.control, "Package: a\n");
             let seen: Vec<_> = deb.entries.iter().map(|entry| (entry.path.as_str(), entry.kind.clone())).collect();
             assert_eq!(
@@ -326,7 +360,7 @@ pub(super) mod tests {
         let entries = [("./lib/", b'5', &b""[..], ""), ("./lib/a/", b'5', b"", ""), ("./lib/a/b", b'0', b"", "")];
         let links = [("./sbin/c", b'1', &b""[..], "./lib/a/b"), ("./bin", b'2', b"", "usr/bin")];
         let deb = made_up("Package: a\n", "", &data(&[&entries[..], &links[..]].concat()));
-        let deb = Deb::read(&*deb, |_| true).unwrap();
+        let deb = Deb::read(Cursor::new(&*deb), |_| true).unwrap();
         let paths: Vec<_> = deb.entries.iter().map(|entry| entry.path.as_str()).collect();
         assert_eq!(paths, ["usr/lib/a", "usr/lib/a/b", "usr/sbin/c", "bin"]);
         assert_eq!(deb.entries[2].kind, Kind::Hardlink("usr/lib/a/b".into()));
@@ -336,19 +370,19 @@ pub(super) mod tests {
     fn refuses_hostile_paths_and_devices() {
         for path in ["../a", "/etc/passwd", "./usr/../../a"] {
             let deb = made_up("Package: a\n", "", &data(&[(path, b'0', b"", "")]));
-            assert!(matches!(Deb::read(&*deb, |_| true), Err(DebError::Path { .. })), "{path}");
+            assert!(matches!(Deb::read(Cursor::new(&*deb), |_| true), Err(DebError::Path { .. })), "{path}");
         }
         let deb = made_up("Package: a\n", "", &data(&[("./dev/null", b'3', b"", "")]));
-        assert!(matches!(Deb::read(&*deb, |_| true), Err(DebError::Kind { kind: '3', .. })));
+        assert!(matches!(Deb::read(Cursor::new(&*deb), |_| true), Err(DebError::Kind { kind: '3', .. })));
     }
 
     #[test]
     fn refuses_what_is_no_package() {
-        assert!(Deb::read(&b"!<arch>\n"[..], |_| true).is_err());
-        assert!(Deb::read(&b"<html>"[..], |_| true).is_err());
+        assert!(Deb::read(Cursor::new(&b"!<arch>\n"[..]), |_| true).is_err());
+        assert!(Deb::read(Cursor::new(&b"<html>"[..]), |_| true).is_err());
         let deb = made_up("Package: a\n", ".lzma", &[]);
-        assert!(matches!(Deb::read(&*deb, |_| true), Err(DebError::Compression { .. })));
+        assert!(matches!(Deb::read(Cursor::new(&*deb), |_| true), Err(DebError::Compression { .. })));
         let whole = made_up("Package: a\n", ".xz", &data(&[("./a", b'0', &[7; 9000], "")]));
-        assert!(Deb::read(&whole[..whole.len() - 60], |_| true).is_err(), "a cut package");
+        assert!(Deb::read(Cursor::new(&whole[..whole.len() - 60]), |_| true).is_err(), "a cut package");
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// The dynamic section of one ELF file, as far as it says which libraries are needed and where they are looked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Elf {
+pub(super) struct Elf {
     /// `DT_NEEDED`: libraries, by the names under which they are looked for.
     pub needed: Vec<String>,
     /// `DT_SONAME`: the name under which others look for this one.
@@ -28,7 +28,7 @@ fn machine(arch: &str) -> Option<u16> {
 impl Elf {
     /// Reads a file's dynamic section. `None` for what the loader of `arch` (Debian's name) would not load: other
     /// files, other machines, static programs, kernel modules.
-    pub fn parse(bytes: &[u8], arch: &str) -> Result<Option<Self>, read::Error> {
+    pub(super) fn parse(bytes: &[u8], arch: &str) -> Result<Option<Self>, read::Error> {
         if !bytes.starts_with(&elf::ELFMAG) {
             return Ok(None);
         }

@@ -17,7 +17,7 @@ const FORMAT: u32 = 1;
 
 /// What is read of one package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Facts {
+pub(super) struct Facts {
     /// The newest of its files' times, seconds since 1970.
     pub newest: u64,
     /// Short names of its licences as the copyright file has them, if that is machine-readable.
@@ -30,7 +30,7 @@ pub struct Facts {
 
 /// One program or library.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Program {
+pub(super) struct Program {
     /// Where it is.
     pub path: String,
     /// What it asks of the loader.
@@ -39,7 +39,7 @@ pub struct Program {
 
 impl Facts {
     /// Reads the package at `file`, or what was kept of it in the directory `kept`.
-    pub fn of(file: &Utf8Path, sha256: Sha256, arch: &str, kept: &Utf8Path) -> Result<Self, ImportError> {
+    pub(super) fn of(file: &Utf8Path, sha256: Sha256, arch: &str, kept: &Utf8Path) -> Result<Self, ImportError> {
         let path = kept.join(format!("{sha256}.{arch}.{FORMAT}.json"));
         if let Ok(bytes) = fs::read(&path)
             && let Ok(facts) = serde_json::from_slice(&bytes)

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::apt::{Apt, Candidate, Source};
 use super::closure::{self, Selected};
-use super::convert;
+use super::convert::convert;
+use super::describe::{apk_arch, describe};
 use super::error::ImportError;
 use super::facts::Facts;
 use super::mapping::Mapping;
@@ -82,7 +83,7 @@ struct Record {
 /// Makes or updates a repository.
 pub fn import(request: &Request, progress: &Progress<'_>) -> Result<Imported, ImportError> {
     let Request { mapping, source, out, cache } = request;
-    let arch = convert::apk_arch(&source.arch).ok_or_else(|| ImportError::NoArch { arch: source.arch.clone() })?;
+    let arch = apk_arch(&source.arch).ok_or_else(|| ImportError::NoArch { arch: source.arch.clone() })?;
     let root = cache.join(format!("apt-{}-{}", source.suite, source.arch));
     let root = camino::absolute_utf8(&root).map_err(ImportError::file(root))?;
     let apt = Apt::open(&root, source.clone())?;
@@ -148,7 +149,7 @@ fn convert_all(
     let results: Vec<(String, Record, Package, bool)> = selected
         .par_iter()
         .map(|selected| {
-            let described = convert::describe(selected, mapping, arch)?;
+            let described = describe(selected, mapping, arch)?;
             let file = format!("{}-{}.apk", described.name, described.version);
             let inputs = inputs(selected, mapping, &described);
             let kept = records.packages.get(&file).filter(|record| record.inputs == inputs);
@@ -158,7 +159,7 @@ fn convert_all(
             } else {
                 let mut bytes = Vec::new();
                 let deb = apt.path(&selected.candidate);
-                let written = convert::convert(&deb, selected, mapping, described, &mut bytes)?;
+                let written = convert(&deb, selected, mapping, described, &mut bytes)?;
                 write_atomic(&directory.join(&file), &bytes, 0o644)?;
                 (file, Record { inputs, sha256: written.sha256 }, written.package, true)
             };

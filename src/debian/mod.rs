@@ -1,17 +1,20 @@
 //! The Debian bridge: a signed apk repository out of Debian packages.
-pub mod apt;
-pub mod closure;
-pub mod control;
-pub mod convert;
-pub mod deb;
-pub mod elf;
+
+mod apt;
+mod closure;
+mod control;
+mod convert;
+mod deb;
+mod describe;
+mod elf;
 mod error;
-pub mod facts;
+mod facts;
 mod glob;
 mod import;
 mod license;
 mod mapping;
-pub mod version;
+mod tree;
+mod version;
 
 pub use apt::Source;
 pub use error::ImportError;

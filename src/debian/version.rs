@@ -7,19 +7,19 @@ use std::fmt;
 
 /// A Debian package version, `[epoch:]upstream[-revision]`. Ordered as dpkg orders.
 #[derive(Debug, Clone)]
-pub struct DebianVersion {
+pub(super) struct DebianVersion {
     text: String,
 }
 
 impl DebianVersion {
     /// Takes the text of a `Version` field.
-    pub fn new(text: impl Into<String>) -> Self {
+    pub(super) fn new(text: impl Into<String>) -> Self {
         Self { text: text.into() }
     }
 
     /// As Debian writes it.
     #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         &self.text
     }
 
@@ -43,7 +43,7 @@ impl DebianVersion {
     /// `3.10.5-1+deb13u2` is `3.10.5-r1000200`. The mark of a repacked source (`+dfsg`, `+dfsg1`, `+ds`) goes, and its
     /// rank is put in front of that number, so that `+dfsg1-1` stays after `-5`: `2.4.1+dfsg1-6` is `2.4.1-r2006000000`.
     #[must_use]
-    pub fn to_apk(&self) -> String {
+    pub(super) fn to_apk(&self) -> String {
         let (_, upstream, revision) = self.parts();
         let (upstream, number) = if let Some(revision) = revision {
             (upstream, revision_number(revision))
