@@ -4,35 +4,45 @@
 # Debian's packages without which the crates don't compile.
 build_packages=(gcc libc6-dev pkg-config libssl-dev ca-certificates curl)
 
-# The Rust that the project is made with; newer ones compile it, too.
+rustup_server=${RUSTUP_UPDATE_ROOT:-https://static.rust-lang.org/rustup}
+
+# The Rust that the project is made with. rustup's cargo takes it by itself; without rustup, a newer one does as well.
 wanted_rust() {
-    sed -n 's/^rust-version = "\(.*\)"/\1/p' "$project/Cargo.toml"
+    sed -n 's/^channel = "\(.*\)"/\1/p' "$project/rust-toolchain.toml"
 }
 
-# Makes sure that `cargo` is there and new enough.
+# Makes sure that there is a `cargo` that is new enough.
 ensure_rust() {
-    local wanted found=''
+    local wanted
     wanted=$(wanted_rust)
     case :$PATH: in *":$HOME/.cargo/bin:"*) ;; *) PATH=$HOME/.cargo/bin:$PATH ;; esac
     export PATH
-    if have cargo && found=$(cargo --version 2>/dev/null | cut -d' ' -f2) && at_least "$wanted" "$found"; then return; fi
-    say "mailimg needs Rust $wanted or newer; here is ${found:-none}: installing it with rustup"
-    # Debian 13 has rustup as a package; elsewhere its own installer is the usual way.
+    ! cargo_is_new_enough || return 0
+    say "installing Rust $wanted with rustup"
     have rustup || { [ "$(debian_codename)" = trixie ] && apt_install rustup; } || install_rustup
-    quietly rustup toolchain install "$wanted" --profile minimal --component clippy --component rustfmt \
-        || fail "rustup could not install Rust" "install Rust $wanted or newer by hand: https://rustup.rs"
-    export RUSTUP_TOOLCHAIN=$wanted
+    if ! quietly rustup toolchain install "$wanted" --profile minimal --component clippy --component rustfmt; then
+        export RUSTUP_TOOLCHAIN=stable
+        cargo_is_new_enough || fail "rustup could not install Rust $wanted" "install it or a newer one by hand: https://rustup.rs"
+        note "it could not; taking $(cargo --version)"
+    fi
     have cargo || fail "rustup has installed Rust $wanted, but there is no cargo" "look for it in ~/.cargo/bin and /usr/bin"
 }
 
+cargo_is_new_enough() {
+    local found
+    found=$(cd "$project" && cargo --version 2>/dev/null | cut -d' ' -f2) && at_least "$(wanted_rust)" "$found"
+}
+
 install_rustup() {
-    local installer
-    installer=$(mktemp)
-    curl --proto '=https' --tlsv1.2 -fsSL --retry 3 -o "$installer" https://sh.rustup.rs \
-        && quietly sh "$installer" -y --no-modify-path --profile minimal --default-toolchain none
-    local status=$?
-    rm -f "$installer"
-    [ "$status" = 0 ] || fail "could not install rustup from https://sh.rustup.rs" \
+    local installer status=0
+    installer=$(mktemp -d)
+    # The program's name tells it that it is the installer.
+    curl --proto '=https' --tlsv1.2 -fsSL --retry 3 -o "$installer/rustup-init" \
+        "$rustup_server/dist/$(uname -m)-unknown-linux-gnu/rustup-init" \
+        && chmod +x "$installer/rustup-init" \
+        && quietly "$installer/rustup-init" -y --no-modify-path --profile minimal --default-toolchain none || status=$?
+    rm -rf "$installer"
+    [ "$status" = 0 ] || fail "could not install rustup from $rustup_server" \
         "install Rust by hand, then run this again: https://rustup.rs, or Debian 13's rustup package"
 }
 
