@@ -1,4 +1,4 @@
-//! SHA-256 digests, and readers and writers that compute one on the way.
+//! SHA-256 digests, and readers and writers that compute them on the way.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
-/// A SHA-256 digest. Shown and parsed as 64 lower-case hexadecimal digits.
+/// A SHA-256 digest. Written as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Sha256([u8; 32]);
@@ -16,7 +16,6 @@ pub struct Sha256([u8; 32]);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{found:?} is not a SHA-256 digest: expected 64 lower-case hexadecimal digits")]
 pub struct DigestError {
-    /// The text, cut to a sensible length.
     pub found: String,
 }
 
@@ -33,7 +32,7 @@ impl Sha256 {
         &self.0
     }
 
-    /// As OCI writes it: `sha256:` and the digits.
+    /// In OCI's notation: `sha256:` and the digits.
     #[must_use]
     pub fn to_oci(self) -> String {
         format!("sha256:{self}")
@@ -86,7 +85,7 @@ impl From<Sha256> for String {
     }
 }
 
-/// Passes bytes through, to or from `T`, and keeps their count and SHA-256.
+/// Passes bytes through to or from `T`, counting and hashing them.
 #[derive(Debug)]
 pub struct Hashing<T> {
     inner: T,
@@ -95,22 +94,22 @@ pub struct Hashing<T> {
 }
 
 impl<T> Hashing<T> {
-    /// Starts at nothing read or written.
+    /// Starts with no bytes.
     pub fn new(inner: T) -> Self {
         Self { inner, hasher: sha2::Sha256::new(), count: 0 }
     }
 
-    /// How many bytes have passed.
+    /// The number of bytes so far.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// What bytes pass through to or from. What is read or written there directly is not counted.
+    /// The inner reader or writer. Bytes read or written there directly are not counted.
     pub fn get_mut(&mut self) -> &mut T {
         &mut self.inner
     }
 
-    /// Digest and count of all bytes that have passed, and what they passed through to.
+    /// The digest and count of all bytes, and the inner reader or writer.
     pub fn finish(self) -> (Sha256, u64, T) {
         (Sha256(self.hasher.finalize().into()), self.count, self.inner)
     }
@@ -141,9 +140,9 @@ impl<W: Write> Write for Hashing<W> {
     }
 }
 
-/// Where bytes go and are hashed on the way.
+/// A writer that hashes bytes on the way.
 pub trait Digesting: Write {
-    /// SHA-256 of all that has been written.
+    /// The SHA-256 of everything written so far.
     fn sha256(&self) -> Sha256;
 }
 

@@ -7,17 +7,15 @@ const MAX_PATH: usize = 4095;
 /// Longest name of one entry of a directory (`NAME_MAX`).
 const MAX_NAME: usize = 255;
 
-/// A safe path inside an image: relative to its root, without `.`, `..`, empty or over-long components.
+/// A safe path inside an image: relative to its root, without `.`, `..`, empty or overlong components.
 ///
-/// Bytes, not text, because that is what file systems and tar hold. Sorting by bytes puts parents before what is in
-/// them.
+/// Bytes rather than text, as in file systems and tar. Sorting by bytes puts parents before their children.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TreePath(Box<[u8]>);
 
 /// Why a name is refused as a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
-    /// Nothing in it.
     #[error("is empty")]
     Empty,
     /// Begins with a slash.
@@ -32,7 +30,7 @@ pub enum PathError {
     /// Holds a zero byte, a line break or another control character.
     #[error("holds a control character")]
     Control,
-    /// A name of the kind by which image layers delete files.
+    /// A name that deletes a file in image layers.
     #[error("is a layer's mark for a deleted file (.wh.)")]
     Whiteout,
     /// More than 4095 bytes, or 255 in one component.
@@ -41,7 +39,7 @@ pub enum PathError {
 }
 
 impl TreePath {
-    /// Checks `name`, whose slashes at the end don't count.
+    /// Checks `name`, ignoring trailing slashes.
     pub fn new(name: impl AsRef<[u8]>) -> Result<Self, PathError> {
         let mut name = name.as_ref();
         if name.first() == Some(&b'/') {
@@ -78,7 +76,6 @@ impl TreePath {
         self.0.get(..slash).map(|parent| Self(parent.into()))
     }
 
-    /// The last component.
     #[must_use]
     pub fn name(&self) -> &[u8] {
         self.0.rsplit(|&b| b == b'/').next().unwrap_or_default()

@@ -3,11 +3,10 @@
 use std::marker::PhantomData;
 use std::ops::{Index, IndexMut};
 
-/// A number that stands for one item of a [`Table`].
+/// A number that identifies an item of a [`Table`].
 pub trait Id: Copy {
     /// The item at this position.
     fn new(number: usize) -> Self;
-    /// Its position.
     fn number(self) -> usize;
 }
 
@@ -31,7 +30,7 @@ macro_rules! id {
 }
 pub(crate) use id;
 
-/// A vector indexed by ids that only [`Table::push`], or another table of the same length, has handed out.
+/// A vector whose ids come only from [`Table::push`], or from another table of the same length.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table<I, T> {
     items: Vec<T>,
@@ -39,13 +38,12 @@ pub struct Table<I, T> {
 }
 
 impl<I: Id, T> Table<I, T> {
-    /// One without items.
     #[must_use]
     pub fn new() -> Self {
         Self { items: Vec::new(), ids: PhantomData }
     }
 
-    /// `count` items that all are as `item`.
+    /// `count` copies of `item`.
     #[must_use]
     pub fn filled(item: T, count: usize) -> Self
     where
@@ -54,7 +52,6 @@ impl<I: Id, T> Table<I, T> {
         Self { items: vec![item; count], ids: PhantomData }
     }
 
-    /// Adds an item.
     pub fn push(&mut self, item: T) -> I {
         self.items.push(item);
         I::new(self.items.len() - 1)
@@ -113,7 +110,7 @@ impl<I: Id, T> From<Vec<T>> for Table<I, T> {
     }
 }
 
-#[allow(clippy::indexing_slicing, reason = "an id is the position of an item that was pushed, and none is taken out")]
+#[allow(clippy::indexing_slicing, reason = "an id is the position of a pushed item, and items are never removed")]
 impl<I: Id, T> Index<I> for Table<I, T> {
     type Output = T;
 
@@ -122,7 +119,7 @@ impl<I: Id, T> Index<I> for Table<I, T> {
     }
 }
 
-#[allow(clippy::indexing_slicing, reason = "an id is the position of an item that was pushed, and none is taken out")]
+#[allow(clippy::indexing_slicing, reason = "an id is the position of a pushed item, and items are never removed")]
 impl<I: Id, T> IndexMut<I> for Table<I, T> {
     fn index_mut(&mut self, id: I) -> &mut T {
         &mut self.items[id.number()]

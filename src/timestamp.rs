@@ -1,17 +1,16 @@
-//! Moments in UTC, to the second, as locks and image configurations write them.
+//! Times in UTC, to the second, as in locks and image configurations.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Seconds since 1970-01-01T00:00:00Z. Shown and parsed as RFC 3339 in UTC: `2026-06-03T10:11:12Z`.
+/// Seconds since 1970-01-01T00:00:00Z. Written as RFC 3339 in UTC: `2026-06-03T10:11:12Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
 
-/// The text is not a moment as we write it.
+/// The text is not a time in this format.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{found:?} is not a time: expected one like 2026-06-03T10:11:12Z")]
 pub struct TimestampError {
-    /// The text, cut to a sensible length.
     pub found: String,
 }
 
@@ -20,7 +19,7 @@ const DAY: u64 = 86_400;
 const LAST: u64 = 253_402_300_799;
 
 impl Timestamp {
-    /// The moment `seconds` after 1970 began; times after the year 9999 are taken for its last second.
+    /// The time `seconds` after the start of 1970. Times after the year 9999 become its last second.
     #[must_use]
     pub fn from_unix(seconds: u64) -> Self {
         Self(seconds.min(LAST))
@@ -33,9 +32,9 @@ impl Timestamp {
     }
 }
 
-/// Year, month and day of a number of days since 1970 began.
+/// The year, month and day of a number of days since the start of 1970.
 ///
-/// Counts from 0000-03-01, so that the leap day is a year's last: months then start at day (153 m + 2) / 5.
+/// Counts from 0000-03-01, so that the leap day comes last in a year: months then start at day (153 m + 2) / 5.
 fn civil(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;
     let era = days / 146_097;
@@ -48,7 +47,7 @@ fn civil(days: u64) -> (u64, u64, u64) {
     (era * 400 + year_of_era + carry, month, day)
 }
 
-/// Days since 1970 began of a date that [`civil`] could return, wrong for any other.
+/// The days since the start of 1970 of a date that [`civil`] could return; wrong for any other.
 fn days(year: u64, month: u64, day: u64) -> Option<u64> {
     let (year, shifted) = if month > 2 { (year, month - 3) } else { (year.checked_sub(1)?, month + 9) };
     let (era, year_of_era) = (year / 400, year % 400);
@@ -74,7 +73,7 @@ impl FromStr for Timestamp {
             let days = days(number(0, 4)?, number(5, 7)?, number(8, 10)?)?;
             Some(Self(days * DAY + number(11, 13)? * 3_600 + number(14, 16)? * 60 + number(17, 19)?))
         };
-        // Punctuation, impossible dates and signs are all caught by writing it again.
+        // Writing it again catches wrong punctuation, impossible dates and signs.
         read()
             .filter(|time| time.to_string() == text)
             .ok_or_else(|| TimestampError { found: text.chars().take(80).collect() })

@@ -9,16 +9,15 @@ use crate::digest::Sha256;
 use crate::rootfs::{Merged, MergedPackage, Node, NodeKind, PackageId, Source, Tree, TreePath, agreed};
 use crate::table::Id as _;
 
-/// A layer before it is written.
+/// The plan of a layer's content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
-    /// What it is, for people; becomes the layer's history entry.
+    /// A description for people, which becomes the layer's history entry.
     pub title: String,
     /// Its packages; none for the top layer.
     pub packages: Vec<PackageId>,
     /// The images that have a layer of the same packages; none for the top layer.
     pub images: Vec<String>,
-    /// What is in it.
     pub content: DraftContent,
 }
 
@@ -27,30 +26,26 @@ pub struct Draft {
 pub enum DraftContent {
     /// This package's data member, as it is.
     Member(PackageId),
-    /// Segments, one after the other.
     Segments {
-        /// The segments.
         segments: Vec<Segment>,
-        /// Why it is not a data member, if it has one package alone.
+        /// Why it is not verbatim, if it has a single package.
         reason: Option<NotVerbatim>,
     },
 }
 
-/// A part of a layer: a run of gzip members of its own, whose bytes depend on what is in it and on nothing else.
+/// A part of a layer: a run of gzip members whose bytes depend only on its own content.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Segment {
-    /// The package whose files are in it, if any are.
+    /// The package whose files it contains, if any.
     pub package: Option<PackageId>,
-    /// What is in it, in order; what has its content in the package sorted by [`ItemContent::Package`].
+    /// Its entries, in order. Entries with content in the package are sorted by [`ItemContent::Package`].
     pub items: Vec<Item>,
 }
 
 /// One entry of a layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// Its header.
     pub header: Entry,
-    /// Its content.
     pub content: ItemContent,
 }
 
@@ -59,7 +54,6 @@ pub struct Item {
 pub enum ItemContent {
     /// Nowhere: it has none.
     Nothing,
-    /// Here.
     Inline(Arc<[u8]>),
     /// In the package's data, in this entry.
     Package(EntryId),
@@ -67,8 +61,8 @@ pub enum ItemContent {
 
 /// The layers of an image, bottom to top. `merged` is its tree and what each package brought, `groups` is the image's plan.
 ///
-/// The top layer is everything in which the tree differs from what the layers below leave when they are unpacked one over
-/// the other, so that the whole image is the tree, whatever is in which layer.
+/// The top layer contains everything in which the tree differs from the unpacked layers below, so that the image always
+/// equals the tree.
 pub fn drafts(merged: &Merged, groups: &[Group]) -> Result<Vec<Draft>, LayerError> {
     let mut stack = Stack { merged, unpacked: BTreeMap::new() };
     let mut drafts = groups.iter().map(|group| stack.group(group)).collect::<Result<Vec<_>, _>>()?;
@@ -78,7 +72,7 @@ pub fn drafts(merged: &Merged, groups: &[Group]) -> Result<Vec<Draft>, LayerErro
 
 struct Stack<'a> {
     merged: &'a Merged,
-    /// What the layers so far leave, unpacked.
+    /// The unpacked content of the layers so far.
     unpacked: BTreeMap<TreePath, Node>,
 }
 
@@ -113,7 +107,7 @@ impl<'a> Stack<'a> {
         Ok(DraftContent::Member(id))
     }
 
-    /// A segment of directories, then one for each package that has anything else.
+    /// A segment with the directories, then one for each package with other entries.
     fn segments(&mut self, packages: &[PackageId]) -> Result<Vec<Segment>, LayerError> {
         let mut segments = vec![self.directories(packages)?];
         segments.extend(packages.iter().map(|package| self.files(*package)));
@@ -121,8 +115,9 @@ impl<'a> Stack<'a> {
         Ok(segments)
     }
 
-    /// All directories that the packages have or need, as these packages alone want them: so they are the same in every
-    /// image that has the group. What others want of them is the top layer's to say.
+    /// All directories that the packages contain or need, with the modes and owners that these packages alone set, so
+    /// that the segment is the same in every image with this group. The top layer corrects them where other packages
+    /// differ.
     fn directories(&mut self, packages: &[PackageId]) -> Result<Segment, LayerError> {
         let mut claims: BTreeMap<&TreePath, Vec<&Node>> = BTreeMap::new();
         for place in packages.iter().flat_map(|package| &self.package(*package).owned.directories) {
@@ -150,7 +145,8 @@ impl<'a> Stack<'a> {
         for place in &self.package(id).owned.files {
             let source = Source { package: id, entry: place.content() };
             let in_image = self.merged.tree.get(&place.actual);
-            // A recipe's word on a package's file is heard here, so that the file need not be in the top layer, too.
+            // Apply the recipe's rules for the package's files here, so that these files needn't be in the top layer as
+            // well.
             let in_image = in_image.filter(|node| node.source() == Some(source));
             nodes.push((source.entry, place.actual.clone(), in_image.unwrap_or(&place.node).clone()));
         }
@@ -160,7 +156,7 @@ impl<'a> Stack<'a> {
         segment
     }
 
-    /// What the layers so far don't leave as it is in the tree.
+    /// Everything in which the tree differs from the layers so far.
     fn top(&self) -> Result<Draft, LayerError> {
         let tree = &self.merged.tree;
         let is_there = |path: &TreePath, node: &Node| self.unpacked.get(path).is_some_and(|found| is_same(found, node));
@@ -225,20 +221,20 @@ impl Draft {
 }
 
 impl Segment {
-    /// Bytes of the files in it.
+    /// The size of its files, in bytes.
     #[must_use]
     pub fn content(&self) -> u64 {
         self.items.iter().map(|item| item.header.size).sum()
     }
 
-    /// Bytes of the segment, uncompressed.
+    /// The uncompressed size of the segment, in bytes.
     #[must_use]
     pub fn unpacked(&self) -> u64 {
         let padded = |size: u64| size.next_multiple_of(tar::BLOCK as u64);
         self.items.iter().map(|item| tar::header(&item.header).len() as u64 + padded(item.header.size)).sum()
     }
 
-    /// Names what is in the segment: the package, the assembly version, the paths with owners and modes.
+    /// A hash of what determines the segment: the package, the assembly version, the paths with owners and modes.
     #[must_use]
     pub fn key(&self, member: impl Fn(PackageId) -> Sha256) -> Sha256 {
         let package = self.package.map_or_else(String::new, |package| member(package).to_string());
@@ -255,13 +251,13 @@ impl Segment {
     }
 }
 
-/// Whether two nodes are the same once they are unpacked, whoever brings them.
+/// Whether two nodes are the same once unpacked, wherever they come from.
 fn is_same(a: &Node, b: &Node) -> bool {
     (&a.kind, a.mode, a.uid, a.gid, a.mtime, &a.xattrs) == (&b.kind, b.mode, b.uid, b.gid, b.mtime, &b.xattrs)
 }
 
-/// Entries for some nodes, in their order. Of several names of a package's file that follow each other the first is the
-/// file, and the others are links to it.
+/// Entries for nodes, in order. Of consecutive names of one package file, the first is the file and the others are
+/// links to it.
 fn items<'a>(nodes: impl Iterator<Item = (&'a TreePath, &'a Node)>) -> Vec<Item> {
     let mut items = Vec::new();
     let mut last: Option<(Source, &TreePath)> = None;
@@ -284,7 +280,7 @@ fn items<'a>(nodes: impl Iterator<Item = (&'a TreePath, &'a Node)>) -> Vec<Item>
     items
 }
 
-/// The paths with all that is above them, once each, parents first.
+/// The paths and all of their parents, without duplicates, parents first.
 fn with_parents(paths: impl Iterator<Item = TreePath>) -> BTreeSet<TreePath> {
     let mut all = BTreeSet::new();
     for path in paths {
@@ -299,7 +295,7 @@ fn with_parents(paths: impl Iterator<Item = TreePath>) -> BTreeSet<TreePath> {
     all
 }
 
-/// A node's header. Owners are numbers alone: names would be looked up where the image is unpacked.
+/// A node's header. Owners are ids only, because names would be looked up where the image is unpacked.
 fn header(path: &TreePath, node: &Node) -> Entry {
     let (kind, size) = match &node.kind {
         NodeKind::Directory => (EntryKind::Directory, 0),

@@ -4,17 +4,19 @@ use std::mem;
 use libdeflater::{CompressionLvl, Compressor};
 use rayon::prelude::*;
 
-/// Bytes of content in one gzip member. Small enough to keep all processors busy, large enough to compress well.
+/// The uncompressed size of a gzip member, in bytes: small enough to keep all processors busy, large enough to compress
+/// well.
 const BLOCK: usize = 1 << 20;
-/// Members that are compressed at once. Bounds memory; decides no byte.
+/// How many members are compressed at once. This bounds memory and doesn't affect the bytes.
 const BATCH: usize = 4;
-/// Decides output bytes: part of the assembly version. Of the four images' bytes a fifth is compressed here, and an image
-/// that is built for the first time waits for it: level 1 takes half the time of level 6 for 1.5 % more bytes in all.
+/// Determines output bytes, so it is part of the assembly version. A fifth of the four images' bytes is compressed here
+/// while the first build waits: level 1 takes half the time of level 6 for 1.5 % more bytes in total.
 const LEVEL: i32 = 1;
 
-/// Compresses what is written to it into gzip members that don't depend on each other, on as many threads as there are.
+/// Compresses its input into independent gzip members, using all threads.
 ///
-/// The number of threads decides no byte: a member begins after each [`BLOCK`] and at each [`cut`](Self::cut).
+/// The bytes don't depend on the number of threads: a member starts after each [`BLOCK`] and at each
+/// [`cut`](Self::cut).
 #[derive(Debug)]
 pub(super) struct GzipMembers<W> {
     inner: W,
@@ -27,7 +29,7 @@ impl<W: Write> GzipMembers<W> {
         Self { inner, blocks: Vec::new() }
     }
 
-    /// Writes what is left and returns what was written to.
+    /// Writes the rest and returns the inner writer.
     pub(super) fn finish(mut self) -> io::Result<W> {
         self.compress()?;
         Ok(self.inner)
@@ -65,7 +67,7 @@ impl<W: Write> Write for GzipMembers<W> {
     }
 }
 
-/// One gzip member: no name, no time.
+/// A gzip member without name and time.
 fn member(block: &[u8]) -> io::Result<Vec<u8>> {
     let level = CompressionLvl::new(LEVEL).map_err(|_| io::Error::other("libdeflate lacks the compression level"))?;
     let mut compressor = Compressor::new(level);

@@ -1,12 +1,13 @@
-//! A tree → the layers of an image.
+//! Splits the tree of an image into layers.
 //!
 //! [`Plan`] decides which packages share a layer, from the locks alone. [`drafts`] decides what is in each layer of one
 //! image, from its tree, without touching a file. [`write()`] makes a layer's bytes.
 //!
-//! A layer of one package is the package's data member as it is, where that is safe ([`NotVerbatim`] has the conditions).
-//! Any other layer is a concatenation of *segments*, each a run of gzip members of its own: the directories, then a
-//! segment for each package, then the end of the archive. Where a package's segment lies in a layer is remembered, so that
-//! nothing unchanged is compressed twice. On top is one layer with all that is the image's own.
+//! A layer with a single package is *verbatim*, the package's unchanged data member, where that is safe
+//! ([`NotVerbatim`] lists the conditions). Any other layer is a concatenation of *segments*, each a run of gzip
+//! members: the directories, then a segment per package, then the end of the archive. The position of each package's
+//! segment in a layer is remembered, so that nothing unchanged is compressed twice. The *top layer* contains everything
+//! that belongs to the image itself.
 
 mod draft;
 #[cfg(test)]
@@ -23,22 +24,23 @@ pub use write::{LayerError, recall, write};
 
 use crate::digest::Sha256;
 
-/// Which bytes the same input gives. Part of an image's inputs; raised whenever they change.
+/// The version of the rules that turn inputs into bytes, and itself one of an image's inputs. Raised whenever the same
+/// inputs give different bytes.
 ///
 /// 1: two layers, gzip members of 1 MiB by libdeflater 1.26 at level 6.
 /// 2: data members as layers; segments; one top layer.
 /// 3: level 1; fewer small classes are dissolved.
 pub const ASSEMBLY_VERSION: u32 = 3;
 
-/// A layer whose bytes are known.
+/// A written layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layer {
-    /// SHA-256 of the compressed layer: its name as a blob.
+    /// The SHA-256 of the compressed layer, which names the blob.
     pub digest: Sha256,
     /// Compressed bytes.
     pub size: u64,
-    /// SHA-256 of the uncompressed layer: its name in the image's configuration.
+    /// The SHA-256 of the uncompressed layer, used in the image's configuration.
     pub diff_id: Sha256,
-    /// What it is, for people.
+    /// A description for people.
     pub title: String,
 }

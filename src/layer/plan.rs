@@ -5,15 +5,15 @@ use crate::digest::Sha256;
 use crate::rootfs::PackageId;
 use crate::table::Table;
 
-/// Part of the packages' bytes, one in so many, that may be stored twice so that small classes take no layers.
+/// 1/80 of the packages' bytes may be stored twice, so that small classes take no layers of their own.
 const DUPLICATED: u64 = 80;
-/// Smallest package that gets a layer of its own, compressed bytes. An engine takes 50 to 70 ms to load a layer.
+/// The smallest package that gets a layer of its own, in compressed bytes. An engine takes 50 to 70 ms to load a layer.
 const ALONE: u64 = 128 << 10;
 
-/// A package of an image, as far as it decides which layer it is in.
+/// What decides which layer a package is in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packed {
-    /// Name, which with `digest` tells packages apart.
+    /// Its name, which together with `digest` identifies it.
     pub name: String,
     /// SHA-256 of its data member.
     pub digest: Sha256,
@@ -21,31 +21,31 @@ pub struct Packed {
     pub size: u64,
 }
 
-/// Packages that are in one layer.
+/// The packages in one layer.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Group {
     /// Packages of the image, ordered by their names: images install shared packages in different orders.
     pub packages: Vec<PackageId>,
-    /// Names of the images that have this group, sorted, the image itself among them.
+    /// The sorted names of the images with this group, including the image itself.
     pub images: Vec<String>,
 }
 
 /// Which packages of which image share a layer.
 ///
-/// - Packages that the same images have form a *class*, so that a layer is shared by all that have its packages.
-/// - Classes of few bytes are dissolved into the images' own, as long as what is then stored more than once is at most
-///   1.25 % of all; beyond that only where an image has more classes than layers.
-/// - What is left of the budget goes to the biggest packages, each alone in a layer, which is then its data member as it
-///   is (see [`super::NotVerbatim`]).
+/// - Packages that occur in the same images form a *class*, so that a layer is shared by all images with its packages.
+/// - Small classes are dissolved into the images' own classes, as long as at most 1.25 % of all bytes are stored again;
+///   beyond that, only if an image has more classes than layers.
+/// - The rest of the budget goes to the largest packages, which get layers of their own; these can be verbatim (see
+///   [`super::NotVerbatim`]).
 ///
-/// Sizes are compared by their power of two and then by name, so that an update seldom moves a package.
+/// Sizes are compared by their power of two, then by name, so that updates rarely move a package.
 #[derive(Debug, Clone)]
 pub struct Plan<'a> {
     /// By the images that have them: packages with their sizes.
     classes: BTreeMap<Images<'a>, BTreeMap<Key<'a>, u64>>,
-    /// Packages that stand alone, by their class.
+    /// Packages with layers of their own, by class.
     alone: BTreeSet<(Images<'a>, Key<'a>)>,
-    /// Layers of packages that an image may have.
+    /// The most layers with packages that an image may have.
     slots: usize,
 }
 
@@ -55,8 +55,8 @@ type Key<'a> = (&'a str, Sha256);
 type Images<'a> = BTreeSet<&'a str>;
 
 impl<'a> Plan<'a> {
-    /// `images` are all those that are built together, by name, each with its packages; `budget` is the largest number of
-    /// layers of an image, the top one, which is not planned here, included. The plan depends on nothing else.
+    /// `images` are all images built together, by name, with their packages. `budget` is the most layers an image may
+    /// have, including the top layer, which is not planned here. The plan depends on nothing else.
     #[must_use]
     pub fn new(images: &'a BTreeMap<String, Table<PackageId, Packed>>, budget: usize) -> Self {
         let mut plan = Self::of_classes(images, budget.saturating_sub(1).max(1));
@@ -111,13 +111,13 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// How many layers of packages an image has as things stand.
+    /// The number of layers with packages that an image currently has.
     fn layers(&self, image: &str) -> usize {
         let classes = self.classes.iter().filter(|(images, packages)| images.contains(image) && !packages.is_empty());
         classes.count() + self.alone.iter().filter(|(images, _)| images.contains(image)).count()
     }
 
-    /// Gives big packages layers of their own, as long as there are some.
+    /// Gives large packages layers of their own, while layers remain.
     fn separate(&mut self) {
         let all =
             self.classes.iter().flat_map(|(images, packages)| packages.iter().map(move |it| (images.clone(), it)));

@@ -3,105 +3,56 @@ use std::collections::HashMap;
 use crate::apk::tar::{Entry, EntryKind};
 use crate::rootfs::{Bearer, MergedPackage, NodeKind, OwnedPath, Tree, TreePath};
 
-/// Largest file that the top layer holds again because the recipe gives it another mode or owner, bytes.
+/// The largest file, in bytes, that the top layer repeats because the recipe changes its mode or owner.
 const REPAIR_LIMIT: u64 = 256 << 10;
 
-/// Why a package's data member can't be a layer as it is.
+/// Why a package's data member can't be a verbatim layer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotVerbatim {
     /// Readers of layers may stop after the first gzip stream.
     #[error("its data is {streams} gzip streams, not one")]
-    Streams {
-        /// How many.
-        streams: u32,
-    },
-    /// Readers of layers may take that for a download that was cut off.
+    Streams { streams: u32 },
+    /// Readers of layers may take it for a truncated download.
     #[error("its archive lacks the blocks that end it")]
     NoEnd,
     /// Docker, umoci and containerd refuse sparse files.
     #[error("its archive holds sparse files, or others that not every reader knows")]
     NotPortable,
-    /// apk leaves it out, or another package has taken it over.
+    /// apk skips it, or another package has taken it over.
     #[error("{path} is not installed, or another package has it")]
-    NotInstalled {
-        /// As the package has it.
-        path: TreePath,
-    },
-    /// A name that is no path in an image.
+    NotInstalled { path: TreePath },
+    /// A name is not a valid path in an image.
     #[error("it holds a name that an image can't hold")]
     Name,
     /// Another package has a link where this one has a directory.
     #[error("{path} is {actual} in the image, by another package's link")]
-    BehindLink {
-        /// As the package has it.
-        path: TreePath,
-        /// Where it is.
-        actual: TreePath,
-    },
-    /// Its owner's name means another number here.
+    BehindLink { path: TreePath, actual: TreePath },
+    /// Its owner's name has another id in the image.
     #[error("{path} belongs to {name} ({uid}:{gid} here), and to {found_uid}:{found_gid} in the package")]
-    Owner {
-        /// Which path.
-        path: TreePath,
-        /// Names of user and group.
-        name: String,
-        /// Number of the owner in the image.
-        uid: u32,
-        /// Number of the group in the image.
-        gid: u32,
-        /// Number of the owner in the package.
-        found_uid: u32,
-        /// Number of the group in the package.
-        found_gid: u32,
-    },
-    /// Several packages have the directory, and want different things of it.
+    Owner { path: TreePath, name: String, uid: u32, gid: u32, found_uid: u32, found_gid: u32 },
+    /// Several packages contain the directory with different modes or owners.
     #[error("the directory {path} has mode {found:04o}, and {expected:04o} or another owner in the image")]
-    Directory {
-        /// Which.
-        path: TreePath,
-        /// Mode in the image.
-        expected: u32,
-        /// Mode in the package.
-        found: u32,
-    },
-    /// An engine that unpacks the layer would have to invent it.
+    Directory { path: TreePath, expected: u32, found: u32 },
+    /// An engine would have to invent the directory when unpacking.
     #[error("{path} comes before its directory, or without it")]
-    NoParent {
-        /// Which path.
-        path: TreePath,
-    },
+    NoParent { path: TreePath },
     /// Docker refuses such layers.
     #[error("{path} is in it twice")]
-    Twice {
-        /// Which path.
-        path: TreePath,
-    },
+    Twice { path: TreePath },
     /// Engines can't link to another layer's file.
     #[error("{path} is a hard link to what is not before it in the package")]
-    Hardlink {
-        /// The link.
-        path: TreePath,
-    },
-    /// Engines give the file what the link's header says, and giving it an owner takes its capabilities away.
+    Hardlink { path: TreePath },
+    /// Engines apply the link's header to the file, and setting its owner removes its capabilities.
     #[error("{path} is a hard link with another mode, time or other attributes than its file")]
-    LinkAttributes {
-        /// The link.
-        path: TreePath,
-    },
-    /// The top layer would have to hold it again.
+    LinkAttributes { path: TreePath },
+    /// The top layer would have to repeat it.
     #[error("the recipe changes mode or owner of {path}, which has {size} bytes")]
-    Changed {
-        /// Which file.
-        path: TreePath,
-        /// Its length.
-        size: u64,
-    },
+    Changed { path: TreePath, size: u64 },
 }
 
 /// Whether the data member of a package, unpacked as it is, leaves what the package is to have in `tree`.
 ///
-/// Times of directories are not looked at, nor is what the recipe puts over a package's files: the top layer sets that
-/// right.
+/// Ignores times of directories and what the recipe puts over a package's files: the top layer corrects these.
 pub(super) fn check(package: &MergedPackage, tree: &Tree) -> Result<(), NotVerbatim> {
     let MergedPackage { files, owned } = package;
     if files.data_streams != 1 {
@@ -151,12 +102,12 @@ pub(super) fn check(package: &MergedPackage, tree: &Tree) -> Result<(), NotVerba
     Ok(())
 }
 
-/// Whether unpacking a hard link leaves its file as it was. Their owners have been compared.
+/// Whether unpacking a hard link leaves its file unchanged. Owners have been compared already.
 fn says_the_same(link: &Entry, file: &Entry) -> bool {
     (link.mode, link.mtime, &link.xattrs) == (file.mode, file.mtime, &file.xattrs)
 }
 
-/// Compares with what became of the path in the image.
+/// Compares a path with the image's tree.
 fn check_in_image(path: &TreePath, place: &OwnedPath, tree: &Tree) -> Result<(), NotVerbatim> {
     let Some(node) = tree.get(path) else { return Err(NotVerbatim::NotInstalled { path: path.clone() }) };
     match (&node.kind, node.bearer) {

@@ -4,52 +4,40 @@ use std::fmt;
 use super::{Lock, LockedPackage, Place};
 use crate::apk::Version;
 
-/// One difference between two locks of the same image.
+/// A difference between two locks of the same image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// A package is new.
     Added {
-        /// Its name.
         name: String,
-        /// Its version.
         version: Version,
     },
     /// A package is no longer needed.
     Removed {
-        /// Its name.
         name: String,
-        /// Its version until now.
         version: Version,
     },
-    /// A package has another version.
+    /// A package changes its version.
     Moved {
-        /// Its name.
         name: String,
-        /// Its version until now.
         from: Version,
-        /// Its version from now on.
         to: Version,
     },
-    /// A package has the same version and other bytes.
+    /// A package has the same version but different bytes.
     Rebuilt {
-        /// Its name.
         name: String,
-        /// Its version.
         version: Version,
     },
     /// A package's script is new, changed or gone.
     Script {
-        /// The package.
         package: String,
-        /// The script.
         script: String,
     },
-    /// Something that is not about one package: repositories, keys, accounts, world, order.
+    /// Something other than a package: repositories, keys, accounts, world, order.
     Other(&'static str),
 }
 
 impl Change {
-    /// Whether a package gets an older version.
+    /// Whether a package is downgraded.
     #[must_use]
     pub fn is_downgrade(&self) -> bool {
         matches!(self, Self::Moved { from, to, .. } if to < from)
@@ -70,8 +58,8 @@ impl fmt::Display for Change {
     }
 }
 
-/// What changes from `old` to `new`. That an index has moved on which has the same of these packages is no change: most
-/// of Alpine's do so every day.
+/// The changes from `old` to `new`. A new index with the same versions of these packages is not a change: most of
+/// Alpine's indexes change every day.
 #[must_use]
 pub fn changes(old: &Lock, new: &Lock) -> Vec<Change> {
     let (old_by_name, new_by_name) = (by_name(old), by_name(new));
@@ -114,7 +102,7 @@ fn others(old: &Lock, new: &Lock, same_packages: bool) -> Vec<Change> {
     differs.into_iter().filter(|(_, differs)| *differs).map(|(what, _)| Change::Other(what)).collect()
 }
 
-/// What a lock says of repositories, but for the state of their indexes.
+/// The repositories of a lock, without the state of their indexes.
 fn places(lock: &Lock) -> impl Iterator<Item = (&str, Option<(&str, Option<&str>)>)> {
     lock.repositories.iter().map(|repository| match &repository.place {
         Place::Shared { url, tag, .. } => (repository.name.as_str(), Some((url.as_str(), tag.as_deref()))),

@@ -9,24 +9,11 @@ use super::text::ParseError;
 pub enum LockError {
     /// There is no such file.
     #[error("there is no lock {path}")]
-    Missing {
-        /// Where it was looked for.
-        path: Utf8PathBuf,
-    },
+    Missing { path: Utf8PathBuf },
     /// The file can't be read.
     #[error("can't read {path}")]
-    Read {
-        /// The file.
-        path: Utf8PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Read { path: Utf8PathBuf, source: io::Error },
     /// The file is no lock.
     #[error("{path}, {source}")]
-    Parse {
-        /// The file.
-        path: Utf8PathBuf,
-        /// What is wrong with it, and where.
-        source: ParseError,
-    },
+    Parse { path: Utf8PathBuf, source: ParseError },
 }

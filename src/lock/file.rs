@@ -4,10 +4,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Lock, LockError};
 
-/// Longest lock. One of a thousand packages has about a megabyte.
+/// The longest lock, in bytes. One with a thousand packages has about a megabyte.
 const LIMIT: u64 = 64 * 1024 * 1024;
 
-/// Where the lock of an image is, in the folder of its channel.
+/// The path of an image's lock, in the folder of its channel.
 #[must_use]
 pub fn path(channel_dir: &Utf8Path, image: &str, arch: &str) -> Utf8PathBuf {
     channel_dir.join(format!("{image}.{arch}.lock"))

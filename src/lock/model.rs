@@ -6,17 +6,16 @@ use crate::config::{Group, Import, User};
 use crate::digest::Sha256;
 use crate::timestamp::Timestamp;
 
-/// Everything that decides which packages an image holds.
+/// Everything that determines an image's packages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lock {
-    /// Name of the channel.
     pub channel: String,
-    /// Architecture in apk's words.
+    /// The architecture, as apk names it.
     pub arch: String,
     /// Repositories in the channel's order.
     pub repositories: Vec<LockedRepository>,
-    /// Keys whose signatures were found good on indexes and packages: file name to the SHA-256 of the key file. None for
-    /// an imported channel.
+    /// The keys with valid signatures on indexes and packages: file name to the SHA-256 of the key file. Empty for an
+    /// imported channel.
     pub keys: BTreeMap<String, Sha256>,
     /// Requested dependencies, sorted.
     pub world: Vec<Dependency>,
@@ -24,50 +23,46 @@ pub struct Lock {
     pub groups: Vec<Group>,
     /// The recipe's accounts, in its order.
     pub users: Vec<User>,
-    /// The packages in the order in which apk would install them.
+    /// The packages, in apk's order of installation.
     pub packages: Vec<LockedPackage>,
 }
 
-/// A repository as it was when the lock was made.
+/// A repository at the time of locking.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockedRepository {
     /// Its name in the channel.
     pub name: String,
-    /// Where it is.
     pub place: Place,
 }
 
-/// Where a repository is, and what its index was.
+/// A repository's location and index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// On a server or in a directory that everyone reads.
+    /// On a server, or in a shared directory.
     Shared {
-        /// As the channel writes it.
+        /// As written in the channel.
         url: String,
-        /// Its tag, if its packages are taken only for `name@tag`.
+        /// Its tag, if its packages are used only for `name@tag`.
         tag: Option<String>,
         /// SHA-256 of `APKINDEX.tar.gz`.
         index: Sha256,
-        /// When the newest package in it was built.
+        /// The build time of its newest package.
         date: Timestamp,
     },
-    /// Made on each machine: neither its place nor its index nor its key is the same twice, but its packages are.
+    /// Made on each machine: location, index and key differ, but the packages are the same.
     Imported(Import),
 }
 
-/// One package, and everything that is checked about it.
+/// A package, and everything that is checked about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockedPackage {
-    /// Name.
     pub name: String,
-    /// Version.
     pub version: Version,
-    /// Architecture as the index has it, which is what apk writes into the installed database. Packages that fit all
-    /// (`noarch`) have the machine's in Alpine's indexes.
+    /// The architecture in the index, which apk also writes into the installed database. In Alpine's indexes, `noarch`
+    /// packages have the machine's architecture.
     pub arch: String,
-    /// Source package; the name if it names none.
+    /// The source package, or its own name if it states none.
     pub origin: String,
-    /// Name of the repository it came from.
     pub repository: String,
     /// File name in the repository.
     pub file: String,
@@ -75,36 +70,34 @@ pub struct LockedPackage {
     pub size: u64,
     /// SHA-256 of the file.
     pub sha256: Sha256,
-    /// The members with its signatures: one as a rule, none in imported packages.
+    /// The signature members: usually one, none for imported packages.
     pub signatures: Vec<Member>,
-    /// The member with metadata and scripts, which the signature signs.
+    /// The signed member with metadata and scripts.
     pub control: Member,
-    /// The member with the files. Its SHA-256 is the `datahash` that the control member names.
+    /// The member with the files. Its SHA-256 is the `datahash` in the control member.
     pub data: Member,
-    /// SHA-256 of the data member, uncompressed: the `diff_id` of an image layer made of it.
+    /// The SHA-256 of the uncompressed data member: the `diff_id` of its verbatim layer.
     pub diff_id: Sha256,
     /// Bytes of the data member, uncompressed.
     pub unpacked: u64,
-    /// apk's own checksum: the SHA-1 of the control member.
+    /// apk's checksum: the SHA-1 of the control member.
     pub checksum: Checksum,
     /// When it was built.
     pub built: Timestamp,
-    /// Its licence as it states it; empty if it doesn't.
+    /// Its licence, or empty if it states none.
     pub license: String,
-    /// What an imported package was made of.
+    /// What an imported package was made from.
     pub debs: Vec<Deb>,
-    /// Its scripts, sorted by name. They are never run; see `scripts.toml` of the channel.
+    /// Its scripts, sorted by name. They are never run; see the channel's `scripts.toml`.
     pub scripts: Vec<Script>,
 }
 
-/// A Debian package of which an imported package was made.
+/// A Debian package from which an imported package was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deb {
-    /// Name.
     pub name: String,
-    /// Debian's version in full.
     pub version: String,
-    /// SHA-256 of the .deb, as Debian's signed lists have it.
+    /// The SHA-256 of the .deb, from Debian's signed lists.
     pub sha256: Sha256,
 }
 
@@ -124,7 +117,7 @@ impl Lock {
         self.packages.iter().find(|package| package.name == name)
     }
 
-    /// When the newest of the packages was built: the time that an image made from this lock carries.
+    /// The build time of the newest package, which is the creation time of images built from this lock.
     #[must_use]
     pub fn newest(&self) -> Timestamp {
         self.packages.iter().map(|package| package.built).max().unwrap_or(Timestamp::from_unix(0))

@@ -1,4 +1,4 @@
-//! The lock's text: written one way only, and read strictly.
+//! The text of a lock, written in exactly one way and read strictly.
 
 mod parse;
 mod write;
@@ -10,7 +10,7 @@ pub use parse::{ParseError, Problem};
 /// 1: the first.
 const VERSION: &str = "1";
 
-/// What a lock says of itself.
+/// The comment at the start of a lock.
 const HEADER: &str = "\
 # Written by `mailimg lock`, which also updates it. Not for editing: every line is checked against what is fetched.
 ";

@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 use super::graph::{Edge, From, Graph, Kind};
 use crate::table::Id as _;
 
-/// Some edges of a graph, and the packages at their ends, in Graphviz's language. What requires is an arrow; what makes a
-/// package install itself is a dashed one. Dependencies stand beside an arrow unless they are the package's own name.
+/// Edges of a graph and the packages at their ends, in Graphviz's language. A requirement is an arrow; an `install_if`
+/// condition is a dashed one. Arrows are labelled with the dependency unless it is just the package's name.
 #[must_use]
 pub fn dot<'a>(graph: &Graph, edges: impl IntoIterator<Item = &'a Edge>) -> String {
     let edges: Vec<&Edge> = edges.into_iter().collect();
     let mut out = format!("digraph {} {{\n  rankdir=LR;\n  node [shape=box];\n", quoted(graph.image()));
-    // Writing to a string does not fail.
+    // Writing to a string doesn't fail.
     let _ = writeln!(out, "  world [label={} shape=ellipse];", quoted(&format!("world of {}", graph.image())));
     let ends = edges.iter().flat_map(|edge| {
         let from = if let From::Package(from) = edge.from { Some(from) } else { None };

@@ -10,52 +10,48 @@ id! {
     pub NodeId
 }
 
-/// Most names that are offered for one that is not there.
+/// The most similar names to suggest.
 const NEAR: usize = 5;
 
-/// The packages of an image, and what makes each of them be there.
+/// The packages of an image, and why each of them is there.
 #[derive(Debug, Clone)]
 pub struct Graph {
     image: String,
     /// Sorted by name.
     packages: Table<NodeId, Package>,
-    /// Sorted, each pair of ends and kind once.
+    /// Sorted, with each pair of ends and kind once.
     edges: Vec<Edge>,
 }
 
-/// Where an edge begins.
+/// The start of an edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum From {
-    /// In the world: somebody asked for the package.
+    /// The world: somebody requested the package.
     World,
-    /// At this package.
     Package(NodeId),
 }
 
-/// How one package brings another.
+/// How one package brings in another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// By requiring it.
     Requires,
-    /// By being one of those with which the other installs itself.
+    /// By being one of the other's `install_if` conditions.
     InstallIf,
 }
 
 /// One reason why a package is there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Edge {
-    /// What brings it.
+    /// What brings it in.
     pub from: From,
-    /// The package.
     pub to: NodeId,
-    /// How.
     pub kind: Kind,
-    /// The dependencies, as the one that has them writes them, that the package fulfils.
+    /// The dependencies that the package satisfies, as written.
     pub by: Vec<String>,
 }
 
 impl Graph {
-    /// Of the packages of an image and the world that it was made for.
+    /// Builds the graph from the packages of an image and its world.
     #[must_use]
     pub fn new(image: impl Into<String>, world: &[Dependency], mut packages: Vec<Package>) -> Self {
         packages.sort_by(|a, b| a.name.cmp(&b.name));
@@ -90,7 +86,6 @@ impl Graph {
         Self { image: image.into(), packages, edges }
     }
 
-    /// The image's name.
     #[must_use]
     pub fn image(&self) -> &str {
         &self.image
@@ -102,7 +97,6 @@ impl Graph {
         &self.packages
     }
 
-    /// One package.
     #[must_use]
     pub fn package(&self, id: NodeId) -> &Package {
         &self.packages[id]
@@ -114,19 +108,19 @@ impl Graph {
         &self.edges
     }
 
-    /// What an edge that begins there leads to.
+    /// The edges that start there.
     pub fn from(&self, from: From) -> impl Iterator<Item = &Edge> {
         let start = self.edges.partition_point(|edge| edge.from < from);
         self.edges.iter().skip(start).take_while(move |edge| edge.from == from)
     }
 
-    /// The package of that name; if there is none, those that provide the name.
+    /// The package of that name, or else those that provide it.
     pub fn find(&self, name: &str) -> Result<Vec<NodeId>, ReportError> {
         let found = Providers::of(&self.packages).fulfil(&Dependency::on(name));
         if found.is_empty() { Err(self.unknown(name)) } else { Ok(found) }
     }
 
-    /// The dependencies of an edge, if they say more than the package's name does.
+    /// The dependencies of an edge, if they say more than the package's name.
     #[must_use]
     pub fn reasons(&self, edge: &Edge) -> Option<String> {
         let package = self.package(edge.to);
@@ -151,7 +145,7 @@ impl Graph {
     }
 }
 
-/// Which packages there are by which name.
+/// The packages by name.
 struct Providers<'a> {
     packages: &'a Table<NodeId, Package>,
     by_name: HashMap<&'a str, Vec<NodeId>>,
@@ -172,7 +166,8 @@ impl<'a> Providers<'a> {
         Self { packages, by_name }
     }
 
-    /// The packages that fulfil a dependency: the one of that name, else those that provide it. A conflict asks for none.
+    /// The packages that satisfy a dependency: the one of that name, or else those that provide it. A conflict needs
+    /// none.
     fn fulfil(&self, dependency: &Dependency) -> Vec<NodeId> {
         if dependency.conflict {
             return Vec::new();
@@ -188,7 +183,7 @@ impl<'a> Providers<'a> {
         candidates().filter(|(_, package)| provides(package)).map(|(position, _)| position).collect()
     }
 
-    /// Whether a condition of `install_if` holds.
+    /// Whether an `install_if` condition is met.
     fn is_met(&self, condition: &Dependency) -> bool {
         if condition.conflict {
             let wanted = Dependency { conflict: false, ..condition.clone() };

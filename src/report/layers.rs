@@ -6,7 +6,7 @@ use crate::layer::{Draft, DraftContent};
 use crate::lock::LockedPackage;
 use crate::oci::Image;
 
-/// What a layer of an image is.
+/// Facts about a layer of an image.
 #[derive(Debug, Clone)]
 pub struct LayerFacts<'a> {
     /// SHA-256 of the compressed layer.
@@ -17,18 +17,17 @@ pub struct LayerFacts<'a> {
     pub size: u64,
     /// Uncompressed bytes.
     pub unpacked: u64,
-    /// What it is, in few words.
     pub title: &'a str,
     /// Its packages, in install order; none in the top layer.
     pub packages: Vec<&'a LockedPackage>,
     /// The other images that have the same layer.
     pub shared_with: Vec<&'a str>,
-    /// Why it is not a package's data member as it is; none where it is.
+    /// Why it is not verbatim; none if it is.
     pub reason: Option<String>,
 }
 
-/// What the layers of an image are, bottom to top. `drafts` are those of `job`, `image` is what was built of them.
-/// `others` are the images of the project that are known; of those that aren't, it is told what is planned.
+/// Facts about the layers of an image, bottom to top. `drafts` are those of `job`; `image` was built from them.
+/// `others` are the known images of the project; for unknown ones, the plan is reported.
 pub fn layers<'a>(
     job: &'a Job<'_>,
     drafts: &'a [Draft],

@@ -1,7 +1,8 @@
-//! What an image holds, and why.
+//! What an image contains, and why.
 //!
-//! [`Graph`] is the packages of an image and what makes each of them be there. [`Graph::why`] finds the chains from the
-//! world to one package, [`Graph::branches`] orders all of them as a tree. [`dot`] shows either for Graphviz. [`layers()`] tells what each layer of an image is.
+//! [`Graph`] holds the packages of an image and why each of them is there. [`Graph::why`] finds the chains from the
+//! world to a package, [`Graph::branches`] arranges all packages as a tree, and [`dot`] writes either for Graphviz.
+//! [`layers()`] describes the layers of an image.
 
 mod dot;
 mod error;

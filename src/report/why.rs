@@ -4,25 +4,25 @@ use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 use super::graph::{Edge, From, Graph, NodeId};
 use crate::table::Table;
 
-/// Most beginnings of chains that are followed. Only packages that require each other in many circles come near it.
+/// The most partial chains to follow. Only packages with many circular dependencies come close to it.
 const EFFORT: usize = 20_000;
 
-/// From the world to a package: each edge begins where the one before it ends.
+/// A chain from the world to a package: each edge starts where the previous one ends.
 pub type Chain<'a> = Vec<&'a Edge>;
 
 /// Why a package is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chains<'a> {
-    /// The shortest first, those of one length by names. No package is twice in one.
+    /// Sorted by length, then by name. No chain contains a package twice.
     pub chains: Vec<Chain<'a>>,
     /// Whether these are all.
     pub complete: bool,
 }
 
-/// The end of a chain: edges from the package in question backwards. Those that can become shortest go first.
+/// A partial chain: edges backwards from the package in question. Those that can become the shortest go first.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Partial<'a> {
-    /// How long it is at least when it has reached the world.
+    /// A lower bound of its length once it reaches the world.
     length: usize,
     backwards: Vec<&'a Edge>,
 }
@@ -92,7 +92,7 @@ impl Graph {
         incoming
     }
 
-    /// How many edges the shortest way from the world to each package has.
+    /// The number of edges on the shortest path from the world to each package.
     fn distances(&self) -> Table<NodeId, Option<usize>> {
         let mut distances = Table::filled(None, self.packages().len());
         let mut queue = VecDeque::from([(From::World, 0)]);

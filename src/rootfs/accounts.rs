@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use super::RootfsError;
 use crate::config::{Group, User};
 
-/// Names of users and groups with their numbers, as `etc/passwd` and `etc/group` hold them.
+/// The ids of users and groups, as in `etc/passwd` and `etc/group`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Accounts {
     users: HashMap<String, u32>,
@@ -11,7 +11,7 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// Adds what the file at `path` holds if it is one of the two. The first line of a name counts.
+    /// Adds the accounts in the file at `path`, if it is one of the two. The first line for a name counts.
     pub(super) fn read(&mut self, path: &[u8], content: &[u8]) {
         let map = match path {
             b"etc/passwd" => &mut self.users,
@@ -29,19 +29,17 @@ impl Accounts {
         }
     }
 
-    /// Number of a user.
     #[must_use]
     pub fn uid(&self, name: &str) -> Option<u32> {
         self.users.get(name).copied()
     }
 
-    /// Number of a group.
     #[must_use]
     pub fn gid(&self, name: &str) -> Option<u32> {
         self.groups.get(name).copied()
     }
 
-    /// Adds a recipe's accounts; those that are there already must have the same numbers.
+    /// Adds a recipe's accounts. Existing ones must have the same ids.
     pub fn declare(&mut self, users: &[User], groups: &[Group]) -> Result<(), RootfsError> {
         for group in groups {
             declare(&mut self.groups, "group", &group.name, group.gid)?;
@@ -60,7 +58,7 @@ fn declare(map: &mut HashMap<String, u32>, what: &'static str, name: &str, decla
         Some(id) => return Err(error(format!("it has number {id} already"))),
         None => {}
     }
-    // Two names for one number make every owner ambiguous.
+    // Two names for one id would make owners ambiguous.
     if let Some((other, _)) = map.iter().filter(|(_, id)| **id == declared).min() {
         return Err(error(format!("{other} has that number already")));
     }
@@ -68,7 +66,7 @@ fn declare(map: &mut HashMap<String, u32>, what: &'static str, name: &str, decla
     Ok(())
 }
 
-/// The three account files of an image, with a recipe's accounts behind what packages bring.
+/// The three account files of an image: the packages' accounts, then the recipe's.
 #[derive(Debug, Clone, Default)]
 pub(super) struct AccountFiles {
     pub(super) passwd: String,
@@ -77,7 +75,7 @@ pub(super) struct AccountFiles {
 }
 
 impl AccountFiles {
-    /// Adds the accounts that are not there yet. `accounts` holds all of them.
+    /// Adds missing accounts. `accounts` contains all of them.
     pub(super) fn add(&mut self, users: &[User], groups: &[Group], accounts: &Accounts) -> Result<(), RootfsError> {
         for group in groups {
             check_text("group", &group.name, "name", &group.name)?;

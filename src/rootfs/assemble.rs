@@ -9,40 +9,38 @@ use crate::apk::package::PackageFiles;
 use crate::config::{AbsolutePath, BakedFile, Contents, Directory, FileRule, Group, Link, User};
 use crate::table::Table;
 
-/// What an image has beside its packages' files.
+/// What an image has in addition to its packages' files.
 #[derive(Debug, Clone, Default)]
 pub struct Additions<'a> {
-    /// Groups with pinned numbers.
+    /// Groups with pinned ids.
     pub groups: &'a [Group],
-    /// Accounts with pinned numbers.
+    /// Accounts with pinned ids.
     pub users: &'a [User],
-    /// Directories to make or to set right.
+    /// Directories to create or change.
     pub directories: Vec<&'a Directory>,
-    /// Links to make.
     pub links: Vec<&'a Link>,
-    /// Files to bake, over packages' files of the same name.
+    /// Files to bake, replacing packages' files of the same name.
     pub baked: &'a [BakedFile],
     /// Modes and owners of files.
     pub rules: Vec<&'a FileRule>,
-    /// What apk is to know in the image.
+    /// apk's state in the image.
     pub apk: ApkState<'a>,
-    /// When all of that was made, in seconds since 1970.
+    /// The time of all of these, in seconds since 1970.
     pub time: u64,
 }
 
-/// What apk is to know in the image, beside the installed packages.
+/// apk's state in the image, apart from the installed packages.
 #[derive(Debug, Clone, Default)]
 pub struct ApkState<'a> {
-    /// Requested dependencies.
     pub world: &'a [Dependency],
     /// Lines of `etc/apk/repositories`.
     pub repositories: Vec<String>,
-    /// Architecture in apk's words.
+    /// The architecture, as apk names it.
     pub arch: &'a str,
 }
 
-/// The tree of an image made of `packages`, given in install order, and what each package brought to it before the recipe
-/// had its say.
+/// The tree of an image with `packages`, in install order, and what each package contributed before the recipe was
+/// applied.
 pub fn assemble(packages: Vec<PackageFiles>, additions: &Additions<'_>) -> Result<Merged, RootfsError> {
     let mut accounts = Accounts::default();
     for entry in packages.iter().flat_map(|package| package.entries.items()) {
@@ -71,7 +69,7 @@ pub fn assemble(packages: Vec<PackageFiles>, additions: &Additions<'_>) -> Resul
     Ok(Merged { tree, packages })
 }
 
-/// What apk itself would leave of `packages` with `--no-scripts`.
+/// The tree that apk itself would create from `packages` with `--no-scripts`.
 pub fn as_installed(packages: Vec<PackageFiles>, apk: &ApkState<'_>, time: u64) -> Result<Merged, RootfsError> {
     let Merged { mut tree, packages } = merge(packages, &Accounts::default())?;
     database::write(&mut tree, packages.items(), apk, time)?;
@@ -122,7 +120,7 @@ impl Assembly<'_> {
         String::from_utf8_lossy(&content).into_owned()
     }
 
-    /// Gives a file new content. Mode and group are for one that is not there yet.
+    /// Replaces a file's content. Mode and group apply to a new file.
     fn replace_content(&mut self, name: &str, content: Vec<u8>, mode: u32, gid: u32) -> Result<(), RootfsError> {
         let path =
             TreePath::new(name).map_err(|why| RootfsError::RecipePath { what: "file", path: name.to_owned(), why })?;
@@ -153,7 +151,7 @@ impl Assembly<'_> {
         self.put(what, &file.path, node)
     }
 
-    /// Puts a file or link at a path, in place of any other file or link.
+    /// Puts a file or link at a path, replacing any other file or link.
     fn put(&mut self, what: &'static str, path: &AbsolutePath, node: Node) -> Result<(), RootfsError> {
         let path = self.place(path.tree_path())?;
         if self.tree.get(&path).is_some_and(Node::is_directory) {
@@ -163,14 +161,14 @@ impl Assembly<'_> {
         Ok(())
     }
 
-    /// Where `path` is once links above it are followed; makes the directories above it.
+    /// Resolves links above `path` and creates missing parent directories.
     fn place(&mut self, path: &TreePath) -> Result<TreePath, RootfsError> {
         let Some(parent) = path.parent() else { return Ok(path.clone()) };
         let parent = make_directories(&mut self.tree, &parent, 0o755, self.time)?;
         Ok(TreePath::join(Some(&parent), path.name()))
     }
 
-    /// Sets mode and owner of a file, by all its names.
+    /// Sets the mode and owner of a file, under all of its names.
     fn rule(&mut self, rule: &FileRule) -> Result<(), RootfsError> {
         let owner = self.owner(rule.path.as_str(), &rule.owner, &rule.group)?;
         let missing = || RootfsError::RuleWithoutFile { path: rule.path.to_string() };
@@ -191,7 +189,7 @@ impl Assembly<'_> {
     fn owner(&self, path: &str, user: &str, group: &str) -> Result<(u32, u32), RootfsError> {
         let unknown =
             |what, name: &str| RootfsError::UnknownOwner { path: path.to_owned(), what, name: name.to_owned() };
-        // Even an image without account files has root.
+        // Even images without account files have root.
         let root = |name: &str| (name == "root").then_some(0);
         let uid = self.accounts.uid(user).or_else(|| root(user)).ok_or_else(|| unknown("user", user))?;
         let gid = self.accounts.gid(group).or_else(|| root(group)).ok_or_else(|| unknown("group", group))?;
@@ -199,14 +197,14 @@ impl Assembly<'_> {
     }
 }
 
-/// Sets what a recipe says of a node, which thereby is the image's own as far as it differs from what a package says.
+/// Applies a recipe's mode and owner to a node. A changed node becomes the image's own.
 fn set(node: &mut Node, mode: u32, (uid, gid): (u32, u32)) {
     if (node.mode, node.uid, node.gid) != (mode, uid, gid) {
         (node.mode, node.uid, node.gid, node.bearer) = (mode, uid, gid, Bearer::Image);
     }
 }
 
-/// Content of a file whose content is at hand; see [`super::is_read`].
+/// The content of a file, if it was read; see [`super::is_read`].
 fn kept_content(packages: &Table<PackageId, MergedPackage>, node: &Node) -> Option<Vec<u8>> {
     match &node.kind {
         NodeKind::File { content: Content::Inline(bytes), .. } => Some(bytes.to_vec()),

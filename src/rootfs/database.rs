@@ -1,6 +1,6 @@
-//! What apk keeps of its own in an image: `etc/apk/world`, `repositories`, `arch`, and the database of what is installed.
+//! apk's own files in an image: `etc/apk/world`, `repositories`, `arch`, and the installed database.
 //!
-//! The formats are those that apk 2.14 writes.
+//! The formats are those of apk 2.14.
 
 use super::assemble::ApkState;
 use super::merge::{MergedPackage, OwnedPath, make_directories};
@@ -53,8 +53,7 @@ fn lines(lines: &[String]) -> Vec<u8> {
     lines.iter().flat_map(|line| [line.as_bytes(), b"\n"].concat()).collect()
 }
 
-/// The scripts of the installed packages, by which apk would remove or upgrade them:
-/// `<name>-<version>.<checksum>.<kind>`.
+/// The scripts that apk would use to remove or upgrade the installed packages: `<name>-<version>.<checksum>.<kind>`.
 fn scripts(packages: &[MergedPackage], time: u64) -> Result<Vec<u8>, RootfsError> {
     let mut archive = Vec::new();
     for MergedPackage { files, .. } in packages {
@@ -72,7 +71,7 @@ fn scripts(packages: &[MergedPackage], time: u64) -> Result<Vec<u8>, RootfsError
     Ok(archive)
 }
 
-/// For each package with a trigger: its checksum, and the directories at whose change the trigger runs.
+/// For each package with a trigger: its checksum and the directories that trigger it when they change.
 fn triggers(packages: &[MergedPackage]) -> Result<Vec<u8>, RootfsError> {
     let has_trigger = |package: &&MergedPackage| {
         let files = &package.files;
@@ -90,7 +89,7 @@ fn checksum(files: &PackageFiles) -> Result<Checksum, RootfsError> {
     files.package().checksum.ok_or_else(|| RootfsError::NoChecksum { package: files.title() })
 }
 
-/// Which packages are installed, and which path is whose.
+/// The installed packages and their paths.
 fn installed(packages: &[MergedPackage]) -> Vec<u8> {
     let blocks = packages.iter().map(|MergedPackage { files, owned }| {
         let directories = owned.directories.iter().map(|path| (path, true));
@@ -113,7 +112,7 @@ fn installed_path(files: &PackageFiles, path: &OwnedPath, is_directory: bool) ->
     }
 }
 
-/// SHA-1 of a file's content or of a link's target, as the package has it; of a hard link's file if it has none itself.
+/// The SHA-1 of a file's content or a link's target, from the package; for a hard link without one, that of its file.
 fn content_checksum(files: &PackageFiles, entry: EntryId) -> Option<Checksum> {
     let header = &files.entries[entry].header;
     match &header.kind {

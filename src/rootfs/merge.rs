@@ -1,17 +1,17 @@
-//! Packages' entries → one tree, by the rules of apk.
+//! Merges packages into one tree, by apk's rules.
 //!
-//! Each rule was observed on apk 2.14.0 with packages made to show it:
+//! Each rule was observed on apk 2.14.0, with packages made for the purpose:
 //!
-//! - A directory that several packages have belongs to the smallest (uid, gid) among them; its mode has the bits that
-//!   all packages with that owner give it. The order of packages has no say. Directories that apk makes before it
-//!   unpacks anything keep the mode that apk gave them.
-//! - An owner's name counts if the `etc/passwd` (a group's, `etc/group`) of an earlier package has it; else the number.
-//! - Of two packages with one file the later one wins if both have the same origin, or if its `replaces` names the
-//!   earlier one, unless the earlier one's `replaces` names it with a higher `replaces_priority`. If only the earlier
-//!   one replaces the later one, it keeps its file. Else it is an error, with us unless both files are the same.
-//! - A directory of one package where another has a link to a directory adds nothing; what is in it goes to where the
-//!   link leads.
-//! - Entries whose path begins with a dot (`.dummy`) are not installed.
+//! - A directory in several packages belongs to the smallest (uid, gid) among its owners; its mode keeps the bits that
+//!   all packages with that owner set. The order of packages doesn't matter. Directories that apk creates before it
+//!   unpacks anything keep apk's mode.
+//! - An owner's name counts if `etc/passwd` (for groups, `etc/group`) of an earlier package contains it; otherwise the
+//!   id.
+//! - If two packages have the same file, the later one wins if both have the same origin or if it `replaces` the
+//!   earlier one, unless the earlier one replaces it with a higher `replaces_priority`. If only the earlier one
+//!   replaces the later one, it keeps the file. Otherwise it is an error; for us, only if the files differ.
+//! - If a package has a directory where another has a link to a directory, its files go where the link leads.
+//! - Entries with a leading dot (`.dummy`) are not installed.
 
 use std::collections::{HashMap, HashSet};
 
@@ -23,7 +23,7 @@ use crate::apk::package::{EntryId, PackageEntry, PackageFiles, READ_LIMIT, is_re
 use crate::apk::tar::{Entry, EntryKind};
 use crate::table::Table;
 
-/// What apk makes before it unpacks the first package, with the modes that it insists on.
+/// The directories that apk creates before it unpacks the first package, with their modes.
 const SKELETON: [(&str, u32); 12] = [
     ("dev", 0o755),
     ("etc", 0o755),
@@ -39,10 +39,9 @@ const SKELETON: [(&str, u32); 12] = [
     ("var/cache/misc", 0o755),
 ];
 
-/// The merged tree of some packages, and what each of them has in it.
+/// The merged tree of some packages, and what each contributed.
 #[derive(Debug, Clone)]
 pub struct Merged {
-    /// The tree.
     pub tree: Tree,
     /// The packages, in install order.
     pub packages: Table<PackageId, MergedPackage>,
@@ -51,25 +50,24 @@ pub struct Merged {
 /// A package that has been merged.
 #[derive(Debug, Clone)]
 pub struct MergedPackage {
-    /// What it holds.
     pub files: PackageFiles,
     /// What it has in the tree, and what the installed database says of that.
     pub owned: Owned,
 }
 
-/// What one package has in the merged tree, in the order of its data archive.
+/// A package's part of the merged tree, in the order of its data archive.
 #[derive(Debug, Clone, Default)]
 pub struct Owned {
-    /// Its directories, as it wants them.
+    /// Its directories, with its own modes and owners.
     pub directories: Vec<OwnedPath>,
-    /// Its files, links and pipes, less those that another package took over.
+    /// Its files, links and pipes, except those taken over by another package.
     pub files: Vec<OwnedPath>,
 }
 
-/// A path as the installed database names it.
+/// A path in the installed database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnedPath {
-    /// The path as the package has it, before other packages' links are followed.
+    /// The path in the package, before other packages' links are followed.
     pub declared: TreePath,
     /// The path in the tree.
     pub actual: TreePath,
@@ -87,7 +85,7 @@ impl OwnedPath {
     }
 }
 
-/// Merges `packages`, given in install order. `accounts` are those that are there before the first one.
+/// Merges `packages`, in install order. `accounts` exist before the first one.
 pub fn merge(packages: Vec<PackageFiles>, accounts: &Accounts) -> Result<Merged, RootfsError> {
     let packages = Table::from(packages);
     let mut merger = Merger {
@@ -111,13 +109,13 @@ struct Merger<'a> {
     accounts: Accounts,
     tree: Tree,
     owned: Table<PackageId, Owned>,
-    /// For the files, links and pipes in the tree: the package that has them.
+    /// The package of each file, link and pipe in the tree.
     owner_of: HashMap<TreePath, PackageId>,
-    /// For the directories in the tree: what packages want of them.
+    /// The packages' claims on each directory in the tree.
     claims: HashMap<TreePath, Vec<Claim>>,
 }
 
-/// What one package wants of a directory.
+/// The mode and owner that a package sets for a directory.
 #[derive(Debug, Clone, Copy)]
 struct Claim {
     package: PackageId,
@@ -126,11 +124,11 @@ struct Claim {
     gid: u32,
 }
 
-/// What is known of the package at hand while its entries are added.
+/// The state of the package whose entries are being added.
 struct Current<'a> {
     id: PackageId,
     files: &'a PackageFiles,
-    /// Its directories: path as declared → path in the tree.
+    /// Its directories: declared path → path in the tree.
     directories: HashMap<TreePath, TreePath>,
     /// Its files that are installed, by their path as declared.
     contents: HashSet<TreePath>,
@@ -164,7 +162,7 @@ impl<'a> Merger<'a> {
             }
         }
         self.owned[id] = current.owned;
-        // Known from the next package on: apk puts a package's files in place only at its end.
+        // These count from the next package on, because apk puts files in place only at the end of a package.
         for entry in files.entries.items() {
             self.accounts.read(&entry.header.path, entry.content.as_deref().unwrap_or_default());
         }
@@ -205,7 +203,7 @@ impl<'a> Merger<'a> {
         Ok(())
     }
 
-    /// Notes what a package wants of a directory; its last word counts.
+    /// Records a package's claim on a directory, replacing an earlier one.
     fn claim(&mut self, path: TreePath, claim: Claim) -> TreePath {
         let claims = self.claims.entry(path.clone()).or_default();
         claims.retain(|earlier| earlier.package != claim.package);
@@ -213,7 +211,7 @@ impl<'a> Merger<'a> {
         path
     }
 
-    /// Where a directory goes whose parent the package may leave to an earlier one.
+    /// The place of a directory whose parent may come from an earlier package.
     fn place_directory(&self, current: &Current<'a>, declared: &TreePath) -> Result<TreePath, RootfsError> {
         let Some(parent) = declared.parent() else { return Ok(declared.clone()) };
         if current.directories.contains_key(&parent) {
@@ -230,7 +228,7 @@ impl<'a> Merger<'a> {
         Ok(TreePath::join(Some(&parent), declared.name()))
     }
 
-    /// The directory to which the link at `place` leads.
+    /// The directory that the link at `place` leads to.
     fn behind_link(
         &self,
         current: &Current<'a>,
@@ -289,7 +287,7 @@ impl<'a> Merger<'a> {
         })
     }
 
-    /// The link of the same package that leads to `path`, if one does.
+    /// The package's own link above `path`, if there is one.
     fn own_link_above(&self, current: &Current<'a>, path: &TreePath) -> Option<TreePath> {
         std::iter::successors(path.parent(), TreePath::parent).find(|above| {
             let is_link = |node: &Node| matches!(node.kind, NodeKind::Symlink(_));
@@ -297,7 +295,7 @@ impl<'a> Merger<'a> {
         })
     }
 
-    /// Whether the package at hand gets the path, by what is there already.
+    /// Whether the current package gets the path, given what is already there.
     fn takes(&self, current: &Current<'a>, path: &TreePath, node: &Node) -> Result<bool, RootfsError> {
         let Some(there) = self.tree.get(path) else { return Ok(true) };
         if there.is_directory() {
@@ -322,8 +320,8 @@ impl<'a> Merger<'a> {
         }
     }
 
-    /// Whether two packages bring the same. Files are if their headers hold the same checksum: packages without
-    /// checksums have nothing in common.
+    /// Whether two packages contain the same thing. Files are the same if their headers contain the same checksum;
+    /// without checksums they never are.
     fn same_file(&self, a: &Node, b: &Node) -> bool {
         let kinds = match (&a.kind, &b.kind) {
             (NodeKind::File { size, .. }, NodeKind::File { size: other, .. }) => {
@@ -335,13 +333,13 @@ impl<'a> Merger<'a> {
         kinds && (a.mode, a.uid, a.gid, &a.xattrs) == (b.mode, b.uid, b.gid, &b.xattrs)
     }
 
-    /// SHA-1 of a package's file, where its header has it.
+    /// The SHA-1 of a package's file, if its header contains it.
     fn checksum(&self, node: &Node) -> Option<Checksum> {
         let Source { package, entry } = node.source()?;
         self.packages[package].entries[entry].header.checksum
     }
 
-    /// The node that an entry makes if nothing stands against it.
+    /// The node for an entry, if it is allowed.
     fn node(&self, current: &Current<'a>, index: EntryId, entry: &PackageEntry) -> Result<Node, RootfsError> {
         let header = &entry.header;
         let mut node = Node {
@@ -361,7 +359,7 @@ impl<'a> Merger<'a> {
                 content: Content::Package(Source { package: current.id, entry: index }),
             },
             EntryKind::Symlink(target) => {
-                // Linux has no modes of links; archives hold whatever the packager's umask was.
+                // Linux ignores modes of links; archives contain whatever the packager's umask made of them.
                 node.mode = 0o777;
                 NodeKind::Symlink(target.clone())
             }
@@ -374,7 +372,7 @@ impl<'a> Merger<'a> {
         Ok(node)
     }
 
-    /// A further name of a file: everything is that file's but the name.
+    /// A further name of a file, with all of that file's properties.
     fn hardlink(&self, current: &Current<'a>, header: &Entry, target: &[u8]) -> Result<Node, RootfsError> {
         let of = TreePath::new(target).ok().filter(|target| current.contents.contains(target));
         let node = of.and_then(|target| {
@@ -402,7 +400,7 @@ impl<'a> Merger<'a> {
         }
     }
 
-    /// Settles modes and owners of directories, and adds those that apk makes whatever the packages hold.
+    /// Settles the modes and owners of directories, and adds those that apk always creates.
     fn finish(mut self) -> Result<(Tree, Table<PackageId, Owned>), RootfsError> {
         for (path, node) in self.tree.nodes_mut() {
             if let Some(claims) = self.claims.get(path) {
@@ -418,9 +416,9 @@ impl<'a> Merger<'a> {
     }
 }
 
-/// Makes the directory `path`, and what is missing above it with mode 0755, following links that are there.
+/// Creates the directory `path`, and missing parents with mode 0755, following existing links.
 ///
-/// Returns where it really is. What is there already stays as it is.
+/// Returns its resolved path. Existing directories are unchanged.
 pub(super) fn make_directories(
     tree: &mut Tree,
     path: &TreePath,
@@ -444,7 +442,7 @@ pub(super) fn make_directories(
     Ok(actual)
 }
 
-/// Mode and owner of a directory by what all packages want of it.
+/// Sets a directory's mode and owner from all packages' claims.
 fn settle(path: &TreePath, node: &mut Node, claims: &[Claim]) {
     if let Some((_, mode)) = SKELETON.iter().find(|(pinned, _)| pinned.as_bytes() == path.as_bytes()) {
         (node.mode, node.uid, node.gid) = (*mode, 0, 0);
@@ -454,14 +452,14 @@ fn settle(path: &TreePath, node: &mut Node, claims: &[Claim]) {
     (node.mode, node.uid, node.gid) = (mode, uid, gid);
 }
 
-/// Mode and owner that a directory gets from what packages want of it, each as (mode, uid, gid).
+/// The mode and owner of a directory, given the packages' claims as (mode, uid, gid).
 pub fn agreed(claims: impl Iterator<Item = (u32, u32, u32)> + Clone) -> Option<(u32, u32, u32)> {
     let owner = claims.clone().map(|(_, uid, gid)| (uid, gid)).min()?;
     let mode = claims.filter(|(_, uid, gid)| (*uid, *gid) == owner).fold(0o7777, |all, (mode, ..)| all & mode);
     Some((mode, owner.0, owner.1))
 }
 
-/// Who of two packages gets a file that both have.
+/// Which of two packages gets a file that both contain.
 enum Contest {
     Earlier,
     Later,
@@ -484,7 +482,7 @@ fn contest(earlier: &PackageFiles, later: &PackageFiles) -> Contest {
     }
 }
 
-/// Whether apk leaves the entry out: package metadata and placeholders, at the top of the archive.
+/// Whether apk skips the entry: package metadata and placeholders at the top of the archive.
 fn is_hidden(path: &[u8]) -> bool {
     let first = path.split(|&b| b == b'/').next().unwrap_or_default();
     first.starts_with(b".") && first != b"." && first != b".."

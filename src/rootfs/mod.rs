@@ -1,7 +1,7 @@
 //! The merged file tree of an image, as data: nothing is ever unpacked on the host.
 //!
-//! [`merge`] puts packages together by apk's rules, [`assemble`] adds what the recipe declares and what stands in for
-//! packages' scripts.
+//! [`merge`] merges packages by apk's rules; [`assemble`] adds what the recipe declares and what replaces packages'
+//! scripts.
 
 mod accounts;
 mod assemble;

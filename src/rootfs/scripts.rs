@@ -1,17 +1,17 @@
-//! What stands in for packages' scripts, which are never run.
+//! Replacements for packages' scripts, which are never run.
 
 use super::merge::make_directories;
 use super::tree::{Node, Tree};
 use super::{RootfsError, TreePath};
 
-/// Where the one file with all certificates is that programs trust by default.
+/// The file with all certificates that programs trust by default.
 const CA_BUNDLE: &str = "etc/ssl/certs/ca-certificates.crt";
-/// The name by which OpenSSL and LibreSSL look for it.
+/// Where OpenSSL and LibreSSL look for it.
 const CA_LINK: &str = "etc/ssl/cert.pem";
-/// Where the certificates are from which the bundle is made.
+/// The directory of the certificates for the bundle.
 const CA_DIRECTORY: &[u8] = b"usr/share/ca-certificates/";
 
-/// Names under which `bin/bbsuid` is called. `bbsuid --install` makes these links; the list is in the program.
+/// The links to `bin/bbsuid` that `bbsuid --install` creates; the list is compiled into the program.
 const BBSUID_LINKS: [&str; 8] = [
     "bin/mount",
     "bin/su",
@@ -23,12 +23,12 @@ const BBSUID_LINKS: [&str; 8] = [
     "usr/bin/vlock",
 ];
 
-/// Reads the content of a file that was kept for making the tree.
+/// Returns the content of a file, if it was read.
 pub(super) type Content<'a> = dyn Fn(&Node) -> Option<Vec<u8>> + 'a;
 
-/// Makes the links by which busybox's programs are called, in place of its trigger (`busybox --install -s`).
+/// Creates the links to busybox's programs, replacing its trigger (`busybox --install -s`).
 ///
-/// `etc/busybox-paths.d/<program>` lists the links to `/bin/<program>`. What is there already stays.
+/// `etc/busybox-paths.d/<program>` lists the links to `/bin/<program>`. Existing files are kept.
 pub(super) fn link_busybox(tree: &mut Tree, content: &Content<'_>, mtime: u64) -> Result<(), RootfsError> {
     if tree.get(&path("bin/bbsuid")).is_some() {
         for link in BBSUID_LINKS {
@@ -59,9 +59,9 @@ pub(super) fn link_busybox(tree: &mut Tree, content: &Content<'_>, mtime: u64) -
     Ok(())
 }
 
-/// Makes the bundle of all certificates where no package brings it, in place of `update-ca-certificates`.
+/// Creates the CA bundle if no package contains it, replacing `update-ca-certificates`.
 ///
-/// Certificates that `etc/ca-certificates.conf` marks with `!` are left out.
+/// Certificates marked with `!` in `etc/ca-certificates.conf` are left out.
 pub(super) fn bundle_certificates(tree: &mut Tree, content: &Content<'_>, mtime: u64) -> Result<(), RootfsError> {
     let bundle = path(CA_BUNDLE);
     if tree.get(&bundle).is_some() {
@@ -91,7 +91,7 @@ pub(super) fn bundle_certificates(tree: &mut Tree, content: &Content<'_>, mtime:
     add_link(tree, &path(CA_LINK), "certs/ca-certificates.crt", mtime)
 }
 
-/// Makes a link and the directories above it, unless something is there.
+/// Creates a link and its parent directories, unless something is there.
 fn add_link(tree: &mut Tree, link: &TreePath, target: &str, mtime: u64) -> Result<(), RootfsError> {
     let mut link = link.clone();
     if let Some(parent) = link.parent() {
@@ -104,7 +104,7 @@ fn add_link(tree: &mut Tree, link: &TreePath, target: &str, mtime: u64) -> Resul
     Ok(())
 }
 
-/// A path that is written in this module.
+/// A path that is a constant of this module.
 fn path(constant: &str) -> TreePath {
     TreePath::join(None, constant.as_bytes())
 }

@@ -10,46 +10,40 @@ id! {
     pub PackageId
 }
 
-/// The merged file system of an image: every path once, sorted by bytes, so that parents come before what is in them.
+/// The merged file system of an image: every path once, sorted by bytes, so that parents come before their children.
 #[derive(Debug, Clone, Default)]
 pub struct Tree {
     nodes: BTreeMap<TreePath, Node>,
 }
 
-/// What is at one path.
+/// What is at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// What it is, with its content or target.
+    /// Its kind, with content or target.
     pub kind: NodeKind,
-    /// Permission bits with setuid, setgid and sticky.
+    /// Permission bits, including setuid, setgid and sticky.
     pub mode: u32,
-    /// Number of the owner.
     pub uid: u32,
-    /// Number of the group.
     pub gid: u32,
     /// Seconds since 1970.
     pub mtime: u64,
     /// Extended attributes by full name (`security.capability`).
     pub xattrs: BTreeMap<String, Vec<u8>>,
-    /// Who brings it.
     pub bearer: Bearer,
 }
 
 /// What a node is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodeKind {
-    /// A directory.
     Directory,
-    /// A regular file. Files with one [`Content::Package`] in common are hard links to each other.
+    /// A regular file. Files with the same [`Content::Package`] are hard links to each other.
     File {
         /// Bytes.
         size: u64,
-        /// Where the content is.
         content: Content,
     },
     /// A symbolic link, with its target as written.
     Symlink(Vec<u8>),
-    /// A named pipe.
     Fifo,
 }
 
@@ -58,14 +52,12 @@ pub enum NodeKind {
 pub enum Content {
     /// In a package's data archive.
     Package(Source),
-    /// Here.
     Inline(Arc<[u8]>),
 }
 
 /// A file of a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Source {
-    /// The package.
     pub package: PackageId,
     /// The entry of its data archive.
     pub entry: EntryId,
@@ -76,12 +68,12 @@ pub struct Source {
 pub enum Bearer {
     /// This package; for a directory, the first that has it.
     Package(PackageId),
-    /// The recipe, be it only its mode and owner, or what stands in for packages' scripts, or apk's own files.
+    /// The recipe (even if it only sets mode and owner), a replacement for packages' scripts, or apk's own files.
     Image,
 }
 
 impl Node {
-    /// A file of root's that no package brings.
+    /// A file owned by root that is not in a package.
     #[must_use]
     pub fn file(content: impl Into<Arc<[u8]>>, mode: u32, mtime: u64) -> Self {
         let content = content.into();
@@ -89,13 +81,13 @@ impl Node {
         Self::of_image(kind, mode, mtime)
     }
 
-    /// A directory of root's that no package brings.
+    /// A directory owned by root that is not in a package.
     #[must_use]
     pub fn directory(mode: u32, mtime: u64) -> Self {
         Self::of_image(NodeKind::Directory, mode, mtime)
     }
 
-    /// A symbolic link that no package brings.
+    /// A symbolic link that is not in a package.
     #[must_use]
     pub fn symlink(target: impl Into<Vec<u8>>, mtime: u64) -> Self {
         Self::of_image(NodeKind::Symlink(target.into()), 0o777, mtime)
@@ -105,13 +97,12 @@ impl Node {
         Self { kind, mode, uid: 0, gid: 0, mtime, xattrs: BTreeMap::new(), bearer: Bearer::Image }
     }
 
-    /// Whether it is a directory.
     #[must_use]
     pub fn is_directory(&self) -> bool {
         self.kind == NodeKind::Directory
     }
 
-    /// Where its content is in a package, if it is there.
+    /// The position of its content, if that is in a package.
     #[must_use]
     pub fn source(&self) -> Option<Source> {
         match &self.kind {
@@ -120,7 +111,7 @@ impl Node {
         }
     }
 
-    /// Its content, if it is a file that is not in a package.
+    /// Its content, if it is a file whose content is not in a package.
     #[must_use]
     pub fn inline(&self) -> Option<&Arc<[u8]>> {
         match &self.kind {
@@ -130,11 +121,11 @@ impl Node {
     }
 }
 
-/// Most symbolic links that are followed for one path, as in Linux.
+/// The most symbolic links followed for one path, as in Linux.
 const MAX_LINKS: usize = 40;
 
 impl Tree {
-    /// What is at `path` itself: links are not followed.
+    /// The node at `path`, without following links.
     #[must_use]
     pub fn get(&self, path: &TreePath) -> Option<&Node> {
         self.nodes.get(path)
@@ -152,7 +143,7 @@ impl Tree {
         self.nodes.iter_mut()
     }
 
-    /// All paths with what is there, parents first.
+    /// All paths and nodes, parents first.
     pub fn iter(&self) -> impl Iterator<Item = (&TreePath, &Node)> {
         self.nodes.iter()
     }
@@ -169,7 +160,7 @@ impl Tree {
         self.nodes.is_empty()
     }
 
-    /// How many names each file of a package has, where it has more than one.
+    /// The number of names of each package file that has more than one.
     #[must_use]
     pub fn link_counts(&self) -> HashMap<Source, u64> {
         let mut counts = HashMap::new();
@@ -180,15 +171,15 @@ impl Tree {
         counts
     }
 
-    /// Where `path` really is once the links on the way, and at its end, are followed inside the tree.
+    /// Resolves `path`, following all links inside the tree, including one at its end.
     ///
-    /// None if they lead in circles or above the root. What is not there yet is taken as it is named.
+    /// Returns none if links form a loop or lead above the root. Missing components are kept as they are.
     #[must_use]
     pub fn resolve(&self, path: &TreePath) -> Option<TreePath> {
         self.follow(path, true)
     }
 
-    /// The same, but a link at the path's end stays.
+    /// Like [`Tree::resolve`], but doesn't follow a link at the end of the path.
     #[must_use]
     pub fn resolve_parent(&self, path: &TreePath) -> Option<TreePath> {
         self.follow(path, false)

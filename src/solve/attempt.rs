@@ -6,11 +6,11 @@ use super::selection::Selection;
 use super::universe::{NameId, PackageId, Universe};
 use crate::apk::Dependency;
 
-/// What came of selecting packages for a world.
+/// The result of selecting packages for a world.
 pub(super) struct Attempt<'u> {
-    /// What of the world some package provides.
+    /// The part of the world that packages provide.
     pub(super) world: Vec<(NameId, &'u Dependency)>,
-    /// What of the world no package provides.
+    /// The part of the world that no package provides.
     pub(super) unknown: Vec<&'u Dependency>,
     pub(super) selection: Selection<'u>,
     /// The selected packages in order of installation.
@@ -21,7 +21,7 @@ pub(super) struct Attempt<'u> {
 impl<'u> Attempt<'u> {
     pub(super) fn new(universe: &'u Universe, pins: &'u Pins, arch: &str, world: &[&'u Dependency]) -> Self {
         let (mut known, mut unknown) = (Vec::new(), Vec::new());
-        // apk keeps a world sorted by name, with one dependency a name.
+        // apk sorts a world by name and keeps one dependency per name.
         let by_name: BTreeMap<&str, &Dependency> = world.iter().map(|it| (&*it.name, *it)).collect();
         for dependency in by_name.into_values() {
             let tag_is_known = dependency.tag.as_ref().is_none_or(|tag| pins.knows(tag));

@@ -10,24 +10,24 @@ use super::unsolvable::{Problem, Reason, Unsolvable};
 use crate::apk::Dependency;
 use crate::similar::similar;
 
-/// Most packages that are named as possible for one requirement.
+/// The most candidates listed for one requirement.
 const CANDIDATES: usize = 4;
 /// How far to follow dependencies of packages that were not selected.
 const DEPTH: usize = 3;
 
-/// Says why `world`, which has no solution, has none.
+/// Explains why `world` has no solution.
 pub(super) fn explain(universe: &Universe, pins: &Pins, arch: &str, world: &[Dependency]) -> Unsolvable {
     let solvable = |world: &[&Dependency]| Attempt::new(universe, pins, arch, world).is_solution;
     let whole: Vec<&Dependency> = world.iter().collect();
     let unknown = Attempt::new(universe, pins, arch, &whole).unknown;
-    // Each name that is not there is reason enough; all of them are worth telling at once.
+    // Each missing name is reason enough; report all of them at once.
     let world = if unknown.is_empty() { smallest(whole, &solvable) } else { unknown };
     let attempt = Attempt::new(universe, pins, arch, &world);
     let problems = Explanation::new(universe, arch, &attempt).problems();
     Unsolvable { world: world.into_iter().cloned().collect(), problems }
 }
 
-/// Leaves out of a world without solution as much as can be left out.
+/// Reduces a world without a solution to as few dependencies as possible.
 fn smallest<'w>(mut world: Vec<&'w Dependency>, solvable: &dyn Fn(&[&Dependency]) -> bool) -> Vec<&'w Dependency> {
     let mut chunk = world.len();
     while chunk > 0 {
@@ -46,7 +46,7 @@ fn smallest<'w>(mut world: Vec<&'w Dependency>, solvable: &dyn Fn(&[&Dependency]
     world
 }
 
-/// A requirement that is in force: whose, of what.
+/// A requirement in force: who requires it, of which name.
 type InForce<'u> = (Option<PackageId>, NameId, &'u Dependency);
 
 struct Explanation<'a, 'u> {
@@ -55,7 +55,7 @@ struct Explanation<'a, 'u> {
     attempt: &'a Attempt<'u>,
     /// Requirements of the world and of selected packages, by name.
     required: HashMap<NameId, Vec<InForce<'u>>>,
-    /// What made a package be selected: a package, or a dependency of the world.
+    /// Why a package was selected: because of a package, or of a dependency in the world.
     parents: HashMap<PackageId, Result<PackageId, &'u Dependency>>,
 }
 
@@ -123,7 +123,7 @@ impl<'a, 'u> Explanation<'a, 'u> {
                 problems.extend(self.twice(name, a, b));
             }
         }
-        // The same thing may be in the way of many.
+        // One problem can have many effects.
         let mut seen = HashSet::new();
         problems.retain(|problem| seen.insert(problem.requirement.clone()));
         problems
@@ -145,7 +145,7 @@ impl<'a, 'u> Explanation<'a, 'u> {
         Reason::Unknown { name: name.to_owned(), similar: similar.collect() }
     }
 
-    /// Whether what was selected is what is required, and may be installed.
+    /// Whether the selected package meets the requirement and may be installed.
     fn is_fulfilled(&self, from: Option<PackageId>, name: NameId, dependency: &Dependency) -> bool {
         let selection = &self.attempt.selection;
         let provider = selection.names[name].decision.provider();
@@ -201,7 +201,7 @@ impl<'a, 'u> Explanation<'a, 'u> {
         reasons
     }
 
-    /// Why a package that would fulfill a requirement of `from` for `name` can't be installed.
+    /// Why a package that would meet `from`'s requirement of `name` can't be installed.
     fn why_not(
         &self,
         from: Option<PackageId>,
@@ -253,7 +253,7 @@ impl<'a, 'u> Explanation<'a, 'u> {
         reasons
     }
 
-    /// Why a package can't be installed as far as this dependency of it goes.
+    /// Why this dependency keeps a package from being installed.
     fn why_not_with(
         &self,
         id: PackageId,
@@ -295,12 +295,12 @@ impl<'a, 'u> Explanation<'a, 'u> {
         Some(Problem { requirement: (*requirement).clone(), chain: self.chain(*by), reasons: vec![reason] })
     }
 
-    /// What leads to a requirement of `from`.
+    /// The chain that leads to a requirement of `from`.
     fn chain(&self, from: Option<PackageId>) -> Vec<String> {
         from.map(|id| self.chain_to(id)).unwrap_or_default()
     }
 
-    /// What leads to a selected package, itself the last.
+    /// The chain that leads to a selected package, including the package.
     fn chain_to(&self, id: PackageId) -> Vec<String> {
         let mut chain = vec![self.show(id)];
         let mut parent = self.parents.get(&id);
@@ -315,7 +315,7 @@ impl<'a, 'u> Explanation<'a, 'u> {
         chain
     }
 
-    /// What leads to a selected package, itself left out.
+    /// The chain that leads to a selected package, without the package.
     fn chain_above(&self, id: PackageId) -> Vec<String> {
         let mut chain = self.chain_to(id);
         chain.pop();
@@ -327,7 +327,7 @@ impl<'a, 'u> Explanation<'a, 'u> {
         format!("{}-{}", package.name, package.version)
     }
 
-    /// A package, and the version of the name that it provides if that is another's.
+    /// A package, with the version of the name it provides if the name isn't its own.
     fn show_provider(&self, name: NameId, provider: Provider) -> String {
         let package = self.show(provider.package);
         match self.universe.version(provider) {
@@ -338,7 +338,7 @@ impl<'a, 'u> Explanation<'a, 'u> {
     }
 }
 
-/// The first few of them, each once.
+/// The first few distinct texts.
 fn unique(mut texts: Vec<String>) -> Vec<String> {
     let mut seen = HashSet::new();
     texts.retain(|text| seen.insert(text.clone()));

@@ -1,4 +1,4 @@
-//! From a world and the packages that repositories offer to what is installed, and in which order: apk's own answer.
+//! Selects and orders the packages to install for a world, with apk's own answer.
 
 mod attempt;
 mod explain;
@@ -17,25 +17,24 @@ use pins::Pins;
 pub use universe::{Repository, Universe};
 pub use unsolvable::{Problem, Reason, Unsolvable};
 
-/// What to install, in order.
+/// The packages to install, in order.
 #[derive(Debug, Clone)]
 pub struct Plan<'u> {
-    /// Each package after what it depends on.
+    /// Each package comes after its dependencies.
     pub steps: Vec<Step<'u>>,
 }
 
 /// A package to install.
 #[derive(Debug, Clone, Copy)]
 pub struct Step<'u> {
-    /// The repository that it comes from: its position in the list that the universe was made of.
+    /// The package's repository, as a position in the universe's list.
     pub repository: usize,
-    /// The package.
     pub package: &'u Package,
 }
 
-/// What apk installs into an empty root for `world` on a machine of architecture `arch`.
+/// What apk installs into an empty root for `world` on the architecture `arch`.
 ///
-/// Of several requirements for one name the last counts. The order in which a world is written has no influence.
+/// If a name is required several times, the last requirement counts. Otherwise the order of the world doesn't matter.
 pub fn solve<'u>(universe: &'u Universe, world: &[Dependency], arch: &str) -> Result<Plan<'u>, Unsolvable> {
     let pins = Pins::new(universe);
     let attempt = Attempt::new(universe, &pins, arch, &world.iter().collect::<Vec<_>>());

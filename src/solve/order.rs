@@ -1,4 +1,4 @@
-//! In which order to install what was selected: each package after what it depends on, in the order of the world.
+//! The order of installation: each package after its dependencies, in the order of the world.
 
 use super::selection::Selection;
 use super::universe::{NameId, PackageId};
@@ -7,14 +7,14 @@ use crate::table::Table;
 
 pub(super) struct Order<'s, 'u> {
     selection: &'s Selection<'u>,
-    /// Names that have been come across.
+    /// Names visited so far.
     visited: Table<NameId, bool>,
     placed: Table<PackageId, bool>,
     packages: Vec<PackageId>,
     fulfilled: bool,
 }
 
-/// A package whose dependencies are being installed, then the packages that it triggers.
+/// A package whose dependencies, and then the packages it triggers, are being installed.
 struct Frame {
     package: PackageId,
     dependency: usize,
@@ -38,7 +38,7 @@ impl<'s, 'u> Order<'s, 'u> {
         order
     }
 
-    /// The packages in order, and whether all of their dependencies and the world are fulfilled.
+    /// The packages in order, and whether all dependencies and the world are satisfied.
     pub(super) fn finish(self) -> (Vec<PackageId>, bool) {
         (self.packages, self.fulfilled)
     }
@@ -50,7 +50,7 @@ impl<'s, 'u> Order<'s, 'u> {
         }
     }
 
-    /// Installs the provider of `name` unless that has been done or begun.
+    /// Installs the provider of `name`, unless it is installed or in progress.
     fn place(&mut self, name: NameId) {
         let universe = self.selection.universe;
         let mut stack: Vec<Frame> = self.enter(name).into_iter().collect();
@@ -90,7 +90,7 @@ impl<'s, 'u> Order<'s, 'u> {
         Some(Frame { package, dependency: 0, provide: 0, triggered: 0 })
     }
 
-    /// Goes on with a package that is installed if others are, once all of them have been begun.
+    /// Continues with an `install_if` package once all of its conditions are at least in progress.
     fn enter_triggered(&mut self, name: NameId) -> Option<Frame> {
         let selection = self.selection;
         let package = selection.names[name].decision.provider()?.package;

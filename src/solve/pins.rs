@@ -1,6 +1,6 @@
 use super::universe::Universe;
 
-/// A set of tags, "none" among them.
+/// A set of tags, which can include "none".
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Tags(u64);
 
@@ -13,7 +13,7 @@ impl Tags {
     }
 }
 
-/// Which tags each repository answers to.
+/// The tags of each repository.
 #[derive(Debug)]
 pub(super) struct Pins {
     names: Vec<String>,
@@ -30,7 +30,7 @@ impl Pins {
         pins
     }
 
-    /// The set of this one tag; the empty set if no repository has it.
+    /// The set with this tag, or the empty set if no repository has it.
     pub(super) fn tags(&self, tag: Option<&str>) -> Tags {
         let Some(tag) = tag else { return Tags::UNTAGGED };
         let number = self.names.iter().position(|name| name == tag).map(|number| number + 1);
@@ -41,7 +41,7 @@ impl Pins {
         self.names.iter().any(|name| name == tag)
     }
 
-    /// Whether one of the repositories answers to one of the tags.
+    /// Whether any of the repositories has any of the tags.
     pub(super) fn allow(&self, tags: Tags, repositories: &[usize]) -> bool {
         repositories.iter().filter_map(|number| self.repositories.get(*number)).any(|it| it.0 & tags.0 != 0)
     }

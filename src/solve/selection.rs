@@ -1,9 +1,9 @@
-//! Which packages to install: apk's way, which never takes a choice back.
+//! Selects packages as apk does, never revising a choice.
 //!
-//! Every name that the world can reach is undecided at first. Deciding a name chooses one of its providers, or none;
-//! the provider thereby decides every name that it provides, its dependencies become needed, and whatever contradicts
-//! it is ruled out. Names that are needed are decided one after the other, those that leave no choice first, so that
-//! real choices are made when most is known about them.
+//! At first every name reachable from the world is undecided. Deciding a name chooses one of its providers, or none.
+//! The provider thereby decides every name it provides, its dependencies become required, and everything that
+//! contradicts it is ruled out. Required names are decided one by one, those without a choice first, so that real
+//! choices are made when most is known.
 
 mod decide;
 mod discover;
@@ -24,29 +24,29 @@ pub(super) struct Selection<'u> {
     pins: &'u Pins,
     pub(super) names: Table<NameId, NameState>,
     pub(super) packages: Table<PackageId, PackageState>,
-    /// Names with a provider that depends on the name, of those that were discovered.
+    /// The discovered names with a provider that depends on the name.
     dependents: Table<NameId, Vec<NameId>>,
     dirty: VecDeque<NameId>,
-    /// Names to decide, the most urgent one first.
+    /// The names to decide, the most urgent first.
     waiting: BTreeSet<(Urgency, NameId)>,
     arrivals: u64,
     /// Why there is no solution.
     pub(super) clashes: Vec<Clash>,
 }
 
-/// A way in which the search came to no good.
+/// A reason why the search failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Clash {
-    /// The name is needed and nothing could be chosen for it.
+    /// The name is required, but nothing could be chosen for it.
     NoProvider(NameId),
-    /// The package was the best there was for the name, and may not be installed.
+    /// The package was the best choice for the name, but may not be installed.
     RuledOut(NameId, PackageId),
-    /// Both packages are needed and provide the name, at least one of them with a version.
+    /// Both packages are required and provide the name, at least one of them with a version.
     Twice(NameId, PackageId, PackageId),
 }
 
 impl<'u> Selection<'u> {
-    /// Decides all names that `world` needs.
+    /// Decides all names that `world` requires.
     pub(super) fn run(universe: &'u Universe, pins: &'u Pins, arch: &str, world: &[(NameId, &Dependency)]) -> Self {
         let mut selection = Self {
             universe,
@@ -76,7 +76,7 @@ impl<'u> Selection<'u> {
         }
     }
 
-    /// Puts a requirement of `from`, or of the world, into force.
+    /// Applies a requirement of `from`, or of the world.
     fn require(&mut self, from: Option<PackageId>, name: NameId, dependency: &Dependency) {
         if !dependency.conflict {
             self.need(name);
@@ -117,7 +117,7 @@ impl<'u> Selection<'u> {
         }
     }
 
-    /// Whether choosing `provider` for the name of `dependency`, or nothing, fulfills it.
+    /// Whether choosing `provider`, or nothing, satisfies `dependency`.
     pub(super) fn satisfies(&self, provider: Option<Provider>, dependency: &Dependency) -> bool {
         let Some(provider) = provider else { return dependency.conflict };
         let described = match &dependency.constraint {
@@ -132,7 +132,7 @@ impl<'u> Selection<'u> {
         described != dependency.conflict
     }
 
-    /// Whether choosing `provider` fulfills `dependency` of `from`. No package conflicts with itself.
+    /// Whether choosing `provider` satisfies `from`'s `dependency`. No package conflicts with itself.
     pub(super) fn fulfills(
         &self,
         provider: Option<Provider>,
@@ -143,7 +143,7 @@ impl<'u> Selection<'u> {
         dependency.conflict && is_itself || self.satisfies(provider, dependency)
     }
 
-    /// Whether `dependency` of `from` can still be fulfilled.
+    /// Whether `from`'s `dependency` can still be satisfied.
     fn satisfiable(&self, from: PackageId, name: NameId, dependency: &Dependency) -> bool {
         let decision = self.names[name].decision;
         if !decision.is_open() {
@@ -166,7 +166,7 @@ impl<'u> Selection<'u> {
         }
     }
 
-    /// The providers of `name` have changed: packages that depend on it may have become impossible.
+    /// The providers of `name` have changed, so packages that depend on it may have become impossible.
     fn check_depends(&mut self, name: NameId) {
         for number in 0..self.dependents[name].len() {
             if let Some(dependent) = self.dependents[name].get(number).copied() {
@@ -176,7 +176,7 @@ impl<'u> Selection<'u> {
         }
     }
 
-    /// `name` has changed: packages that are installed if it is may have to be, or not any more.
+    /// `name` has changed: its `install_if` packages may have to be installed, or no longer.
     fn check_triggers(&mut self, name: NameId) {
         for triggered in self.universe.triggered(name) {
             let state = &mut self.names[*triggered];
@@ -196,7 +196,7 @@ impl<'u> Selection<'u> {
         }
     }
 
-    /// Puts a name into the queue of those to decide, or out of it, or to its place in it.
+    /// Updates a name's place in the queue of names to decide, or removes it.
     fn wait(&mut self, name: NameId) {
         let state = &self.names[name];
         if !state.decision.is_open() {
@@ -233,7 +233,7 @@ impl<'u> Selection<'u> {
         }
     }
 
-    /// `name` is required, so packages of that name may be chosen for what they provide without a version.
+    /// `name` is required, so its packages may also be chosen for names that they provide without a version.
     fn make_choosable(&mut self, name: NameId) {
         let universe = self.universe;
         for provider in universe.providers(name).iter().filter(|it| it.is_itself()) {
@@ -245,7 +245,7 @@ impl<'u> Selection<'u> {
         }
     }
 
-    /// Finds out what the providers of `name` that are left have in common.
+    /// Finds out what the remaining providers of `name` have in common.
     fn look_again(&mut self, name: NameId) {
         let state = &mut self.names[name];
         state.queued.dirty = false;
@@ -305,7 +305,7 @@ impl<'u> Selection<'u> {
         self.wait(name);
     }
 
-    /// Updates where a package stands with its `install_if`.
+    /// Updates the `install_if` state of a package.
     fn pull(&mut self, id: PackageId) {
         if self.packages[id].trigger != Trigger::Open {
             return;
@@ -333,7 +333,7 @@ impl<'u> Selection<'u> {
         }
     }
 
-    /// Puts into force what all providers of `name` that are left require, the first of which is `first`.
+    /// Applies the requirements that all remaining providers of `name` share; `first` is the first of them.
     fn require_common(&mut self, name: NameId, first: PackageId, options: usize) {
         let universe = self.universe;
         for (below, dependency) in universe.depends(first) {
@@ -356,7 +356,7 @@ impl<'u> Selection<'u> {
         }
     }
 
-    /// All providers of `kept` provide `name` too: rules out packages that provide `name` and not `kept`.
+    /// All providers of `kept` also provide `name`: rules out packages that provide `name` but not `kept`.
     fn exclude(&mut self, name: NameId, kept: NameId, spare_virtual: bool) {
         if name == kept {
             return;

@@ -10,35 +10,35 @@ use crate::apk::{Checksum, Dependency, Package, Version};
 use crate::table::{Id, Table, id};
 
 id! {
-    /// A name that is provided or required by some package.
+    /// A name that packages provide or require.
     pub(super) NameId
 }
 id! {
-    /// One build of a package, however many repositories have it.
+    /// A build of a package, in any number of repositories.
     pub(super) PackageId
 }
 
 /// What one repository offers.
 #[derive(Debug, Clone)]
 pub struct Repository {
-    /// The tag without its `@`; packages of a tagged repository are only taken where a tag asks for them.
+    /// The tag without its `@`. Packages of a tagged repository are used only where the tag is requested.
     pub tag: Option<String>,
     /// Its packages, in the order of its index.
     pub packages: Vec<Package>,
 }
 
-/// All packages of all repositories, and who provides, requires and triggers whom.
+/// All packages of all repositories, and how they provide, require and trigger each other.
 #[derive(Debug)]
 pub struct Universe {
     tags: Vec<Option<String>>,
     packages: Table<PackageId, Candidate>,
     names: IndexSet<Box<str>, NameHashing>,
     links: Table<NameId, Links>,
-    /// Names of the dependencies, provides and triggers of each package, one list after the other.
+    /// The names in the dependencies, provides and triggers of each package, in consecutive lists.
     references: Vec<NameId>,
 }
 
-/// A package and where it is from.
+/// A package and its repositories.
 #[derive(Debug)]
 struct Candidate {
     package: Package,
@@ -56,16 +56,16 @@ struct Links {
     triggered: Vec<NameId>,
 }
 
-/// A package under one of its names.
+/// A package, under one of its names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Provider {
     pub(super) package: PackageId,
-    /// Which of the package's provides it is; its own name if none.
+    /// The position of the name among the package's provides; none for its own name.
     provide: Option<u32>,
 }
 
 impl Universe {
-    /// Joins repositories, the preferred one first. The same package in several of them counts as one.
+    /// Joins repositories, the preferred one first. A package in several of them counts once.
     #[must_use]
     pub fn new(repositories: Vec<Repository>) -> Self {
         let mut universe = Self {
@@ -145,7 +145,7 @@ impl Universe {
         }
     }
 
-    /// Sorts names into the order in which apk goes through them, each once.
+    /// Sorts names into the order in which apk visits them, and removes duplicates.
     pub(super) fn sort(&self, names: &mut Vec<NameId>) {
         names.sort_by_cached_key(|name| (bucket(self.name(*name)), Reverse(*name)));
         names.dedup();
@@ -193,7 +193,7 @@ impl Universe {
         self.names.iter().enumerate().map(|(number, name)| (NameId::new(number), &**name))
     }
 
-    /// Whether the package is for machines of that architecture.
+    /// Whether the package is for that architecture.
     pub(super) fn fits(&self, id: PackageId, arch: &str) -> bool {
         let package = self.package(id);
         package.arch == arch || package.arch == "noarch" || package.arch.is_empty()
@@ -211,7 +211,7 @@ impl Universe {
         &self.links[name].providers
     }
 
-    /// Names with a provider whose `install_if` has `name`.
+    /// The names with a provider whose `install_if` mentions `name`.
     pub(super) fn triggered(&self, name: NameId) -> &[NameId] {
         &self.links[name].triggered
     }
@@ -226,7 +226,7 @@ impl Universe {
         self.references(&candidate.install_if).iter().copied().zip(&candidate.package.install_if)
     }
 
-    /// The package under each of its names, its own first.
+    /// The package under each of its names, starting with its own.
     pub(super) fn provides(&self, id: PackageId) -> impl Iterator<Item = (NameId, Provider)> {
         let candidate = &self.packages[id];
         let own = (candidate.name, Provider { package: id, provide: None });
@@ -234,7 +234,7 @@ impl Universe {
         std::iter::once(own).chain((0..).zip(self.references(&candidate.provides)).map(provide))
     }
 
-    /// The version of the name that `provider` provides.
+    /// The version of the provided name.
     pub(super) fn version(&self, provider: Provider) -> Option<&Version> {
         let package = self.package(provider.package);
         match provider.provide {
@@ -249,13 +249,13 @@ impl Universe {
 }
 
 impl Provider {
-    /// Whether it is a package under its own name.
+    /// Whether the name is the package's own.
     pub(super) fn is_itself(self) -> bool {
         self.provide.is_none()
     }
 }
 
-/// Appends unless it is the last already.
+/// Appends `name` unless it is already the last.
 pub(super) fn add_once(names: &mut Vec<NameId>, name: NameId) {
     if names.last() != Some(&name) {
         names.push(name);
@@ -264,8 +264,8 @@ pub(super) fn add_once(names: &mut Vec<NameId>, name: NameId) {
 
 type NameHashing = BuildHasherDefault<NameHasher>;
 
-/// Hashes short texts fast, eight bytes at a time. It does not withstand crafted collisions, and need not: names come
-/// from signed indexes.
+/// Hashes short texts fast, eight bytes at a time. It needn't resist crafted collisions, because names come from signed
+/// indexes.
 #[derive(Debug, Default)]
 struct NameHasher(u64);
 
@@ -280,7 +280,7 @@ impl Hasher for NameHasher {
     }
 
     fn finish(&self) -> u64 {
-        // A product's good bits are its high ones, and tables look at the low ones too.
+        // A product's best bits are the high ones, but tables also use the low ones.
         self.0.rotate_left(26)
     }
 }

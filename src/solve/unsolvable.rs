@@ -5,124 +5,89 @@ use crate::apk::Dependency;
 /// The requested packages can't be installed together, as far as apk can tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsolvable {
-    /// A part of the world that has no solution, and would have one if any of it were left out.
+    /// A minimal part of the world without a solution: removing any of it gives one.
     pub world: Vec<Dependency>,
-    /// What is in the way, the causes.
     pub problems: Vec<Problem>,
 }
 
-/// A requirement that can't be fulfilled.
+/// A requirement that can't be met.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The requirement.
     pub requirement: Dependency,
-    /// What leads to it: a dependency of the world, then packages, each a requirement of the one before. The last one
-    /// requires it; if there is none, the world does.
+    /// What leads to it: a dependency of the world, then packages, each required by the one before. The last one has
+    /// the requirement; if the chain is empty, the world has.
     pub chain: Vec<String>,
     /// Why it can't be fulfilled.
     pub reasons: Vec<Reason>,
 }
 
-/// Why a requirement can't be fulfilled, or not by one of the packages that could.
+/// Why a requirement can't be met, or not by one of the candidates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
     /// Nothing of that name is in any repository.
     Unknown {
-        /// The name.
         name: String,
-        /// What is there and looks like it: the provided name, and the package.
+        /// Similar names: the provided name and the package.
         similar: Vec<(String, String)>,
     },
     /// The world asks for a tag that no repository has.
-    UnknownTag {
-        /// The tag.
-        tag: String,
-    },
-    /// There are packages of that name, of other versions.
+    UnknownTag { tag: String },
+    /// Packages of that name exist, but only in other versions.
     OtherVersions {
-        /// What is there.
         there: Vec<String>,
         /// What was asked for.
         asked: String,
     },
-    /// Packages provide it without a version and without a priority, so none is taken unless it is named.
+    /// Packages provide it without a version or a priority, so none is chosen unless it is requested by name.
     ChooseOne {
         /// The packages to choose from.
         packages: Vec<String>,
     },
-    /// The package would do, but is only in a repository with a tag.
-    Tagged {
-        /// The package.
-        package: String,
-        /// The tag.
-        tag: String,
-    },
-    /// The package would do, but not on this machine.
-    Architecture {
-        /// The package.
-        package: String,
-        /// What it is for.
-        arch: String,
-    },
-    /// The package has a field in the index that is not known here.
-    Unsupported {
-        /// The package.
-        package: String,
-        /// The field.
-        field: char,
-    },
-    /// The package would do, but is not what something else requires.
+    /// The package would match, but is only in a tagged repository.
+    Tagged { package: String, tag: String },
+    /// The package would match, but is for another architecture.
+    Architecture { package: String, arch: String },
+    /// The package has an unknown field in the index.
+    Unsupported { package: String, field: char },
+    /// The package would match, but contradicts another requirement.
     Contradicts {
-        /// The package.
         package: String,
         /// What else is required.
         requirement: Dependency,
         /// What leads to that, see [`Problem::chain`].
         chain: Vec<String>,
     },
-    /// It is a conflict, with a package that is needed.
+    /// It is a conflict with a required package.
     Selected {
-        /// The package.
         package: String,
         /// What leads to it, see [`Problem::chain`].
         chain: Vec<String>,
     },
-    /// The package would do, but conflicts with a selected one.
+    /// The package would match, but conflicts with a selected one.
     Conflicts {
-        /// The package.
         package: String,
-        /// The dependency of it that is a conflict.
         conflict: Dependency,
-        /// The selected package.
         with: String,
         /// What leads to that, see [`Problem::chain`].
         chain: Vec<String>,
     },
-    /// The package would do, but provides something that a selected package provides as well.
+    /// The package would match, but provides a name that a selected package also provides.
     SameName {
-        /// The package.
         package: String,
-        /// What both provide.
         name: String,
-        /// The selected package.
         with: String,
         /// What leads to that, see [`Problem::chain`].
         chain: Vec<String>,
     },
-    /// The package would do, but requires something that can't be fulfilled.
+    /// The package would match, but has a requirement that can't be met.
     Needs {
-        /// The package.
         package: String,
-        /// What it requires.
         requirement: Dependency,
-        /// Why that can't be fulfilled.
+        /// Why that can't be met.
         reasons: Vec<Reason>,
     },
-    /// The package would do, but had been given up when it turned out to be needed: apk never takes a choice back.
-    GivenUp {
-        /// The package.
-        package: String,
-    },
+    /// The package would match, but was ruled out before it turned out to be required: apk never revises a choice.
+    GivenUp { package: String },
 }
 
 impl std::error::Error for Unsolvable {}
@@ -197,7 +162,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Says who asks for something: what, and what leads to it.
+/// Shows who requires something, and what leads to that.
 struct Asked<'a>(&'a str, &'a [String]);
 
 impl fmt::Display for Asked<'_> {

@@ -1,14 +1,13 @@
-//! The order in which apk goes through names where nothing else decides.
+//! The order in which apk visits names if nothing else determines it.
 //!
-//! apk 2 keeps names in a hash table and lists what a package triggers in the order of that table, which shows in the
-//! order of installation: the 21 packages that `util-linux` pulls in by `install_if` come in neither the index's nor
-//! the alphabet's order. The table has 20,000 buckets, chosen by the MurmurHash3 (x86, 32 bits, seed 5381) of the name;
-//! in one bucket the newest name is first.
+//! apk 2 keeps names in a hash table and lists the packages that a package triggers in the table's order. The order of
+//! installation depends on it: the 21 packages that `util-linux` pulls in by `install_if` are in neither index nor
+//! alphabetical order. The table has 20,000 buckets, selected by the MurmurHash3 (x86, 32 bits, seed 5381) of the name;
+//! in a bucket, the newest name comes first.
 
 const BUCKETS: u32 = 20_000;
 const SEED: u32 = 5381;
 
-/// The bucket of a name.
 pub(super) fn bucket(name: &str) -> u32 {
     murmur3(name.as_bytes()) % BUCKETS
 }
@@ -24,7 +23,7 @@ fn murmur3(bytes: &[u8]) -> u32 {
     }
     let last = tail.iter().rev().fold(0, |last, byte| last << 8 | u32::from(*byte));
     hash ^= mix(last);
-    // The length enters as the low 32 bits of it; names are short.
+    // Only the low 32 bits of the length matter; names are short.
     hash ^= u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     hash = (hash ^ hash >> 16).wrapping_mul(0x85eb_ca6b);
     hash = (hash ^ hash >> 13).wrapping_mul(0xc2b2_ae35);

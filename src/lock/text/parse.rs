@@ -7,13 +7,11 @@ use crate::apk::Version;
 use crate::config::{Group, Import, User};
 use crate::lock::{Deb, Lock, LockedPackage, LockedRepository, Member, Place, Script};
 
-/// The text is not a lock, and where.
+/// Why the text is not a lock, and in which line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {problem}")]
 pub struct ParseError {
-    /// The line, from 1.
     pub line: usize,
-    /// What is wrong with it.
     pub problem: Problem,
 }
 
@@ -22,65 +20,29 @@ pub struct ParseError {
 pub enum Problem {
     /// The first line is not a lock's.
     #[error("not a lock: expected `mailimg-lock {VERSION}`, found {found:?}")]
-    NotALock {
-        /// The line.
-        found: String,
-    },
-    /// Made by another version of mailimg.
+    NotALock { found: String },
+    /// Written by another version of mailimg.
     #[error("the lock has format version {found:?}; this mailimg reads {VERSION}")]
-    Version {
-        /// The version.
-        found: String,
-    },
-    /// A merge was left half-done.
+    Version { found: String },
+    /// There is an unresolved merge conflict.
     #[error("a merge conflict that nobody has resolved")]
     Conflict,
-    /// A keyword that doesn't belong there.
     #[error("unknown keyword {keyword:?} in {place}")]
-    Unknown {
-        /// The keyword.
-        keyword: String,
-        /// In which block.
-        place: String,
-    },
-    /// A line that must be there isn't.
+    Unknown { keyword: String, place: String },
+    /// A required line is missing.
     #[error("{place} has no {field:?} line")]
-    Missing {
-        /// The keyword.
-        field: &'static str,
-        /// In which block.
-        place: String,
-    },
-    /// A line that may be there once is there twice.
+    Missing { field: &'static str, place: String },
+    /// A line that may occur once occurs twice.
     #[error("a second {field:?} in {place}")]
-    Twice {
-        /// The keyword, or the name.
-        field: String,
-        /// In which block.
-        place: String,
-    },
-    /// A value is malformed.
+    Twice { field: String, place: String },
     #[error("{field}: {reason}")]
-    Value {
-        /// The keyword.
-        field: String,
-        /// What is wrong with the value.
-        reason: String,
-    },
-    /// The list of packages and the blocks differ.
+    Value { field: String, reason: String },
+    /// The list of packages doesn't match the blocks.
     #[error("package {name:?} is listed under `install` but has no block, or the other way round")]
-    Listed {
-        /// The package.
-        name: String,
-    },
-    /// Readable, but not as `mailimg lock` writes it: edited, or its line ends were converted.
+    Listed { name: String },
+    /// Readable, but not in `mailimg lock`'s format: it was edited, or its line ends were converted.
     #[error("not as `mailimg lock` writes it: expected {expected:?}, found {found:?}")]
-    NotCanonical {
-        /// The line as it would be written.
-        expected: String,
-        /// The line as it is.
-        found: String,
-    },
+    NotCanonical { expected: String, found: String },
 }
 
 impl FromStr for Lock {
@@ -104,7 +66,7 @@ fn check_version(text: &str) -> Result<(), ParseError> {
     Err(ParseError { line: 1, problem })
 }
 
-/// What one can read is accepted only in the one form in which it is written.
+/// Accepts only the exact form in which `mailimg lock` writes.
 fn check_canonical(text: &str, canonical: &str) -> Result<(), ParseError> {
     if text == canonical {
         return Ok(());
@@ -172,7 +134,7 @@ impl<'a> Field<'a> {
         words.try_into().map_err(|_| self.invalid(format!("expected {N} words, found {found}")))
     }
 
-    /// A name: one word without anything that could lead elsewhere or deceive a reader.
+    /// A name: one word without anything that could be a path or deceive a reader.
     fn name(&self) -> Result<String, ParseError> {
         let strange = |c: char| c.is_whitespace() || c.is_control() || c == '/';
         if self.value.is_empty() || self.value.starts_with('.') || self.value.contains(strange) {
@@ -191,7 +153,7 @@ impl<'a> Field<'a> {
 }
 
 impl<'a> Block<'a> {
-    /// How messages call it: `package "postfix"`.
+    /// Its name in messages: `package "postfix"`.
     fn place(&self) -> String {
         format!("{} {:?}", self.head.keyword, cut(self.head.value))
     }
@@ -264,7 +226,7 @@ fn read(text: &str) -> Result<Lock, ParseError> {
     let mut seen = BTreeSet::new();
     for block in &blocks {
         let head = &block.head;
-        // Everything is named once: `world` by its whole text, what has words behind its name by the name.
+        // Every name is unique: for `world` the whole text, otherwise the first word.
         let name = if head.keyword == "world" { head.value } else { head.value.split(' ').next().unwrap_or_default() };
         let single = matches!(head.keyword, "channel" | "arch" | "install" | "mailimg-lock");
         if !seen.insert((head.keyword, if single { "" } else { name })) {
@@ -304,7 +266,7 @@ fn read(text: &str) -> Result<Lock, ParseError> {
     if let Some((name, (line, _))) = packages.pop_first() {
         return Err(ParseError { line, problem: Problem::Listed { name } });
     }
-    // Something is asked for, so something is installed; a file that was cut short may say otherwise.
+    // A world always installs something, so a lock without packages was cut off.
     let cut_short = lock.packages.is_empty() && lock.world.iter().any(|dependency| !dependency.conflict);
     for (field, missing) in
         [("channel", lock.channel.is_empty()), ("arch", lock.arch.is_empty()), ("package", cut_short)]
@@ -424,7 +386,7 @@ fn member(field: &Field<'_>) -> Result<Member, ParseError> {
     Ok(Member { offset: offset.parse()?, size: size.parse()?, sha256: sha256.parse()? })
 }
 
-/// Members follow each other from the file's start to its end.
+/// Members must cover the file without gaps.
 fn check_members(block: &Block<'_>, package: &LockedPackage) -> Result<(), ParseError> {
     let mut end = Some(0_u64);
     let rest = [("control", package.control), ("data", package.data)];

@@ -36,7 +36,6 @@ fn package(name: &str, version: &str) -> LockedPackage {
     }
 }
 
-/// A small lock.
 pub(in crate::lock) fn lock() -> Lock {
     Lock {
         channel: "alpine-3.24".to_owned(),

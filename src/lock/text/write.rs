@@ -5,7 +5,6 @@ use crate::config::{Group, Import, User};
 use crate::lock::{Lock, LockedPackage, LockedRepository, Member, Place};
 
 impl Display for Lock {
-    /// The whole file.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "mailimg-lock {VERSION}\n{HEADER}\nchannel {}\narch {}", self.channel, self.arch)?;
         for repository in &self.repositories {
@@ -64,7 +63,6 @@ fn member(member: &Member) -> String {
 }
 
 impl Display for LockedPackage {
-    /// The package's block.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "package {}", self.name)?;
         writeln!(f, "  version {}", self.version)?;

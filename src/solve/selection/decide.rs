@@ -7,7 +7,7 @@ use super::{Clash, Selection};
 use crate::solve::universe::{NameId, Provider};
 
 impl Selection<'_> {
-    /// Whether the provider may be chosen for `name` without being asked for by its own name.
+    /// Whether the provider may be chosen for `name` without being requested by its own name.
     pub(in crate::solve) fn is_choosable(&self, name: NameId, provider: Provider) -> bool {
         let package = self.universe.package(provider.package);
         self.universe.version(provider).is_some()
@@ -51,7 +51,7 @@ impl Selection<'_> {
         }
     }
 
-    /// Which of two providers of one name to choose: the greater one.
+    /// Compares two providers of one name: the greater one is chosen.
     pub(super) fn compare(&self, a: Provider, b: Provider) -> Ordering {
         let universe = self.universe;
         let rank = |it: Provider| {
@@ -68,7 +68,7 @@ impl Selection<'_> {
             .cmp(&rank(b))
             .then_with(|| match (universe.version(a), universe.version(b)) {
                 (Some(a), Some(b)) => a.cmp(b),
-                // One that is provided without a version is neither older nor newer.
+                // Without a version, it is neither older nor newer.
                 _ => Ordering::Equal,
             })
             .then_with(by_own_version)

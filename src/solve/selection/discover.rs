@@ -5,9 +5,9 @@ use super::{Selection, Tags};
 use crate::solve::universe::{NameId, Provider, add_once};
 
 impl Selection<'_> {
-    /// Follows dependencies and triggers from `name` to everything that may become needed.
+    /// Follows dependencies and triggers from `name` to everything that may become required.
     pub(super) fn discover(&mut self, name: NameId, arch: &str) {
-        /// A name whose providers are being followed, and how far that is.
+        /// A name whose providers are being followed, and the progress.
         struct Frame {
             name: NameId,
             provider: usize,
@@ -46,8 +46,8 @@ impl Selection<'_> {
         }
     }
 
-    /// Sets up what is known about a name and its providers. Nothing if that has been done; else the names of packages
-    /// that are installed if one of the providers is.
+    /// Initialises the state of a name and its providers. Returns the names of the packages whose `install_if` mentions
+    /// one of the providers, or none if the name was seen before.
     pub(super) fn see(&mut self, name: NameId, arch: &str) -> Option<Vec<NameId>> {
         if std::mem::replace(&mut self.names[name].reached.required, true) {
             return None;
@@ -94,7 +94,7 @@ impl Selection<'_> {
         }
     }
 
-    /// Whether a package of that name could be installed by its `install_if`, as far as has been discovered.
+    /// Whether a package of that name could be installed by its `install_if`, as far as discovered.
     pub(super) fn can_be_triggered(&self, name: NameId) -> bool {
         let universe = self.universe;
         universe.providers(name).iter().any(|it| {
