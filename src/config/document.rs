@@ -3,9 +3,11 @@ use std::ops::Range;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::de::DeserializeOwned;
+use serde_path_to_error::{Path, Segment};
 use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Wrong};
+use super::fields::fields_at;
 use crate::similar::similar;
 
 /// A TOML file in memory, able to say where a key is.
@@ -31,7 +33,11 @@ impl Document {
 
     /// The typed content. An unknown key is an error.
     pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
-        toml::from_str(&self.text).map_err(|error| self.explain(&error).into())
+        let parser = toml::Deserializer::parse(&self.text).map_err(|error| self.explain(&error, &[], None))?;
+        serde_path_to_error::deserialize(parser).map_err(|error| {
+            let steps = steps(error.path());
+            self.explain(error.inner(), &steps, unknown_key::<T>(&steps).as_ref()).into()
+        })
     }
 
     /// Says that the value at `steps` is wrong.
@@ -40,27 +46,46 @@ impl Document {
         Wrong::at_span(&self.path, &self.text, span, message.into()).key(Some(dotted(steps)))
     }
 
-    fn explain(&self, error: &toml::de::Error) -> Box<Wrong> {
-        let span = error.span().unwrap_or(0..0);
-        let key = DeTable::parse(&self.text).ok().and_then(|table| enclosing_table(table.get_ref(), &span));
-        let wrong = |message: String| Wrong::at_span(&self.path, &self.text, span.clone(), message).key(key);
-        let Some((unknown, known)) = unknown_key(error.message()) else {
-            return wrong(error.message().trim_end().to_owned());
+    fn explain(&self, error: &toml::de::Error, steps: &[Step<'_>], unknown: Option<&Unknown<'_>>) -> Box<Wrong> {
+        let of_value = || DeTable::parse(&self.text).ok().and_then(|table| find(table.get_ref(), steps));
+        let (span, message, advice) = match unknown {
+            Some(Unknown { key, known }) => {
+                let known_here = format!("keys known here: {}", known.join(", "));
+                let advice = match similar(key, known.iter().copied()).first() {
+                    Some(name) => format!("did you mean {name}? Otherwise, {known_here}"),
+                    None => known_here,
+                };
+                (error.span(), format!("unknown key {key:?}"), Some(advice))
+            }
+            None => (of_value().or_else(|| error.span()), error.message().trim_end().to_owned(), None),
         };
-        let advice = similar(unknown, known.iter().copied()).first().map_or_else(
-            || format!("keys known here: {}", known.join(", ")),
-            |name| format!("did you mean {name}? Keys known here: {}", known.join(", ")),
-        );
-        wrong(format!("unknown key {unknown:?}")).advice(Some(advice))
+        let key = Some(dotted(steps)).filter(|key| !key.is_empty());
+        Wrong::at_span(&self.path, &self.text, span.unwrap_or(0..0), message).key(key).advice(advice)
     }
 }
 
-/// Takes serde's sentence on an unknown field or variant apart.
-fn unknown_key(message: &str) -> Option<(&str, Vec<&str>)> {
-    let rest = message.strip_prefix("unknown field `")?;
-    let (unknown, rest) = rest.split_once('`')?;
-    let known = rest.split('`').skip(1).step_by(2).collect();
-    Some((unknown, known))
+/// A key that its table can't have.
+struct Unknown<'a> {
+    key: &'a str,
+    /// The keys that it can have.
+    known: &'static [&'static str],
+}
+
+/// Whether an error at `steps` is about an unknown key.
+fn unknown_key<'a, T: DeserializeOwned>(steps: &[Step<'a>]) -> Option<Unknown<'a>> {
+    let (Step::Key(key), table) = steps.split_last()? else { return None };
+    let known = fields_at::<T>(table);
+    (!known.is_empty() && !known.contains(key)).then_some(Unknown { key, known })
+}
+
+fn steps(path: &Path) -> Vec<Step<'_>> {
+    path.iter()
+        .filter_map(|segment| match segment {
+            Segment::Map { key } | Segment::Enum { variant: key } => Some(Step::Key(key)),
+            Segment::Seq { index } => Some(Step::Index(*index)),
+            Segment::Unknown => None,
+        })
+        .collect()
 }
 
 fn find(table: &DeTable<'_>, steps: &[Step<'_>]) -> Option<Range<usize>> {
@@ -81,55 +106,6 @@ fn find(table: &DeTable<'_>, steps: &[Step<'_>]) -> Option<Range<usize>> {
         value = inner.get_ref();
     }
     Some(span)
-}
-
-/// The dotted key of the innermost value that holds `span`.
-fn enclosing_table(table: &DeTable<'_>, span: &Range<usize>) -> Option<String> {
-    let mut key = String::new();
-    descend(table, span, &mut key);
-    (!key.is_empty()).then_some(key)
-}
-
-fn descend(table: &DeTable<'_>, span: &Range<usize>, key: &mut String) {
-    let held = |outer: Range<usize>| outer.start <= span.start && span.end <= outer.end;
-    for (name, value) in table {
-        // The header of `[limits]` is all that the span of its table covers, so look inside in any case.
-        if held(name.span()) || held(value.span()) || holds(value.get_ref(), span) {
-            if !key.is_empty() {
-                key.push('.');
-            }
-            key.push_str(name.get_ref());
-            return descend_value(value.get_ref(), span, key);
-        }
-    }
-}
-
-fn descend_value(value: &DeValue<'_>, span: &Range<usize>, key: &mut String) {
-    match value {
-        DeValue::Table(table) => descend(table, span, key),
-        DeValue::Array(array) => {
-            let at = array.iter().position(|item| {
-                (item.span().start <= span.start && span.end <= item.span().end) || holds(item.get_ref(), span)
-            });
-            if let Some((index, item)) = at.and_then(|index| Some((index, array.get(index)?))) {
-                let _ = write!(key, "[{index}]");
-                descend_value(item.get_ref(), span, key);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Whether some key or value inside `value` covers `span`.
-fn holds(value: &DeValue<'_>, span: &Range<usize>) -> bool {
-    let held = |outer: Range<usize>| outer.start <= span.start && span.end <= outer.end;
-    match value {
-        DeValue::Table(table) => {
-            table.iter().any(|(name, value)| held(name.span()) || held(value.span()) || holds(value.get_ref(), span))
-        }
-        DeValue::Array(array) => array.iter().any(|item| held(item.span()) || holds(item.get_ref(), span)),
-        _ => false,
-    }
 }
 
 fn dotted(steps: &[Step<'_>]) -> String {

@@ -6,6 +6,7 @@ mod bake;
 mod channel;
 mod document;
 mod error;
+mod fields;
 mod project;
 mod recipe;
 mod scripts;

@@ -153,7 +153,12 @@ fn nested_keys_are_named_in_full() {
 fn values_are_checked_where_they_are_written() {
     for (file, from, to, told) in [
         ("mailimg.toml", "mail.example.org", "Mail", "mailimg.toml:1:12: hostname: \"Mail\" is not a full domain name"),
-        ("mailimg.toml", "\"example.org\"", "\"a b\"", "mailimg.toml:2:11: domains: \"a b\" is not a full domain name"),
+        (
+            "mailimg.toml",
+            "\"example.org\"",
+            "\"a b\"",
+            "mailimg.toml:2:12: domains[0]: \"a b\" is not a full domain name",
+        ),
         ("mailimg.toml", "admin@", "a b@", "mailimg.toml:3:14: postmaster: \"a b@example.org\" is not a mail address"),
         ("mailimg.toml", "clamav", "postfix", "mailimg.toml:5:22: images[1]: is there already"),
         ("mailimg.toml", "clamav", "calmav", "mailimg.toml:5:22: images[1]: there is no recipe \"calmav\""),

@@ -45,7 +45,7 @@ pub(super) fn select(
     };
     let mut wanted: BTreeMap<String, String> = BTreeMap::new();
     for root in mapping.roots.iter().chain([&mapping.base]) {
-        wanted.insert(root.get_ref().clone(), "the mapping".to_owned());
+        wanted.insert(root.clone(), "the mapping".to_owned());
     }
     while !wanted.is_empty() {
         closure.learn(&wanted, fetch)?;
@@ -150,7 +150,7 @@ impl Closure<'_> {
 
     fn mapped_dependencies(&self, name: &str) -> impl Iterator<Item = &str> {
         let rule = self.mapping.rule(name);
-        rule.into_iter().flat_map(|rule| rule.depends.iter().map(|depend| depend.get_ref().as_str()))
+        rule.into_iter().flat_map(|rule| rule.depends.iter().map(String::as_str))
     }
 
     /// What the imported programs of a package ask for.
@@ -229,7 +229,7 @@ impl Closure<'_> {
                 _ => {}
             }
         }
-        let base = self.mapping.base.get_ref();
+        let base = &self.mapping.base;
         // What the base itself needs comes before it.
         if name != base && !self.mapped_dependencies(base).any(|needed| needed == name) {
             packages.insert(base.clone());

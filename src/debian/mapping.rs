@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use camino::Utf8Path;
 use serde::Deserialize;
-use toml::Spanned;
 
 use super::glob;
 use crate::apk::Provide;
@@ -17,9 +16,9 @@ pub struct Mapping {
     /// Debian's name of the release: `trixie`.
     pub suite: String,
     /// The package that all others depend on: it holds the directories and links of the root.
-    pub base: Spanned<String>,
+    pub base: String,
     /// Packages to import, by Debian's names; what they need comes with them.
-    pub roots: Vec<Spanned<String>>,
+    pub roots: Vec<String>,
     /// Paths to leave out of every package. `*` stands for anything but a slash, `**` for anything; with a slash at
     /// the end everything below is meant.
     #[serde(default)]
@@ -38,7 +37,7 @@ pub struct Mapping {
     pub licenses: BTreeMap<String, String>,
     /// What differs from the package as it is, by Debian's name.
     #[serde(default)]
-    pub package: BTreeMap<Spanned<String>, PackageRule>,
+    pub package: BTreeMap<String, PackageRule>,
 }
 
 /// What differs for one package.
@@ -48,7 +47,7 @@ pub struct PackageRule {
     /// Its name in the repository; Debian's without one.
     pub name: Option<String>,
     /// Packages, by Debian's names, that it needs though no program of it links a library of theirs.
-    pub depends: Vec<Spanned<String>>,
+    pub depends: Vec<String>,
     /// Further names, in apk's notation, under which it can be required.
     #[serde(deserialize_with = "provides")]
     pub provides: Vec<Provide>,

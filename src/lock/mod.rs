@@ -3,7 +3,7 @@
 //! A lock is a text file, `apk-locks/<channel>/<image>.<arch>.lock`, made for review: sorted, one block per package, so
 //! that a version bump is a few changed lines. `docs/lock.md` describes the format.
 //!
-//! [`resolve`](crate::resolve) makes locks, [`packages`](crate::packages) fetches what they pin.
+//! `resolve` makes locks, `packages` fetches what they pin.
 
 mod change;
 mod error;
