@@ -8,28 +8,14 @@ pub enum ComposeError {
     Config(#[from] ConfigError),
     /// An image that the site wants is not among those built.
     #[error("the image {image} has not been built")]
-    NotBuilt {
-        /// Its name.
-        image: String,
-    },
+    NotBuilt { image: String },
     /// No image publishes the port.
     #[error("no image publishes port {port}: published are {}", .known.iter().map(u16::to_string).collect::<Vec<_>>().join(", "))]
-    UnknownPort {
-        /// The port asked for.
-        port: u16,
-        /// Those that are published.
-        known: Vec<u16>,
-    },
+    UnknownPort { port: u16, known: Vec<u16> },
     /// Two published ports would be the same one of the host.
     #[error("port {port} of the host would be published twice")]
-    PortTwice {
-        /// The host's port.
-        port: u16,
-    },
+    PortTwice { port: u16 },
     /// The file could not be written as YAML.
     #[error("the compose file can't be written as YAML")]
-    Yaml {
-        /// The serialiser's reason.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
+    Yaml { source: Box<dyn std::error::Error + Send + Sync> },
 }

@@ -1,4 +1,4 @@
-//! The compose file's own shape, field by field in the order in which it is written.
+//! The structure of the compose file, with fields in the order in which they are written.
 
 use std::collections::BTreeMap;
 
@@ -106,7 +106,7 @@ pub(super) struct Healthcheck {
     pub(super) retries: u32,
 }
 
-/// 50 MB of log a service at most.
+/// At most 50 MB of logs per service.
 #[derive(Debug, Serialize)]
 pub(super) struct Logging {
     driver: &'static str,

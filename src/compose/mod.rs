@@ -1,7 +1,7 @@
 //! The compose file: how a site's images run together on one host.
 //!
-//! It is written in the subset that both `docker compose` v2 and docker-compose 1.29 read, so it has no `version` and
-//! no `name`. Compose specification: <https://github.com/compose-spec/compose-spec/blob/main/spec.md>.
+//! It uses the subset that both `docker compose` v2 and docker-compose 1.29 read, so it has no `version` and no `name`.
+//! Compose specification: <https://github.com/compose-spec/compose-spec/blob/main/spec.md>.
 
 mod error;
 mod file;
@@ -19,16 +19,16 @@ use crate::oci::{local_reference, registry_reference};
 pub use error::ComposeError;
 use file::{Dependency, File, Healthcheck, Logging, NamedVolume, Networking, PrivateNetwork, SecretFile, Service};
 
-/// What the compose file depends on beside the project.
+/// What the compose file depends on besides the project.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Manifest digest of each image.
     pub images: BTreeMap<String, Sha256>,
-    /// Addresses of the host on which ports are published.
+    /// Host addresses to publish ports on.
     pub bind: Vec<IpAddr>,
-    /// Other ports of the host than the usual ones: port in the container to port of the host.
+    /// Host ports that differ from the container's: container port to host port.
     pub ports: BTreeMap<u16, u16>,
-    /// The secrets directory, as the compose file names it: relative to itself, or absolute.
+    /// The secrets directory, absolute or relative to the compose file.
     pub secrets: Utf8PathBuf,
 }
 
@@ -76,7 +76,7 @@ fn service(
             || local_reference(&recipe.name, digest),
             |registry| registry_reference(registry.prefix.as_str(), &recipe.name, digest),
         ),
-        // Nobody's images of the same name may be taken from the Internet instead.
+        // Never pull somebody else's image of the same name from the Internet.
         pull_policy: site.registry.is_none().then_some("never"),
         hostname: hostname.unwrap_or_else(|| recipe.name.clone()),
         restart: "unless-stopped",
@@ -96,7 +96,7 @@ fn service(
         cap_add: wanted.capabilities.clone(),
         security_opt: vec!["no-new-privileges:true"],
         mem_limit: wanted.memory.map(|memory| format!("{memory}m")),
-        // A container may use a processor that is idle as a whole; `cpu_shares` says who goes first when it is not.
+        // A container may use a whole idle processor; `cpu_shares` decides the priority when it is busy.
         cpus: 1.0,
         cpu_shares: wanted.cpu_shares,
         pids_limit: 256,
@@ -159,7 +159,7 @@ fn seconds(seconds: u32) -> String {
     format!("{seconds}s")
 }
 
-/// A text that compose must not look for variables in.
+/// Escapes a text in which compose must not expand variables.
 fn literal(text: &str) -> String {
     text.replace('$', "$$")
 }

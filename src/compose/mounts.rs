@@ -2,11 +2,11 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
 use super::file::Volume;
 
-/// How the site's certificate directory gets into a container. Directories are mounted and never single files, because
-/// those would stay the old ones after a renewal.
+/// The mounts for the site's certificate directory. Directories are mounted rather than single files, because a mounted
+/// file stays the old one after a renewal.
 ///
-/// Let's Encrypt's `live/<name>` holds links to `../../archive/<name>`. That directory is mounted to where the links
-/// lead from inside the container, so that no other certificate or account key of the host is mounted.
+/// Let's Encrypt's `live/<name>` contains links to `../../archive/<name>`. Only that directory is mounted in addition,
+/// where the links lead inside the container, so that no other certificate or account key of the host is.
 pub(super) fn certificate(directory: &Utf8Path, target: &Utf8Path) -> Vec<Volume> {
     let mut volumes = vec![Volume::bound(directory, target)];
     let live = directory.parent().filter(|parent| parent.file_name() == Some("live"));
@@ -17,7 +17,7 @@ pub(super) fn certificate(directory: &Utf8Path, target: &Utf8Path) -> Vec<Volume
     volumes
 }
 
-/// The path without `..`, as the kernel would walk it.
+/// The path without `..`, as the kernel resolves it.
 fn resolved(path: &Utf8Path) -> Utf8PathBuf {
     let mut plain = Utf8PathBuf::new();
     for part in path.components() {

@@ -7,33 +7,32 @@ use super::error::ConfigError;
 use super::template::{self, Values};
 use super::{AbsolutePath, Project, Recipe};
 
-/// A file or link of `images/<image>/rootfs`, ready for the image. It belongs to root unless the recipe says otherwise.
+/// A file or link from `images/<image>/rootfs`, ready for the image. It belongs to root unless the recipe says
+/// otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BakedFile {
     /// Where in the image.
     pub path: AbsolutePath,
-    /// What it is.
     pub contents: Contents,
 }
 
 /// What a baked path is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Contents {
-    /// A regular file.
     File {
-        /// 0755 if its owner may execute the source file, else 0644; the rest of the source's mode doesn't matter.
+        /// 0755 if the owner may execute the source file, otherwise 0644. The rest of the source's mode is ignored.
         mode: u32,
         /// The content, rendered if the source is a template.
         bytes: Vec<u8>,
     },
-    /// A symbolic link, written as it is in the source.
+    /// A symbolic link, with the source's literal target.
     Link {
         /// What it points to.
         target: String,
     },
 }
 
-/// The files to bake into an image, sorted by path; templates rendered.
+/// The files to bake into an image, sorted by path, with templates rendered.
 pub fn bake(project: &Project, recipe: &Recipe) -> Result<Vec<BakedFile>, ConfigError> {
     let values = Values::new(project, recipe)?;
     let images = project.root().join("images");

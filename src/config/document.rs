@@ -10,14 +10,14 @@ use super::error::{ConfigError, Wrong};
 use super::fields::fields_at;
 use crate::similar::similar;
 
-/// A TOML file in memory, able to say where a key is.
+/// A TOML file in memory that knows the positions of keys.
 #[derive(Debug)]
 pub(super) struct Document {
     path: Utf8PathBuf,
     text: String,
 }
 
-/// One step from a value to a part of it.
+/// A step from a value to one of its parts.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Step<'a> {
     Key(&'a str),
@@ -40,7 +40,7 @@ impl Document {
         })
     }
 
-    /// Says that the value at `steps` is wrong.
+    /// An error about the value at `steps`.
     pub(super) fn wrong(&self, steps: &[Step<'_>], message: impl Into<String>) -> Box<Wrong> {
         let span = DeTable::parse(&self.text).ok().and_then(|table| find(table.get_ref(), steps)).unwrap_or(0..0);
         Wrong::at_span(&self.path, &self.text, span, message.into()).key(Some(dotted(steps)))
@@ -100,7 +100,7 @@ fn find(table: &DeTable<'_>, steps: &[Step<'_>]) -> Option<Range<usize>> {
             (Step::Index(index), DeValue::Array(array)) => array.get(*index),
             _ => None,
         };
-        // A value that a default supplied: its table is the nearest place.
+        // For a default value, point at its table.
         let Some(inner) = inner else { break };
         span = inner.span();
         value = inner.get_ref();

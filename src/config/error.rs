@@ -9,67 +9,28 @@ use super::Role;
 pub enum ConfigError {
     /// There is no `mailimg.toml`.
     #[error("{directory} is not a mailimg project: it has no mailimg.toml")]
-    NoProject {
-        /// Where it was looked for.
-        directory: Utf8PathBuf,
-    },
+    NoProject { directory: Utf8PathBuf },
     /// A file could not be read.
     #[error("cannot read {path}")]
-    Read {
-        /// The file.
-        path: Utf8PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-    /// Something in a file is wrong.
+    Read { path: Utf8PathBuf, source: std::io::Error },
+    /// A file contains an error.
     #[error(transparent)]
     Wrong(Box<Wrong>),
     /// A file under `images/` can't be part of an image.
     #[error("{path} {reason}")]
-    NotBakeable {
-        /// The file.
-        path: Utf8PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
+    NotBakeable { path: Utf8PathBuf, reason: String },
     /// No recipe of that name.
     #[error("there is no image {name:?}: the recipes are {}", .known.join(", "))]
-    UnknownImage {
-        /// The name asked for.
-        name: String,
-        /// The names that there are, sorted.
-        known: Vec<String>,
-    },
+    UnknownImage { name: String, known: Vec<String> },
     /// No channel of that name.
     #[error("there is no channel {name:?}: {path} does not exist; the channels are {}", .known.join(", "))]
-    UnknownChannel {
-        /// The name asked for.
-        name: String,
-        /// Where it would be.
-        path: Utf8PathBuf,
-        /// The names that there are, sorted.
-        known: Vec<String>,
-    },
+    UnknownChannel { name: String, path: Utf8PathBuf, known: Vec<String> },
     /// Not an architecture of the channel.
     #[error("channel {channel:?} is not for {arch}; it is for {}", .known.join(", "))]
-    UnknownArch {
-        /// The channel.
-        channel: String,
-        /// The architecture.
-        arch: String,
-        /// Those that it is for.
-        known: Vec<String>,
-    },
+    UnknownArch { channel: String, arch: String, known: Vec<String> },
     /// `mailimg.toml` lacks a value that not every site needs.
     #[error("{path} doesn't set `{key}`, which {user} needs")]
-    Unset {
-        /// `mailimg.toml`.
-        path: Utf8PathBuf,
-        /// The missing key.
-        key: &'static str,
-        /// What needs it.
-        user: String,
-    },
+    Unset { path: Utf8PathBuf, key: &'static str, user: String },
     /// No image of the site, or more than one, has the role that a command needs.
     #[error(
         "{} `service.role = \"{role}\"`",
@@ -78,47 +39,33 @@ pub enum ConfigError {
             found => format!("the images {} all have", found.join(", ")),
         }
     )]
-    Role {
-        /// The role.
-        role: Role,
-        /// Images with that role.
-        found: Vec<String>,
-    },
+    Role { role: Role, found: Vec<String> },
     /// The recipe cannot be locked against the channel.
     #[error("recipe {recipe} has no section [channel.{channel}], although it has one for {}", .known.join(", "))]
-    ForeignChannel {
-        /// Name of the recipe.
-        recipe: String,
-        /// The channel in use.
-        channel: String,
-        /// The channels that the recipe knows.
-        known: Vec<String>,
-    },
+    ForeignChannel { recipe: String, channel: String, known: Vec<String> },
 }
 
-/// Something wrong at one place of one file that people write.
+/// An error at a position in a file that people write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wrong {
-    /// The file.
     pub path: Utf8PathBuf,
     /// Line, from 1.
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
-    /// Dotted key (`limits.quota`, `user[2].group`) or template expression, where there is one.
+    /// The dotted key (`limits.quota`, `user[2].group`) or template expression, if there is one.
     pub key: Option<String>,
-    /// What is wrong.
     pub message: String,
     /// What to do about it.
     pub advice: Option<String>,
-    /// The line as it is in the file.
+    /// The line in the file.
     excerpt: String,
-    /// How many characters of it are meant.
+    /// The number of characters to mark.
     width: usize,
 }
 
 impl Wrong {
-    /// Points at a range of bytes in `text`, the content of `path`.
+    /// An error at a range of bytes in `text`, the content of `path`.
     pub(super) fn at_span(path: &Utf8Path, text: &str, span: std::ops::Range<usize>, message: String) -> Box<Self> {
         let before = text.get(..span.start).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -128,7 +75,7 @@ impl Wrong {
         Self::at_line(path, text, (line, column), message).width(width)
     }
 
-    /// Points at a line and column in `text`, the content of `path`.
+    /// An error at a line and column in `text`, the content of `path`.
     pub(super) fn at_line(path: &Utf8Path, text: &str, (line, column): (usize, usize), message: String) -> Box<Self> {
         let excerpt = text.lines().nth(line.saturating_sub(1)).unwrap_or_default().to_owned();
         Box::new(Self { path: path.to_owned(), line, column, key: None, message, advice: None, excerpt, width: 1 })
@@ -162,7 +109,7 @@ impl fmt::Display for Wrong {
         writeln!(f, "{}", self.message)?;
         let number = self.line.to_string();
         let margin = " ".repeat(number.len());
-        // A tab would put the caret elsewhere than the column.
+        // A tab would put the caret in the wrong column.
         let excerpt = self.excerpt.replace('\t', " ");
         let room = excerpt.chars().count().saturating_sub(self.column.saturating_sub(1)).max(1);
         let caret = "^".repeat(self.width.min(room));

@@ -1,6 +1,6 @@
-//! What people write: the site's `mailimg.toml`, recipes, channels, and the files to bake.
+//! The files that people write: the site's `mailimg.toml`, recipes, channels, and the files to bake.
 //!
-//! Every error here names the file, the line and the key.
+//! Every error names the file, line and key.
 
 mod bake;
 mod channel;
@@ -31,7 +31,7 @@ pub use secrets::Secret;
 pub use site::{Antivirus, Dkim, Dmarc, Limits, Registry, Site, Smtp, Tls};
 pub use values::{AbsolutePath, Address, DomainName, Mode, Name, ValueError, Word};
 
-/// Reads a TOML file of a stage's own. Errors name file, line and key, as those of the project's files do.
+/// Reads another stage's TOML file. Errors name file, line and key, as they do for the project's files.
 pub fn read_toml<T: serde::de::DeserializeOwned>(path: &camino::Utf8Path) -> Result<T, ConfigError> {
     document::Document::read(path)?.parse()
 }

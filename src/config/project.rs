@@ -19,12 +19,12 @@ pub struct Project {
 }
 
 impl Project {
-    /// Reads the project in `root` with the channel that its `mailimg.toml` names.
+    /// Reads the project in `root` with the channel in its `mailimg.toml`.
     pub fn open(root: &Utf8Path) -> Result<Self, ConfigError> {
         Self::open_with(root, None)
     }
 
-    /// Reads the project in `root` with another channel than its `mailimg.toml` names.
+    /// Reads the project in `root` with another channel than the one in its `mailimg.toml`.
     pub fn open_with(root: &Utf8Path, channel: Option<&str>) -> Result<Self, ConfigError> {
         let path = root.join("mailimg.toml");
         if !path.exists() {
@@ -45,7 +45,7 @@ impl Project {
         Ok(Self { root: root.to_owned(), site, channel, recipes })
     }
 
-    /// The project's directory, as it was given.
+    /// The project directory, as given.
     #[must_use]
     pub fn root(&self) -> &Utf8Path {
         &self.root
@@ -63,25 +63,25 @@ impl Project {
         &self.channel
     }
 
-    /// `apk-locks/<channel>`, where the channel's locks are.
+    /// `apk-locks/<channel>`, the directory of the channel's locks.
     #[must_use]
     pub fn channel_dir(&self) -> Utf8PathBuf {
         self.root.join("apk-locks").join(&self.channel.name)
     }
 
-    /// `secrets`: what is never baked. It may not exist yet.
+    /// `secrets`, which is never baked. It may not exist yet.
     #[must_use]
     pub fn secrets_dir(&self) -> Utf8PathBuf {
         self.root.join("secrets")
     }
 
-    /// `oci`: the layout that the images are built into. It may not exist yet.
+    /// `oci`, the default layout of built images. It may not exist yet.
     #[must_use]
     pub fn layout_dir(&self) -> Utf8PathBuf {
         self.root.join("oci")
     }
 
-    /// The images that the site wants, in its order, without those whose feature is off.
+    /// The images in the site's list, in its order, except those whose feature is off.
     pub fn recipes(&self) -> impl Iterator<Item = &Recipe> {
         let features = features(&self.site);
         let is_on = move |feature: &Name| features.get(feature.as_str()).copied().unwrap_or_default();
@@ -138,7 +138,7 @@ impl Project {
         Err(Document::read(&path)?.wrong(&steps, message).advice(advice).into())
     }
 
-    /// One recipe by name, whether or not the site wants it.
+    /// A recipe by name, whether or not the site lists it.
     pub fn recipe(&self, name: &str) -> Result<&Recipe, ConfigError> {
         self.recipes.get(name).ok_or_else(|| ConfigError::UnknownImage {
             name: name.to_owned(),
@@ -146,7 +146,7 @@ impl Project {
         })
     }
 
-    /// The share of `recipe` that holds for the channel in use. A recipe without any such section fits every channel.
+    /// The section of `recipe` for the current channel. A recipe without such sections fits every channel.
     pub fn channel_of<'a>(&self, recipe: &'a Recipe) -> Result<Option<&'a RecipeChannel>, ConfigError> {
         match recipe.channel.get(&self.channel.name) {
             None if !recipe.channel.is_empty() => Err(ConfigError::ForeignChannel {
@@ -231,7 +231,7 @@ fn unknown_channel(root: &Utf8Path, name: &str) -> ConfigError {
     ConfigError::UnknownChannel { name: name.to_owned(), path: folder.join(name).join("channel.toml"), known }
 }
 
-/// What is in a directory, sorted; nothing where there is no such directory.
+/// The files in a directory, sorted; none if it doesn't exist.
 fn files_in(directory: &Utf8Path) -> Result<Vec<Utf8PathBuf>, ConfigError> {
     let read = |source| ConfigError::Read { path: directory.to_owned(), source };
     if !directory.exists() {
@@ -300,7 +300,7 @@ fn check_recipe(document: &Document, recipe: &Recipe, features: &BTreeMap<String
     Ok(())
 }
 
-/// Refuses the second of two equal values in the list at `list`, or in the field `field` of its tables.
+/// Rejects duplicate values in the list at `list`, or in the field `field` of its tables.
 fn check_unique<T: Ord>(
     document: &Document,
     list: &str,

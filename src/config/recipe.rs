@@ -11,46 +11,46 @@ use super::values::{AbsolutePath, Mode, Name};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Recipe {
-    /// Name of the file without `.toml`; also the image's and the service's name.
+    /// The file's name without `.toml`, which is also the name of the image and the service.
     #[serde(skip)]
     pub name: String,
-    /// One line on what the image is for; becomes `org.opencontainers.image.description`.
+    /// A one-line description of the image, which becomes `org.opencontainers.image.description`.
     pub description: String,
     /// A section of `mailimg.toml` with a switch `enabled`. While that is off, the image is neither built nor run.
     #[serde(default)]
     pub feature: Option<Name>,
     /// Requested dependencies, in apk's notation (`postfix`, `postfix>=3.10`, `!sendmail`).
     pub world: Vec<String>,
-    /// Folders of `images/` whose `rootfs` is baked before this image's own: what several images share. Where both have
-    /// a file, the image's own wins.
+    /// Folders of `images/` whose `rootfs` is baked before this image's own, for files that several images share. The
+    /// image's own files take precedence.
     #[serde(default)]
     pub rootfs: Vec<Name>,
-    /// What differs by channel, by the channel's name.
+    /// What differs between channels, by channel name.
     #[serde(default)]
     pub channel: BTreeMap<String, RecipeChannel>,
-    /// Groups with pinned ids, beside those that packages bring in `etc/group`.
+    /// Groups with pinned ids, in addition to those in packages' `etc/group`.
     #[serde(default, rename = "group")]
     pub groups: Vec<Group>,
-    /// Accounts with pinned ids, beside those that packages bring in `etc/passwd`.
+    /// Accounts with pinned ids, in addition to those in packages' `etc/passwd`.
     #[serde(default, rename = "user")]
     pub users: Vec<User>,
-    /// Directories to make, or whose mode and owner to set.
+    /// Directories to create or change.
     #[serde(default, rename = "directory")]
     pub directories: Vec<Directory>,
-    /// Mode and owner of baked files, or of packages' files, where the defaults (0644 or 0755, root) don't fit.
+    /// The mode and owner of baked files or packages' files, if the defaults (0644 or 0755, root) don't fit.
     #[serde(default, rename = "file")]
     pub files: Vec<FileRule>,
-    /// Symbolic links to make.
+    /// Symbolic links to create.
     #[serde(default, rename = "link")]
     pub links: Vec<Link>,
-    /// What goes into the image's configuration.
+    /// The image's configuration.
     pub image: ImageConfig,
-    /// How the compose file runs it.
+    /// How the compose file runs the image.
     #[serde(default)]
     pub service: Service,
 }
 
-/// A recipe's share that holds for one channel alone.
+/// A recipe's section for one channel.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RecipeChannel {
@@ -72,11 +72,11 @@ pub struct RecipeChannel {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Group {
-    /// Name.
+    /// Its name.
     pub name: String,
-    /// Number.
+    /// Its id.
     pub gid: u32,
-    /// Accounts that belong to it beside those whose primary group it is.
+    /// Its members, except accounts for which it is the primary group.
     #[serde(default)]
     pub members: Vec<String>,
 }
@@ -85,9 +85,9 @@ pub struct Group {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct User {
-    /// Name.
+    /// Its name.
     pub name: String,
-    /// Number.
+    /// Its id.
     pub uid: u32,
     /// Name of the primary group.
     pub group: String,
@@ -96,7 +96,7 @@ pub struct User {
     pub gecos: String,
     /// Home directory.
     pub home: String,
-    /// Login shell; by default one that refuses.
+    /// The login shell; by default one that refuses logins.
     #[serde(default = "nologin")]
     pub shell: String,
 }
@@ -151,51 +151,51 @@ pub struct Link {
     pub target: String,
 }
 
-/// The image configuration's share of a recipe (OCI image-spec, `config.md`).
+/// A recipe's image configuration (OCI image-spec, `config.md`).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ImageConfig {
-    /// The program and its first arguments.
+    /// The program with its first arguments.
     pub entrypoint: Vec<String>,
     /// Further arguments, which `docker run IMAGE …` replaces.
     #[serde(default)]
     pub cmd: Vec<String>,
-    /// Environment; `PATH` is set for all.
+    /// Environment variables; `PATH` is always set.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
-    /// Directory in which the program starts.
+    /// The program's working directory.
     #[serde(default)]
     pub working_dir: Option<String>,
-    /// Account of the program; root without it.
+    /// The program's account; root by default.
     #[serde(default)]
     pub user: Option<String>,
-    /// Signal that asks the program to end, as `SIGTERM`.
+    /// The signal that stops the program, such as `SIGTERM`.
     #[serde(default)]
     pub stop_signal: Option<String>,
-    /// Exposed ports, as `25/tcp`.
+    /// Exposed ports, such as `25/tcp`.
     #[serde(default)]
     pub ports: Vec<String>,
-    /// Paths that hold data.
+    /// Paths that contain data.
     #[serde(default)]
     pub volumes: Vec<AbsolutePath>,
-    /// How to tell that it works.
+    /// How to check that it works.
     #[serde(default)]
     pub healthcheck: Option<Healthcheck>,
 }
 
-/// How an engine tells that a container works. Durations in seconds.
+/// How an engine checks that a container works. Durations are in seconds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Healthcheck {
     /// Command and arguments, without a shell.
     pub command: Vec<String>,
-    /// Between two checks.
+    /// The time between two checks.
     pub interval: u32,
-    /// For one check.
+    /// The time limit of a check.
     pub timeout: u32,
-    /// In which failures don't count.
+    /// The time after the start in which failures don't count.
     pub start_period: u32,
-    /// Failures in a row that make it unhealthy.
+    /// The number of consecutive failures that make it unhealthy.
     pub retries: u32,
 }
 
@@ -208,11 +208,11 @@ pub struct Service {
     /// The container's host name, by which the other services reach it, too. A template: `"{{site.hostname}}"`.
     /// Without it, the image's name.
     pub hostname: Option<String>,
-    /// Published ports (container side); the host side is the site's to choose.
+    /// Published container ports; the site chooses the host ports.
     pub publish: Vec<u16>,
     /// Named volumes: volume name to absolute path.
     pub volumes: BTreeMap<Name, AbsolutePath>,
-    /// Host directories of the site, mounted read-only: which one, to absolute path.
+    /// Read-only mounts of the site's host directories: which one, to absolute path.
     pub mounts: BTreeMap<Mount, AbsolutePath>,
     /// Secrets, each a file `/run/secrets/<name>`: the name and what it is. `mailimg secrets init` makes them. Services
     /// that name the same secret share it.
@@ -223,13 +223,13 @@ pub struct Service {
     pub capabilities: Vec<String>,
     /// Networks. Without any, the service is in compose's default network, which reaches the world.
     pub networks: Vec<Network>,
-    /// Services that have to be healthy first.
+    /// Services that must be healthy first.
     pub depends_on: Vec<Name>,
     /// Seconds to wait after the stop signal.
     pub stop_grace_period: Option<u32>,
     /// Memory limit in MiB. Without it there is none.
     pub memory: Option<u32>,
-    /// Share of the processor when it is scarce, against the other services'; 1024 is an engine's default.
+    /// The CPU share relative to other services when the processor is busy; engines default to 1024.
     pub cpu_shares: u32,
 }
 
@@ -290,7 +290,7 @@ pub enum SecretKind {
 pub enum Mount {
     /// `fullchain.pem` and `privkey.pem`: the site's `tls.directory`, or else `secrets/tls`.
     Tls,
-    /// `<selector>.private`, the DKIM keys: `secrets/dkim`.
+    /// `<selector>.<domain>.pem`, the DKIM keys: `secrets/dkim`.
     Dkim,
 }
 
@@ -298,7 +298,7 @@ pub enum Mount {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Network {
-    /// Reaches the other services alone.
+    /// Reaches only the other services.
     Internal,
     /// Reaches the world; needed to publish ports.
     Outside,

@@ -3,7 +3,7 @@ use serde::Deserialize;
 use super::document::{Document, Step};
 use super::error::ConfigError;
 
-/// The scripts that an apk v2 package may carry, by the names that `scripts.toml` and locks use.
+/// The scripts that an apk v2 package can contain, as named in `scripts.toml` and locks.
 pub const SCRIPT_NAMES: &[&str] =
     &["pre-install", "post-install", "pre-upgrade", "post-upgrade", "pre-deinstall", "post-deinstall", "trigger"];
 
@@ -15,24 +15,24 @@ pub(super) struct ScriptsFile {
     script: Vec<ScriptRule>,
 }
 
-/// What becomes of scripts, which are never run: something replaces them, or they don't matter for an image.
+/// A rule for scripts, which are never run: either something replaces them, or images don't need them.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ScriptRule {
     /// Name of the package; `*` for all.
     pub package: String,
-    /// Which of its scripts, of [`SCRIPT_NAMES`].
+    /// Which of its scripts, from [`SCRIPT_NAMES`].
     pub scripts: Vec<String>,
-    /// What does the same in an image.
+    /// What replaces them in an image.
     #[serde(default)]
     pub replaced_by: Option<String>,
-    /// Why an image can do without.
+    /// Why images don't need them.
     #[serde(default)]
     pub ignored_because: Option<String>,
 }
 
 impl ScriptRule {
-    /// Whether it is about this script of this package.
+    /// Whether the rule covers this script of this package.
     #[must_use]
     pub fn covers(&self, package: &str, script: &str) -> bool {
         (self.package == "*" || self.package == package) && self.scripts.iter().any(|name| name == script)

@@ -2,31 +2,30 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::values::{AbsolutePath, Address, DomainName, Name, Word};
 
-/// `mailimg.toml`: everything about one site that is not secret. Nothing in it is repeated elsewhere.
+/// `mailimg.toml`: all settings of a site that aren't secret, each in one place.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Site {
-    /// Full name of the mail server, `mail.example.org`: HELO, certificate, authentication results.
+    /// The full name of the mail server, `mail.example.org`, for HELO, certificate and authentication results.
     #[serde(default)]
     pub hostname: Option<DomainName>,
     /// Mail domains; the first is the primary one.
     #[serde(default, serialize_with = "unset_if_empty")]
     pub domains: Vec<DomainName>,
-    /// Mailbox that gets what is sent to `postmaster@` and `abuse@` of every domain, unless a domain has a user or an
-    /// alias of that name.
+    /// The mailbox for `postmaster@` and `abuse@` of every domain, unless a domain has a user or alias of that name.
     #[serde(default)]
     pub postmaster: Option<Address>,
     /// Name of a folder under `apk-locks/`.
     pub channel: Name,
     /// Images to build; names of recipes.
     pub images: Vec<Name>,
-    /// The most layers that an image may have, 2 to 125.
+    /// The most layers that an image may have, from 2 to 125.
     #[serde(default = "layers")]
     pub layers: u32,
     /// Certificate and encryption.
     #[serde(default)]
     pub tls: Tls,
-    /// Who may do what on which port.
+    /// What each port allows.
     #[serde(default)]
     pub smtp: Smtp,
     /// ClamAV.
@@ -41,12 +40,12 @@ pub struct Site {
     /// Sizes.
     #[serde(default)]
     pub limits: Limits,
-    /// Where images are pushed.
+    /// Where images are pushed to.
     #[serde(default)]
     pub registry: Option<Registry>,
 }
 
-/// The fewest layers of an image: one of packages, and on top of it one of what the image itself adds.
+/// The fewest layers of an image: one with packages, and the top layer.
 pub(super) const LEAST_LAYERS: u32 = 2;
 
 /// The most layers of an image. Docker mounts at most 125 (`maxLayerDepth` of its layer store).
@@ -61,26 +60,27 @@ fn unset_if_empty<T: Serialize, S: Serializer>(list: &[T], serializer: S) -> Res
     if list.is_empty() { serializer.serialize_none() } else { list.serialize(serializer) }
 }
 
-/// Where the certificate comes from, and how strict outbound TLS is.
+/// The source of the certificate, and how strict outbound TLS is.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Tls {
-    /// Host directory with `fullchain.pem` and `privkey.pem`, such as `/etc/letsencrypt/live/mail.example.org`.
-    /// Without it, `mailimg secrets init` makes a self-signed certificate.
+    /// The host directory with `fullchain.pem` and `privkey.pem`, such as `/etc/letsencrypt/live/mail.example.org`.
+    /// Without it, `mailimg secrets init` creates a self-signed certificate.
     pub directory: Option<AbsolutePath>,
-    /// Refuse to send to servers without TLS. Mail to many of them will bounce.
+    /// Never send without TLS. Mail to servers that don't support it bounces.
     pub outbound_required: bool,
 }
 
-/// Ports and who may use them.
+/// What the ports allow.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Smtp {
-    /// Let users submit mail on port 25, too. 465 and 587 are for that; port 25 is where password guessers knock.
+    /// Let users submit mail on port 25 as well. Ports 465 and 587 are meant for that; port 25 attracts password
+    /// guessers.
     pub auth_on_25: bool,
 }
 
-/// ClamAV. Off saves about 1.2 GB of memory.
+/// ClamAV. Turning it off saves about 1.2 GB of memory.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Antivirus {
@@ -88,7 +88,7 @@ pub struct Antivirus {
     pub enabled: bool,
     /// Fetch ClamAV's own signatures (`main`, `daily`, `bytecode`).
     pub official: bool,
-    /// Where those come from; empty for ClamAV's own servers. A URL given here is a private mirror.
+    /// Private mirrors of these, as URLs; empty for ClamAV's own servers.
     pub mirrors: Vec<Word>,
     /// Further signature databases to fetch, by URL. Files are baked instead: see docs/images.md.
     pub databases: Vec<Word>,
@@ -102,7 +102,7 @@ pub struct Dkim {
     pub selector: Name,
 }
 
-/// Checking of incoming mail against its domain's policy.
+/// Checks of incoming mail against its domain's policy.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Dmarc {
@@ -116,11 +116,11 @@ pub struct Dmarc {
 pub struct Limits {
     /// Largest message, bytes.
     pub message_size: u64,
-    /// A mailbox's quota unless the user has another, bytes.
+    /// The default quota of a mailbox, in bytes.
     pub quota: u64,
 }
 
-/// Where `mailimg push` puts images and the compose file finds them.
+/// Where `mailimg push` pushes images to and the compose file pulls them from.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Registry {

@@ -1,5 +1,5 @@
-//! Handlebars, stricter than it is: a path that names nothing is an error even where it would not be rendered, and only
-//! plain values can be printed.
+//! Handlebars, but stricter: an unknown path is an error even where it isn't rendered, and only plain values can be
+//! printed.
 //!
 //! Templates see `site` (mailimg.toml, same keys), `channel` (its name), `paths` (the recipe's for this channel) and
 //! `image` (its name). Helpers: `if`, `unless`, `each`, `with`, `eq`, `ne`, `and`, `or`, `not`, and `join LIST SEPARATOR`.
@@ -18,12 +18,12 @@ use crate::similar::similar;
 const BLOCKS: [&str; 4] = ["if", "unless", "each", "with"];
 const HELPERS: [&str; 6] = ["eq", "ne", "and", "or", "not", "join"];
 
-/// The values that templates of one image see.
+/// The values for the templates of one image.
 #[derive(Debug)]
 pub(super) struct Values {
-    /// With `null` for what may be set but is not.
+    /// All values, with `null` for optional ones that aren't set.
     known: Value,
-    /// Without them, so that printing one is an error.
+    /// Only the set values, so that printing others is an error.
     set: Value,
 }
 
@@ -104,7 +104,7 @@ fn without_nulls(value: &Value) -> Value {
     }
 }
 
-/// `{{join LIST SEPARATOR}}`: the items of a list with the separator between.
+/// `{{join LIST SEPARATOR}}`: the items of a list, joined by the separator.
 fn join(
     helper: &Helper<'_>,
     _: &Handlebars<'_>,
@@ -126,14 +126,14 @@ fn join(
     Ok(())
 }
 
-/// What a path is used for.
+/// The use of a path.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Use {
     Print,
     Argument,
 }
 
-/// Where in nested blocks we are.
+/// The position in nested blocks.
 #[derive(Clone, Default)]
 struct Scope {
     /// Inside `each` or `with`, where plain paths start at the item.
@@ -188,7 +188,7 @@ impl Checker<'_> {
         call.inverse.as_ref().map_or(Ok(()), |template| self.inverse(template, scope, place))
     }
 
-    /// The part after `{{else}}`. Chained blocks (`{{else if …}}`) are elements without a mapping of their own.
+    /// The part after `{{else}}`. Chained blocks (`{{else if …}}`) are elements without their own mapping.
     fn inverse(&self, template: &Template, scope: &Scope, place: (usize, usize)) -> Result<(), Box<Wrong>> {
         for (index, element) in template.elements.iter().enumerate() {
             let place = template.mapping.get(index).map_or(place, |mapping| (mapping.0, mapping.1));
@@ -277,7 +277,7 @@ impl Checker<'_> {
     }
 }
 
-/// One step down a path, or what there is instead.
+/// Takes a step down a path, or says what there is instead.
 fn step_into<'a>(value: &'a Value, step: &str) -> Result<&'a Value, String> {
     if let Some(inner) = value.get(step) {
         return Ok(inner);

@@ -1,4 +1,4 @@
-//! Small typed values. Each is parsed once, where the file is read, so that an error can point at it.
+//! Small typed values, parsed when the file is read, so that errors can point at them.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -10,13 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::path::TreePath;
 
-/// A text that is not what its place wants.
+/// A text that is not valid for its place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{found:?} is not {wanted}")]
 pub struct ValueError {
-    /// The text, as it was given.
     pub found: String,
-    /// What would have done.
     pub wanted: &'static str,
 }
 
@@ -26,7 +24,7 @@ impl ValueError {
     }
 }
 
-/// Implements what every value that is written as a string shares.
+/// Implements what all values written as strings share.
 macro_rules! written_as_string {
     ($name:ident) => {
         impl TryFrom<String> for $name {
@@ -45,7 +43,7 @@ macro_rules! written_as_string {
     };
 }
 
-/// Permission bits with setuid, setgid and sticky bit; written as an octal string, `"2755"`.
+/// Permission bits, including setuid, setgid and sticky, written as an octal string, `"2755"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Mode(u32);
@@ -79,7 +77,7 @@ impl fmt::Display for Mode {
     }
 }
 
-/// An absolute path in an image: starts with `/`, no `.`, `..` or empty component, no slash at the end.
+/// An absolute path in an image, without `.`, `..`, empty components or a trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AbsolutePath {
@@ -129,13 +127,12 @@ impl AsRef<Utf8Path> for AbsolutePath {
     }
 }
 
-/// A fully qualified host or domain name in lower case, `mail.example.org`; international names as punycode.
+/// A fully qualified host or domain name in lower case, `mail.example.org`; international names in Punycode.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct DomainName(String);
 
 impl DomainName {
-    /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -178,8 +175,8 @@ impl fmt::Display for DomainName {
     }
 }
 
-/// A mail address, `name@example.org`, in lower case. A subset of RFC 5321 without quoting: letters, digits and
-/// `.`, `-`, `_` in the local part. `+` is left to the delivery, where it separates a tag.
+/// A mail address, `name@example.org`, in lower case. A subset of RFC 5321 without quoting: letters, digits and `.`,
+/// `-`, `_` in the local part. `+` is not allowed, because delivery uses it to separate a tag.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Address {
@@ -188,13 +185,13 @@ pub struct Address {
 }
 
 impl Address {
-    /// What is before the `@`.
+    /// The part before the `@`.
     #[must_use]
     pub fn local(&self) -> &str {
         &self.local
     }
 
-    /// What is after it.
+    /// The part after the `@`.
     #[must_use]
     pub fn domain(&self) -> &DomainName {
         &self.domain
@@ -237,19 +234,18 @@ impl fmt::Display for Address {
     }
 }
 
-/// A short name that becomes part of file names, images and compose keys: `postfix`, `mail-data`.
+/// A short name for use in file names, images and compose keys: `postfix`, `mail-data`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Name(String);
 
 impl Name {
-    /// A name that is written in the code.
+    /// A name from a constant.
     pub(super) fn fixed(name: &'static str) -> Self {
         debug_assert!(name.parse::<Self>().is_ok());
         Self(name.to_owned())
     }
 
-    /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -286,20 +282,19 @@ impl Deref for Name {
     }
 }
 
-/// Consistent with `str`: a derived `Hash`, `Eq` and `Ord` of one string field are the string's own.
+/// Consistent with `str`: derived `Hash`, `Eq` and `Ord` of a single string field are the string's.
 impl Borrow<str> for Name {
     fn borrow(&self) -> &str {
         &self.0
     }
 }
 
-/// A text that can stand as one word in any configuration file: printable, without space, quotes or `#`.
+/// A text that is one word in any configuration file: printable, without spaces, quotes or `#`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Word(String);
 
 impl Word {
-    /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

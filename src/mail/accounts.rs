@@ -1,8 +1,8 @@
-//! Users and aliases, in the running database.
+//! Users and aliases in the running database.
 //!
-//! Statements reach the database's own client inside its container by standard input: no password of the database is
-//! needed there, and none shows in a list of processes. Every text in a statement is a hexadecimal literal, so that
-//! nothing in it can end the literal.
+//! Statements are passed on standard input to the database's own client inside its container, which needs no database
+//! password and shows nothing in process lists. Every text in a statement is a hexadecimal literal, so that nothing in
+//! it can end the literal.
 
 use std::fmt;
 use std::str::FromStr;
@@ -25,46 +25,28 @@ pub enum AccountsError {
     /// No recipe says which service it is.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The domain is not the server's.
+    /// The domain is not one of the server's.
     #[error("{domain} is not one of this server's domains")]
-    ForeignDomain {
-        /// The domain.
-        domain: DomainName,
-    },
-    /// There is a user of this name.
+    ForeignDomain { domain: DomainName },
+    /// The user already exists.
     #[error("the user {address} exists already")]
-    UserExists {
-        /// The address.
-        address: Address,
-    },
+    UserExists { address: Address },
     /// There is no user of this name.
     #[error("there is no user {address}")]
-    NoUser {
-        /// The address.
-        address: Address,
-    },
+    NoUser { address: Address },
     /// There is no such alias.
     #[error("there is no alias {alias}{}", .destination.as_ref().map(|to| format!(" to {to}")).unwrap_or_default())]
-    NoAlias {
-        /// What is aliased.
-        alias: AliasSource,
-        /// To what, if that was asked.
-        destination: Option<Destination>,
-    },
-    /// The database's answer makes no sense.
+    NoAlias { alias: AliasSource, destination: Option<Destination> },
+    /// The database returned an unexpected answer.
     #[error("the database answered {answer:?}")]
-    Answer {
-        /// Its answer.
-        answer: String,
-    },
+    Answer { answer: String },
 }
 
-/// How much a mailbox may hold.
+/// The quota of a mailbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quota {
-    /// What `limits.quota` says.
+    /// The site's `limits.quota`.
     Default,
-    /// Anything.
     Unlimited,
     /// So many bytes.
     Bytes(u64),
@@ -109,7 +91,7 @@ impl FromStr for Quota {
             .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
             .and_then(|digits| digits.parse::<u64>().ok())
             .and_then(|number| number.checked_mul(1 << shift))
-            // More than SQL and Dovecot can count to.
+            // Reject more than SQL and Dovecot can represent.
             .filter(|bytes| (1..=i64::MAX.cast_unsigned()).contains(bytes))
             .map(Self::Bytes)
             .ok_or_else(|| "expected bytes, a size such as 500M or 2G, \"default\" or \"unlimited\"".to_owned())
@@ -134,29 +116,29 @@ impl fmt::Display for Quota {
     }
 }
 
-/// A user, as the database has it.
+/// A user in the database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct User {
-    /// The address, which is also the login.
+    /// The address, which is also the login name.
     pub address: String,
-    /// Its own quota: bytes, 0 for unlimited, nothing for the site's.
+    /// Its own quota in bytes: 0 for unlimited, none for the site's default.
     pub quota: Option<u64>,
     /// Whether it may log in and receive mail.
     pub active: bool,
 }
 
 impl User {
-    /// The quota as people write it.
+    /// The quota in the notation of the command line.
     #[must_use]
     pub fn quota(&self) -> Quota {
         Quota::from_column(self.quota)
     }
 }
 
-/// What is sent here goes elsewhere.
+/// An alias, which forwards mail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alias {
-    /// An address, or `@domain` for all addresses of a domain that are nothing else.
+    /// An address, or `@domain` for all other addresses of a domain.
     pub source: String,
     /// An address, here or elsewhere.
     pub destination: String,
@@ -165,9 +147,8 @@ pub struct Alias {
 /// An address or `@domain`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AliasSource {
-    /// One address.
     Address(Address),
-    /// All of a domain's that are nothing else.
+    /// All other addresses of a domain.
     CatchAll(DomainName),
 }
 
@@ -200,7 +181,7 @@ impl fmt::Display for AliasSource {
     }
 }
 
-/// Where an alias leads: any address, a tag (`name+tag@example.org`) included.
+/// The destination of an alias: any address, possibly with a tag (`name+tag@example.org`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination(String);
 
@@ -213,7 +194,7 @@ impl FromStr for Destination {
         match tagged {
             None => address(text).map(Self),
             Some(((local, tag), domain)) => {
-                // A tag looks like a local part.
+                // Tags follow the rules for local parts.
                 address(&format!("{tag}@{domain}"))?;
                 let base: Address = format!("{local}@{domain}").parse()?;
                 Ok(Self(format!("{}+{}@{}", base.local(), tag.to_ascii_lowercase(), base.domain())))
@@ -264,7 +245,7 @@ impl Accounts {
 
     /// All users, by address.
     pub fn users(&self) -> Result<Vec<User>, AccountsError> {
-        // The client prints numbers and words; JSON keeps them apart.
+        // The client prints plain text; JSON keeps types apart.
         let query = "SELECT JSON_ARRAY(email, quota_bytes, active) FROM virtual_users ORDER BY email";
         self.rows(query)?
             .iter()
@@ -275,7 +256,7 @@ impl Accounts {
             .collect()
     }
 
-    /// Gives a user another password.
+    /// Changes a user's password.
     pub fn set_password(&self, address: &Address, hash: &str) -> Result<(), AccountsError> {
         let address_sql = text(&address.to_string());
         let statement = format!("UPDATE virtual_users SET password = {} WHERE email = {address_sql}", text(hash));
@@ -285,7 +266,7 @@ impl Accounts {
         }
     }
 
-    /// Deletes a user. Its mail stays. Returns the aliases that still lead to it.
+    /// Deletes a user but not its mail. Returns the aliases that still point to it.
     pub fn delete_user(&self, address: &Address) -> Result<Vec<Alias>, AccountsError> {
         let address_sql = text(&address.to_string());
         match self.change(&format!("DELETE FROM virtual_users WHERE email = {address_sql}"))? {
@@ -294,7 +275,7 @@ impl Accounts {
         }
     }
 
-    /// Deletes what is in a mailbox, and the mailbox.
+    /// Deletes a mailbox and its content.
     pub fn purge(&self, address: &Address) -> Result<(), AccountsError> {
         let home = format!("{MAIL}/{}/{}", address.domain(), address.local());
         let service = &self.project.image_with(Role::Mailboxes)?.name;
@@ -302,7 +283,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Adds an alias; returns whether it was not there before.
+    /// Adds an alias. Returns whether it is new.
     pub fn add_alias(&self, source: &AliasSource, destination: &Destination) -> Result<bool, AccountsError> {
         let statement = format!(
             "INSERT INTO virtual_aliases (domain_id, source, destination) \
@@ -324,7 +305,7 @@ impl Accounts {
         self.aliases_where("")
     }
 
-    /// Deletes an alias: the way to one destination, or all of them.
+    /// Deletes one destination of an alias, or all of them.
     pub fn delete_alias(&self, source: &AliasSource, destination: Option<&Destination>) -> Result<(), AccountsError> {
         let only = destination.map_or_else(String::new, |to| format!(" AND destination = {}", text(&to.to_string())));
         let statement = format!("DELETE FROM virtual_aliases WHERE source = {}{only}", text(&source.to_string()));
@@ -365,7 +346,7 @@ impl Accounts {
     }
 }
 
-/// A text as SQL, whatever is in it.
+/// Any text as an SQL literal.
 fn text(text: &str) -> String {
     format!("_utf8mb4 X'{}'", hex::encode(text))
 }

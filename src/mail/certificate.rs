@@ -1,4 +1,4 @@
-//! Certificates: one that signs itself for the outside, and a private authority for connections between the services.
+//! Certificates: a self-signed one for the outside, and a private authority for connections between services.
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -12,12 +12,12 @@ pub(super) struct Pair {
     pub(super) key: String,
 }
 
-/// What some clients accept at most, also from a certificate that their user has chosen to trust (Apple).
+/// The most that some clients accept, even of a certificate that the user has chosen to trust (Apple).
 const PUBLIC_DAYS: i64 = 825;
-/// Nobody outside meets these, and nothing would renew them.
+/// Nobody outside sees these, and nothing would renew them.
 const INTERNAL_DAYS: i64 = 20 * 365;
 
-/// A certificate for the name that the outside sees, signed by its own key.
+/// A self-signed certificate for the public host name.
 pub(super) fn self_signed(hostname: &str) -> Result<Pair, rcgen::Error> {
     let mut params = named(hostname, PUBLIC_DAYS);
     params.subject_alt_names = CertificateParams::new([hostname.to_owned()])?.subject_alt_names;
@@ -28,13 +28,13 @@ pub(super) fn self_signed(hostname: &str) -> Result<Pair, rcgen::Error> {
     Ok(Pair { certificate: params.self_signed(&key)?.pem(), key: key.serialize_pem() })
 }
 
-/// An authority of this site's own.
+/// The site's own certificate authority.
 pub(super) fn authority() -> Result<Pair, rcgen::Error> {
     let key = KeyPair::generate()?;
     Ok(Pair { certificate: authority_params().self_signed(&key)?.pem(), key: key.serialize_pem() })
 }
 
-/// A certificate for a service, for either end of a connection, signed with the authority's key.
+/// A certificate for a service, usable on both ends of a connection, signed with the authority's key.
 pub(super) fn signed(service: &str, authority_key: &str) -> Result<Pair, rcgen::Error> {
     let issuer = Issuer::new(authority_params(), KeyPair::from_pem(authority_key)?);
     let mut params = named(service, INTERNAL_DAYS);
@@ -47,7 +47,7 @@ pub(super) fn signed(service: &str, authority_key: &str) -> Result<Pair, rcgen::
     Ok(Pair { certificate: params.signed_by(&key, &issuer)?.pem(), key: key.serialize_pem() })
 }
 
-/// The name by which certificates refer to the authority is made here alone, so that it is always the same.
+/// Builds the authority's name in one place, so that certificates always refer to it by the same name.
 fn authority_params() -> CertificateParams {
     let mut params = named("mailimg internal authority", INTERNAL_DAYS);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -59,7 +59,7 @@ fn named(name: &str, days: i64) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
-    // The clocks of two machines differ.
+    // Clocks of different machines differ.
     let now = OffsetDateTime::now_utc();
     params.not_before = now - Duration::days(1);
     params.not_after = now + Duration::days(days);

@@ -1,4 +1,4 @@
-//! DKIM keys (RFC 6376): one a domain, and the DNS record that publishes it.
+//! DKIM keys (RFC 6376), one per domain, and their DNS records.
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
@@ -9,46 +9,35 @@ use camino::Utf8PathBuf;
 
 use crate::config::{ConfigError, DomainName, Project};
 
-/// Why there is no record to show.
+/// Why a record can't be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum DkimError {
     /// The site has no domains.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The site has no such domain.
+    /// The domain is not one of the site's.
     #[error("{domain} is not one of the domains in mailimg.toml")]
-    ForeignDomain {
-        /// The domain asked for.
-        domain: DomainName,
-    },
+    ForeignDomain { domain: DomainName },
     /// The key file can't be read.
     #[error("cannot read the DKIM key {path}")]
-    Read {
-        /// The file.
-        path: Utf8PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
+    Read { path: Utf8PathBuf, source: std::io::Error },
     /// The file is not a key.
     #[error("{path} is not an RSA key in PKCS#8 as PEM")]
-    Key {
-        /// The file.
-        path: Utf8PathBuf,
-    },
+    Key { path: Utf8PathBuf },
 }
 
 /// A TXT record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// Full name, without a dot at the end.
+    /// The full name, without a trailing dot.
     pub name: String,
-    /// What it says, as one text.
+    /// The value as one text.
     pub value: String,
 }
 
 impl Record {
-    /// The record as a line of a zone file. A string in a TXT record has at most 255 bytes (RFC 1035, section 3.3), so a
-    /// long one is cut, and resolvers put it together again.
+    /// The record as a line of a zone file. Strings in a TXT record have at most 255 bytes (RFC 1035, section 3.3), so
+    /// a longer value is split, and resolvers join it again.
     #[must_use]
     pub fn zone_line(&self) -> String {
         let strings: Vec<String> =
@@ -57,13 +46,13 @@ impl Record {
     }
 }
 
-/// File of a domain's key, below the secrets directory.
+/// The file of a domain's key, relative to the secrets directory.
 #[must_use]
 pub fn key_path(selector: &str, domain: &DomainName) -> Utf8PathBuf {
     Utf8PathBuf::from("dkim").join(format!("{selector}.{domain}.pem"))
 }
 
-/// The record of one of the site's domains, from its key.
+/// The record for one of the site's domains.
 pub fn record(project: &Project, domain: &DomainName) -> Result<Record, DkimError> {
     let site = project.site();
     if !project.domains("the record of a DKIM key")?.contains(domain) {
@@ -78,7 +67,8 @@ pub fn record(project: &Project, domain: &DomainName) -> Result<Record, DkimErro
     })
 }
 
-/// A new RSA key of 2048 bits, PKCS#8 as PEM. (RFC 8301: at least 1024, better 2048; bigger ones some can't verify.)
+/// A new 2048-bit RSA key, as PKCS#8 in PEM. RFC 8301 requires at least 1024 bits and recommends 2048; some verifiers
+/// don't support more.
 pub(super) fn generate() -> Result<String, aws_lc_rs::error::Unspecified> {
     let key = KeyPair::generate(KeySize::Rsa2048)?;
     let der: Pkcs8V1Der<'_> = key.as_der()?;
@@ -86,7 +76,7 @@ pub(super) fn generate() -> Result<String, aws_lc_rs::error::Unspecified> {
     Ok(pem::encode_config(&pem, pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF)))
 }
 
-/// SubjectPublicKeyInfo in DER: what `p=` holds.
+/// The SubjectPublicKeyInfo in DER, which is the value of `p=`.
 fn public_key(pem: &str) -> Option<Vec<u8>> {
     let key = KeyPair::from_pkcs8(pem::parse(pem).ok()?.contents()).ok()?;
     let der: PublicKeyX509Der<'_> = key.public_key().as_der().ok()?;

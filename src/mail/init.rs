@@ -1,4 +1,4 @@
-//! A new project: `mailimg.toml` for a domain, with the recipes, images and channels that this program was built with.
+//! Creates a project: `mailimg.toml` for a domain, with the recipes, images and channels compiled into this program.
 
 use std::fs::Permissions;
 use std::io;
@@ -30,35 +30,23 @@ static EMBEDDED: &[Embedded] = include!(concat!(env!("OUT_DIR"), "/embedded.rs")
 const SITE: &str = include_str!("init/mailimg.toml.hbs");
 const IGNORED: &str = "# Passwords and keys.\n/secrets/\n# Built images.\n/oci/\n";
 
-/// Why no project was made.
+/// Why no project was created.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
-    /// Something of that name is there.
+    /// A file or directory of the project already exists.
     #[error("{path} exists already")]
-    Exists {
-        /// The file or directory.
-        path: Utf8PathBuf,
-    },
+    Exists { path: Utf8PathBuf },
     /// A file could not be written.
     #[error("cannot write {path}")]
-    Write {
-        /// The file or directory.
-        path: Utf8PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
+    Write { path: Utf8PathBuf, source: io::Error },
     /// The template of mailimg.toml is broken.
     #[error("mailimg.toml can't be written")]
-    Template {
-        /// The template engine's reason.
-        source: Box<handlebars::RenderError>,
-    },
+    Template { source: Box<handlebars::RenderError> },
 }
 
 /// What a new project is for.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The mail domain.
     pub domain: DomainName,
     /// The server's own name.
     pub hostname: DomainName,
@@ -66,8 +54,9 @@ pub struct Options {
     pub postmaster: Address,
 }
 
-/// Makes a project in `directory`, which is made if it is not there. Whatever is there already stays, and is an error
-/// if the project has a file of that name. All is written beside its final place first, `mailimg.toml` is moved last.
+/// Creates a project in `directory`, and the directory if necessary. Existing files are never changed; one with the
+/// name of a project file is an error. Everything is first written to a temporary directory and then moved,
+/// `mailimg.toml` last.
 pub fn init(directory: &Utf8Path, options: &Options) -> Result<(), InitError> {
     let site = site(options)?;
     let mut names: Vec<&str> = EMBEDDED.iter().filter_map(|file| file.path.split('/').next()).collect();

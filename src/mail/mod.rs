@@ -1,4 +1,4 @@
-//! The mail server beyond its images: a new project, its secrets, its users.
+//! The mail server apart from its images: projects, secrets and users.
 
 pub mod accounts;
 mod certificate;

@@ -1,14 +1,14 @@
-//! Passwords of users: hashed here, so that they never reach another process.
+//! Users' passwords, hashed here so that they never reach another process.
 
 use bcrypt::Version;
 
-/// bcrypt looks at no more bytes than these.
+/// bcrypt ignores further bytes.
 const MOST: usize = 72;
 const LEAST: usize = 8;
-/// 2^10 rounds: about 50 ms a login on one processor of a small server.
+/// 2^10 rounds: about 50 ms per login on one processor of a small server.
 const COST: u32 = 10;
 
-/// A password that can't be used, or not be hashed.
+/// Why a password can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PasswordError {
     /// Too short to be safe, or longer than bcrypt can tell apart.
@@ -22,10 +22,7 @@ pub enum PasswordError {
     Control,
     /// The hash function failed.
     #[error("the password could not be hashed")]
-    Hash {
-        /// The library's reason.
-        source: bcrypt::BcryptError,
-    },
+    Hash { source: bcrypt::BcryptError },
 }
 
 /// The password's bcrypt hash as Dovecot stores it: `{BLF-CRYPT}$2y$10$…`.

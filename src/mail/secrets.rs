@@ -1,7 +1,7 @@
-//! What must never be in an image: passwords and keys, as files below the project's `secrets` directory.
+//! What must never be in an image: passwords and keys, as files in the project's `secrets` directory.
 //!
-//! The engine mounts these files as they are, and daemons without the right to override permissions have to read them.
-//! So the directory is for its owner alone, and the files in it are for all to read.
+//! The engine mounts these files with their owner and mode, and daemons that can't override permissions must be able to
+//! read them. So the files are world-readable, but the directory is accessible only to its owner.
 
 use std::collections::BTreeSet;
 use std::fs::{File, Permissions};
@@ -18,51 +18,36 @@ use crate::store::{WriteError, write_atomic};
 /// 238 bits.
 const PASSWORD_LENGTH: usize = 40;
 
-/// Why secrets could not be made.
+/// Why secrets could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretsError {
     /// A file could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// A directory could not be made or looked at.
+    /// A directory could not be created or read.
     #[error("cannot use {path}")]
-    Io {
-        /// The file or directory.
-        path: Utf8PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
+    Io { path: Utf8PathBuf, source: io::Error },
     /// The site doesn't say what a secret needs.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A certificate that nobody can sign.
     #[error("nothing can sign {secret}, the certificate of {image}: no recipe has a secret of kind \"authority\"")]
-    NoAuthority {
-        /// Name of the certificate.
-        secret: String,
-        /// Its image.
-        image: String,
-    },
-    /// A key or certificate could not be made.
+    NoAuthority { secret: String, image: String },
+    /// A key or certificate could not be created.
     #[error("cannot make {path}: {reason}")]
-    Generate {
-        /// The file.
-        path: Utf8PathBuf,
-        /// What the cryptographic library says.
-        reason: String,
-    },
+    Generate { path: Utf8PathBuf, reason: String },
 }
 
-/// One file below the secrets directory.
+/// A file in the secrets directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Secret {
     /// Path below the secrets directory.
     pub path: Utf8PathBuf,
-    /// Whether it was made now; otherwise it was there.
+    /// Whether it was created now; otherwise it existed.
     pub made: bool,
 }
 
-/// Makes what the site's recipes ask for and is not there yet. What is there stays as it is.
+/// Creates the missing secrets of the site's recipes. Existing ones are kept.
 pub fn init(project: &Project) -> Result<Vec<Secret>, SecretsError> {
     let mut maker = Maker::open(project)?;
     maker.secrets_of(&project.secrets())?;
@@ -77,7 +62,7 @@ pub fn init(project: &Project) -> Result<Vec<Secret>, SecretsError> {
     Ok(maker.secrets)
 }
 
-/// Makes the DKIM keys that are not there yet, and nothing else.
+/// Creates only the missing DKIM keys.
 pub fn init_dkim(project: &Project) -> Result<Vec<Secret>, SecretsError> {
     let mut maker = Maker::open(project)?;
     maker.dkim_keys(project)?;
@@ -104,7 +89,6 @@ impl Authority {
 struct Maker {
     directory: Utf8PathBuf,
     secrets: Vec<Secret>,
-    /// Held against another run at the same time.
     _lock: File,
 }
 
@@ -116,7 +100,7 @@ impl Maker {
         let file = File::create(&lock)
             .and_then(|file| file.lock().map(|()| file))
             .map_err(|source| SecretsError::Io { path: lock, source })?;
-        // A project is kept in git; what is in here must not be, whatever the project's own list says.
+        // Projects are kept in git, but secrets must not be, whatever the project's own .gitignore says.
         let ignored = directory.join(".gitignore");
         if !ignored.exists() {
             write_atomic(&ignored, "*\n", 0o644)?;
@@ -129,7 +113,7 @@ impl Maker {
         let authority = authority.map(|secret| Authority::named(secret.name));
         let certificates = || secrets.iter().filter(|secret| secret.kind == SecretKind::Certificate);
         if authority.as_ref().is_some_and(|authority| !authority.exists(&self.directory)) {
-            // What another authority signed is of no use under a new one.
+            // Certificates of another authority are useless with a new one.
             for certificate in certificates() {
                 self.remove(certificate.name)?;
             }
@@ -164,7 +148,7 @@ impl Maker {
         }
     }
 
-    /// Key and certificate of a service in one file.
+    /// The key and certificate of a service, in one file.
     fn service_pair(&mut self, path: &Utf8Path, service: &str, authority_key: &Utf8Path) -> Result<(), SecretsError> {
         let key_path = self.directory.join(authority_key);
         let make = || {
@@ -191,7 +175,7 @@ impl Maker {
         Ok(())
     }
 
-    /// Makes a certificate and its key unless both are there: one without the other is of no use.
+    /// Creates a certificate and its key unless both exist: one without the other is useless.
     fn pair(
         &mut self,
         (certificate, certificate_mode): (&Utf8Path, u32),
@@ -206,7 +190,7 @@ impl Maker {
             path: self.directory.join(certificate),
             reason: error.to_string(),
         })?;
-        // If this is interrupted between the two, the next run finds one missing and makes both anew.
+        // If this is interrupted between the two, the next run finds one missing and creates both again.
         self.write(key, key_mode, || Ok(pair.key))?;
         self.write(certificate, certificate_mode, || Ok(pair.certificate))
     }
@@ -238,7 +222,7 @@ impl Maker {
     }
 }
 
-/// Makes the directory, or gives the one that is there this mode.
+/// Creates the directory, or changes the mode of an existing one.
 fn make_directory(path: &Utf8Path, mode: u32) -> Result<(), SecretsError> {
     let make = || {
         match std::fs::create_dir(path) {
@@ -250,14 +234,14 @@ fn make_directory(path: &Utf8Path, mode: u32) -> Result<(), SecretsError> {
     make().map_err(|source| SecretsError::Io { path: path.to_owned(), source })
 }
 
-/// Letters and digits alone: the texts are used in files with quoting rules of their own.
+/// Only letters and digits, because the passwords are used in files with different quoting rules.
 fn random_password() -> Result<String, String> {
     const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let mut password = String::with_capacity(PASSWORD_LENGTH);
     let mut bytes = [0; 64];
     while password.len() < PASSWORD_LENGTH {
         getrandom::fill(&mut bytes).map_err(|error| error.to_string())?;
-        // Numbers that would make some letters likelier than others are thrown away.
+        // Discard numbers that would make some letters likelier than others.
         let letters =
             bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(byte >> 2))).map(|byte| char::from(*byte));
         password.extend(letters.take(PASSWORD_LENGTH - password.len()));

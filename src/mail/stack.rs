@@ -1,4 +1,4 @@
-//! The running containers, reached by way of compose.
+//! The running containers, accessed through compose.
 
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
@@ -10,37 +10,18 @@ use camino::{Utf8Path, Utf8PathBuf};
 pub enum StackError {
     /// There is no compose file.
     #[error("there is no compose file {path}")]
-    NoComposeFile {
-        /// Where it was looked for.
-        path: Utf8PathBuf,
-    },
-    /// Neither of the programs is there.
+    NoComposeFile { path: Utf8PathBuf },
     #[error("neither `docker compose` nor docker-compose can be run")]
     NoCompose,
-    /// The program could not be started or talked to.
+    /// The program could not be run.
     #[error("cannot run {program}")]
-    Run {
-        /// Name of the program.
-        program: String,
-        /// The system's reason.
-        source: std::io::Error,
-    },
+    Run { program: String, source: std::io::Error },
     /// The service is not up.
     #[error("the service {service} is not running")]
-    NotRunning {
-        /// Its name.
-        service: String,
-    },
+    NotRunning { service: String },
     /// The command ended with an error.
     #[error("{command} failed in the service {service}: {said}")]
-    Failed {
-        /// Name of the service.
-        service: String,
-        /// The program.
-        command: String,
-        /// Its standard error.
-        said: String,
-    },
+    Failed { service: String, command: String, said: String },
 }
 
 /// A compose project.
@@ -51,13 +32,13 @@ pub struct Stack {
     file: Option<&'static str>,
 }
 
-/// What `mailimg compose` writes.
+/// The file that `mailimg compose` writes.
 const FILE: &str = "compose.yaml";
 const PROGRAMS: [&[&str]; 2] = [&["docker", "compose"], &["docker-compose"]];
 
 impl Stack {
-    /// The stack that the compose file in `directory` describes. As for compose itself, `COMPOSE_FILE` and
-    /// `COMPOSE_PROJECT_NAME` in the environment name other ones.
+    /// The stack described by the compose file in `directory`. As for compose itself, the environment variables
+    /// `COMPOSE_FILE` and `COMPOSE_PROJECT_NAME` select another one.
     pub fn open(directory: &Utf8Path) -> Result<Self, StackError> {
         let named = std::env::var_os("COMPOSE_FILE").is_some();
         let path = directory.join(FILE);
@@ -116,7 +97,7 @@ fn run(mut command: Command, input: &[u8]) -> std::io::Result<Output> {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let stdin = child.stdin.take();
     std::thread::scope(|scope| {
-        // The program may answer before it has read everything, and may end without reading at all.
+        // The program may answer before it has read everything, or exit without reading anything.
         scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(input)));
         child.wait_with_output()
     })
