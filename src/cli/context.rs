@@ -1,6 +1,8 @@
 use std::io;
+use std::sync::OnceLock;
 
 use camino::Utf8PathBuf;
+use tokio::runtime::Runtime;
 
 use super::Failure;
 use super::exit::Exit;
@@ -31,12 +33,18 @@ pub(super) struct Context {
     project: Utf8PathBuf,
     cache_dir: Option<Utf8PathBuf>,
     ui: Ui,
+    runtime: OnceLock<Runtime>,
 }
 
 impl Context {
     pub(super) fn new(args: &GlobalArgs) -> Self {
         start_log(args.verbose);
-        Self { project: args.project.clone(), cache_dir: args.cache_dir.clone(), ui: Ui::new(args.quiet) }
+        Self {
+            project: args.project.clone(),
+            cache_dir: args.cache_dir.clone(),
+            ui: Ui::new(args.quiet),
+            runtime: OnceLock::new(),
+        }
     }
 
     /// The directory that holds `mailimg.toml`.
@@ -67,10 +75,18 @@ impl Context {
         Ok(Store::open(&self.cache_dir()?)?)
     }
 
+    /// The one runtime, which waits for the network. It is made when it is first needed.
+    pub(super) fn runtime(&self) -> Result<&Runtime, Failure> {
+        if let Some(runtime) = self.runtime.get() {
+            return Ok(runtime);
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(self.runtime.get_or_init(|| runtime))
+    }
+
     /// Runs what waits for the network.
     pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> Result<T, Failure> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        Ok(runtime.block_on(future))
+        Ok(self.runtime()?.block_on(future))
     }
 }
 

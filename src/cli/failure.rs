@@ -136,10 +136,7 @@ impl From<FetchError> for Failure {
     fn from(error: FetchError) -> Self {
         let exit = match &error {
             FetchError::Size { .. } | FetchError::TooLarge { .. } | FetchError::Digest { .. } => Exit::Refused,
-            FetchError::File { .. }
-            | FetchError::Store { .. }
-            | FetchError::Client { .. }
-            | FetchError::Runtime { .. } => Exit::System,
+            FetchError::File { .. } | FetchError::Store { .. } | FetchError::Client { .. } => Exit::System,
             _ => Exit::Missing,
         };
         let failure = Self::new(exit, &error);

@@ -10,7 +10,7 @@ use super::{Context, Failure};
 use crate::config::{Project, Recipe};
 use crate::fetch::{Client, Settings};
 use crate::lock::{Change, Lock, LockError, changes, path};
-use crate::packages::{Sources, Surroundings};
+use crate::packages::{Fetching, Sources, Surroundings};
 use crate::resolve::{Offer, Order, ResolveError, Wanted, refuse_going_back};
 use crate::store::write_atomic;
 
@@ -93,8 +93,9 @@ fn resolve(args: &Args, project: &Project, arch: &str, context: &Context) -> Res
         .map(|(wanted, old)| Order { wanted, old: old.as_ref(), update: update.as_ref() })
         .collect();
     let keys = args.keys_dir.as_deref();
-    let offer = context.block_on(Offer::open(project.channel(), arch, &sources, keys, &client, &downloads))??;
-    let new = crate::resolve::make(&offer, &orders, &client, &downloads)?;
+    let fetching = Fetching { client: &client, runtime: context.runtime()?, progress: &downloads };
+    let offer = Offer::open(project.channel(), arch, &sources, keys, fetching)?;
+    let new = crate::resolve::make(&offer, &orders, fetching)?;
     drop(orders);
     let names = recipes.iter().map(|recipe| recipe.name.clone());
     let outcome = |(((image, path), old), new)| Outcome { image, path, old, new };

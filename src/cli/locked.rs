@@ -9,7 +9,7 @@ use super::{Context, Failure};
 use crate::config::{Project, Recipe};
 use crate::fetch::{Client, Settings};
 use crate::lock::{Lock, LockError, path};
-use crate::packages::{Obtained, Sources, Surroundings, obtain};
+use crate::packages::{Fetching, Obtained, Sources, Surroundings, obtain};
 use crate::registry::{Prefix, Repository};
 use crate::report::Graph;
 
@@ -64,7 +64,8 @@ impl LockedArgs {
         let sources = sources.collect::<Result<Vec<_>, Failure>>()?;
         let client = Client::new(context.store()?, Settings { offline: self.offline, ..Settings::default() });
         let downloads = Downloads::new(context.ui());
-        Ok(obtain(&locks.iter().map(|(_, lock)| *lock).zip(&sources).collect::<Vec<_>>(), &client, &downloads)?)
+        let fetching = Fetching { client: &client, runtime: context.runtime()?, progress: &downloads };
+        Ok(obtain(&locks.iter().map(|(_, lock)| *lock).zip(&sources).collect::<Vec<_>>(), fetching)?)
     }
 }
 

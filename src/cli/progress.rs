@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::ui::Ui;
-use crate::fetch::{Progress, Request, Size};
+use crate::fetch::{FetchError, Progress, Request, Size};
 
 /// A bar that grows by each download as it starts. It goes when this value does.
 #[derive(Debug)]
@@ -59,9 +59,8 @@ impl Progress for Downloads<'_> {
 
     fn finished(&self, _: &Request) {}
 
-    fn elsewhere(&self, request: &Request, place: &str) {
-        let Request { name, location, .. } = request;
-        self.bar.suspend(|| self.ui.warning(format!("{location} does not exist; {name} comes from {place}")));
+    fn elsewhere(&self, request: &Request, answer: &FetchError, place: &str) {
+        self.bar.suspend(|| self.ui.warning(format!("{answer}; {} comes from {place}", request.name)));
     }
 }
 

@@ -56,8 +56,18 @@ impl Channel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Import {
-    /// By `mailimg repo import-debian`. In locks, the repository is named `debian`.
+    /// By `mailimg repo import-debian`.
     Debian,
+}
+
+impl Import {
+    /// The name of the repository it makes.
+    #[must_use]
+    pub fn repository(self) -> &'static str {
+        match self {
+            Self::Debian => "debian",
+        }
+    }
 }
 
 /// A repository of a channel.

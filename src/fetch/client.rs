@@ -53,8 +53,8 @@ pub trait Progress: Sync {
     fn received(&self, request: &Request, bytes: u64);
     /// It is complete, checked and in the store.
     fn finished(&self, request: &Request);
-    /// A file is not where it should be, but it is at `place`.
-    fn elsewhere(&self, _request: &Request, _place: &str) {}
+    /// A file is not where it should be, as `answer` says, but it was found at `place`.
+    fn elsewhere(&self, _request: &Request, _answer: &FetchError, _place: &str) {}
 }
 
 /// Tells nobody.

@@ -86,18 +86,30 @@ pub enum FetchError {
         /// Why.
         source: StoreError,
     },
-    /// What waits for the network can't be started.
-    #[error("can't start what waits for the network")]
-    Runtime {
-        /// Why.
-        source: io::Error,
-    },
     /// The HTTP client can't be set up.
     #[error("can't set up the HTTP client")]
     Client {
         /// Why.
         source: reqwest::Error,
     },
+}
+
+impl FetchError {
+    /// The HTTP status with which a server refused, if that is what happened.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::NotFound { status, .. } => *status,
+            Self::Status { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// Whether a file that has been there is gone. Object stores answer 403 for it where listing is not allowed.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::NotFound { .. } | Self::Status { status: 403, .. })
+    }
 }
 
 fn tries(attempts: u32) -> String {

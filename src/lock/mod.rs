@@ -14,7 +14,7 @@ mod text;
 pub use change::{Change, changes};
 pub use error::LockError;
 pub use file::path;
-pub use model::{Deb, Lock, LockedPackage, LockedRepository, Place, Script};
+pub use model::{Deb, Edition, Lock, LockedPackage, LockedRepository, Place, Script};
 pub use text::{ParseError, Problem};
 
 pub use crate::apk::package::Member;

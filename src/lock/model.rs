@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::apk::package::Member;
 use crate::apk::{Checksum, Dependency, Version};
@@ -101,6 +102,20 @@ pub struct Deb {
     pub sha256: Sha256,
 }
 
+/// A package's version, which is also shown as its distribution writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edition {
+    /// apk's version, by which editions are compared.
+    pub version: Version,
+    shown: String,
+}
+
+impl fmt::Display for Edition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
 /// A script of a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Script {
@@ -108,6 +123,18 @@ pub struct Script {
     pub name: String,
     /// SHA-256 of its text.
     pub sha256: Sha256,
+}
+
+impl LockedPackage {
+    /// The version; of an imported package it is shown as Debian writes it.
+    #[must_use]
+    pub fn edition(&self) -> Edition {
+        let shown = match &self.debs[..] {
+            [deb] => deb.version.clone(),
+            _ => self.version.to_string(),
+        };
+        Edition { version: self.version.clone(), shown }
+    }
 }
 
 impl Lock {

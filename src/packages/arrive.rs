@@ -3,21 +3,13 @@
 //! On the way it is hashed and expanded, its data goes into the store's temporary folder, and what the tree needs of it
 //! is noted (see [`Listing`]). Only when all of it has been checked does any of it get its name in the store.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read};
-use std::num::NonZero;
-use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::sync_channel;
-use std::sync::{Mutex, PoisonError};
-
-use futures_util::StreamExt as _;
 
 use super::ObtainError;
 use super::inspect::{Inspected, Trust};
 use crate::apk::package::{Listing, Measured, Member, PackageError, PackageReader};
 use crate::digest::{Digesting, Hashing, Sha256};
-use crate::fetch::{Client, FetchError, Fetched, Progress, Request};
+use crate::fetch::{FetchError, Fetched};
 use crate::lock::LockedPackage;
 use crate::store::{Incoming, Keeper, Store, StoreError};
 
@@ -151,60 +143,6 @@ fn whole_digest(file: &mut Fetched) -> Option<Sha256> {
     Some(hashing.finish().0)
 }
 
-/// Fetches a file for each item and gives both to `work`, as many at a time as there are processors. The results are in the
-/// items' order. Not for use inside of a runtime: it starts one.
-pub(crate) fn each<I: Sync, T: Send, E: From<ObtainError> + Send>(
-    client: &Client,
-    (requests, items): (&[Request], &[I]),
-    progress: &dyn Progress,
-    work: impl Fn(&I, Result<Fetched, FetchError>) -> Result<T, E> + Sync,
-) -> Result<Vec<T>, E> {
-    if requests.is_empty() {
-        return Ok(Vec::new());
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|source| ObtainError::from(FetchError::Runtime { source }))?;
-    let results = Mutex::new(BTreeMap::new());
-    let failed = AtomicBool::new(false);
-    let (sender, receiver) = sync_channel(0);
-    let receiver = Mutex::new(receiver);
-    let worker = || {
-        loop {
-            let next = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            let Ok((position, file)) = next else { return };
-            if let Some(item) = items.get(position).filter(|_| !failed.load(Ordering::Relaxed)) {
-                let result = work(item, file);
-                failed.fetch_or(result.is_err(), Ordering::Relaxed);
-                results.lock().unwrap_or_else(PoisonError::into_inner).insert(position, result);
-            }
-        }
-    };
-    let workers = std::thread::available_parallelism().map_or(1, NonZero::get).min(requests.len());
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(worker);
-        }
-        runtime.block_on(async {
-            let mut files = pin!(client.open_all(requests, progress));
-            while let Some(next) = files.next().await {
-                if failed.load(Ordering::Relaxed) || sender.send(next).is_err() {
-                    break;
-                }
-            }
-        });
-        drop(sender);
-    });
-    results.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
-}
-
-/// The order in which to read packages that are sorted by size: the largest, the smallest, the second largest, …. No large
-/// one is begun when all others are done, and the disk, which has as much work with a small one, is busy all the time.
-pub(crate) fn from_both_ends<T>(sorted: Vec<T>) -> Vec<T> {
-    let mut rest = VecDeque::from(sorted);
-    let next = |position| if position % 2 == 0 { rest.pop_back() } else { rest.pop_front() };
-    (0..).map_while(next).collect()
-}
-
 /// What a package is called in the store: its members, in their order.
 pub(crate) fn members<'a>(
     signatures: &'a [Member],
@@ -226,16 +164,4 @@ pub(crate) fn join<'a>(store: &Store, members: impl Iterator<Item = &'a Member>)
         whole = Box::new(whole.chain(store.open_entry(&member.sha256)?));
     }
     Ok(whole)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::from_both_ends;
-
-    #[test]
-    fn the_largest_and_the_smallest_come_in_turn() {
-        assert_eq!(from_both_ends(vec![1, 2, 3, 4, 5]), [5, 1, 4, 2, 3]);
-        assert_eq!(from_both_ends(vec![1, 2]), [2, 1]);
-        assert!(from_both_ends::<u8>(Vec::new()).is_empty());
-    }
 }

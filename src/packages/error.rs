@@ -2,9 +2,10 @@ use std::io;
 
 use camino::Utf8PathBuf;
 
+use super::gone::{self, Gone};
 use crate::apk::package::PackageError;
 use crate::apk::signature::SignatureError;
-use crate::fetch::{FetchError, Location, SourceError};
+use crate::fetch::{FetchError, SourceError};
 use crate::registry::RegistryError;
 use crate::store::StoreError;
 
@@ -31,25 +32,19 @@ pub enum ObtainError {
     /// Something can't be fetched, or isn't what was expected.
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    /// Neither the repository has a package any more, nor the registry.
-    #[error("{location} does not exist, and {registry} does not have {package} either")]
+    /// Packages that neither their repository nor a registry has any more.
+    #[error("{}", gone::list(.packages))]
     Gone {
-        /// The package's file name.
-        package: String,
-        /// Where it should be.
-        location: Box<Location>,
-        /// The registry's repository.
-        registry: String,
-        /// What the registry says.
-        source: Box<RegistryError>,
+        /// All of them.
+        packages: Vec<Gone>,
     },
-    /// A package that its repository does not have any more can't be had from the registry.
-    #[error("{location} does not exist, and {package} can't be had from {registry}")]
+    /// A package that its repository doesn't have any more can't be pulled from the registry.
+    #[error("{answer}, and pulling {package} from {registry} failed")]
     Registry {
         /// The package's file name.
         package: String,
-        /// Where it should be.
-        location: Box<Location>,
+        /// What its repository says.
+        answer: Box<FetchError>,
         /// The registry's repository.
         registry: String,
         /// Why.

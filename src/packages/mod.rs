@@ -1,11 +1,17 @@
 //! The packages of a lock: fetched into the store, read and verified.
 
 pub(crate) mod arrive;
+pub(crate) mod download;
 mod error;
+mod gone;
 pub(crate) mod inspect;
-pub(crate) mod obtain;
+mod obtain;
+pub(crate) mod obtained;
 mod sources;
 
+pub use download::Fetching;
 pub use error::ObtainError;
-pub use obtain::{Obtained, obtain};
+pub use gone::Gone;
+pub use obtain::obtain;
+pub use obtained::Obtained;
 pub use sources::{Sources, Surroundings, imported_repository};

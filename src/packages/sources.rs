@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::ObtainError;
-use crate::config::{Channel, Import};
+use crate::config::Channel;
 use crate::fetch::Source;
 use crate::lock::{Lock, Place};
 use crate::registry::Repository;
@@ -26,13 +26,6 @@ pub struct Surroundings<'a> {
     pub overrides: &'a BTreeMap<String, String>,
 }
 
-/// Name of the one repository of an imported channel.
-fn imported_name(import: Import) -> &'static str {
-    match import {
-        Import::Debian => "debian",
-    }
-}
-
 /// Where `mailimg repo import-debian` keeps the repository of a channel unless told otherwise.
 #[must_use]
 pub fn imported_repository(cache: &Utf8Path, channel: &str) -> Utf8PathBuf {
@@ -42,7 +35,7 @@ pub fn imported_repository(cache: &Utf8Path, channel: &str) -> Utf8PathBuf {
 impl Sources {
     /// Of a channel, to lock against it.
     pub fn of_channel(channel: &Channel, surroundings: Surroundings<'_>) -> Result<Self, ObtainError> {
-        let imported = channel.import.iter().map(|import| (imported_name(*import), None));
+        let imported = channel.import.iter().map(|import| (import.repository(), None));
         let listed = channel.repositories.iter().map(|repository| (repository.name.as_str(), Some(&*repository.url)));
         Self::new(&channel.name, imported.chain(listed), surroundings)
     }

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ResolveError;
-use super::offer::{Chosen, Offer, Wanted};
+use super::offer::{Chosen, Offer};
+use super::{ResolveError, Wanted};
 use crate::apk::{Package, Version};
 use crate::lock::Lock;
 

@@ -8,12 +8,13 @@ use super::{Offer, ResolveError, Wanted};
 use crate::apk::package::{Listing, Measured};
 use crate::apk::{Checksum, Package};
 use crate::digest::Sha256;
-use crate::fetch::{Client, Progress, Request, Size};
+use crate::fetch::{Request, Size};
 use crate::lock::Lock;
-use crate::packages::ObtainError;
 use crate::packages::arrive::{self, Reading};
+use crate::packages::download;
 use crate::packages::inspect::{Inspected, NOARCH, Trust, file_name};
-use crate::packages::obtain::remember;
+use crate::packages::obtained::remember;
+use crate::packages::{Fetching, ObtainError};
 use crate::store::{Keeper, Store};
 
 /// An image to lock, and what is locked of it so far.
@@ -30,23 +31,18 @@ pub struct Order<'a> {
 /// Solves each order, fetches the packages into the store, verifies and reads them, and returns the locks in the orders'
 /// order. A build from these locks finds all packages there, and read.
 ///
-/// Not for use inside of a runtime: it starts one.
-pub fn make(
-    offer: &Offer,
-    orders: &[Order<'_>],
-    client: &Client,
-    progress: &dyn Progress,
-) -> Result<Vec<Lock>, ResolveError> {
+/// Not for use inside the runtime.
+pub fn make(offer: &Offer, orders: &[Order<'_>], fetching: Fetching<'_>) -> Result<Vec<Lock>, ResolveError> {
     let plans = orders.iter().map(|order| plan(offer, order)).collect::<Result<Vec<_>, _>>()?;
     let mut unique = BTreeMap::new();
     for chosen in plans.iter().flatten() {
         unique.insert(checksum(&chosen.package)?, chosen);
     }
-    let keeper = client.store().keeper();
-    let packages = read_packages(offer, unique, client, progress, &keeper)?;
+    let store = fetching.client.store();
+    let keeper = store.keeper();
+    let packages = read_packages(offer, unique, fetching, &keeper)?;
     classify(offer, &packages)?;
     keeper.finish()?;
-    let store = client.store();
     plans.iter().zip(orders).map(|(plan, order)| assemble(offer, &order.wanted, plan, &packages, store)).collect()
 }
 
@@ -88,11 +84,10 @@ fn digests(measured: &Measured) -> Option<(Sha256, Sha256)> {
 fn read_packages(
     offer: &Offer,
     unique: BTreeMap<Checksum, &Chosen>,
-    client: &Client,
-    progress: &dyn Progress,
+    fetching: Fetching<'_>,
     keeper: &Keeper,
 ) -> Result<BTreeMap<Checksum, Read>, ResolveError> {
-    let store = client.store();
+    let store = fetching.client.store();
     let (mut packages, mut missing) = (BTreeMap::new(), Vec::new());
     for (checksum, chosen) in unique {
         match from_store(offer, chosen, store)? {
@@ -101,9 +96,9 @@ fn read_packages(
         }
     }
     missing.sort_by_key(|(_, chosen)| chosen.package.file_size);
-    let missing = arrive::from_both_ends(missing);
+    let missing = download::from_both_ends(missing);
     let requests = missing.iter().map(|(_, chosen)| request(offer, chosen)).collect::<Result<Vec<_>, _>>()?;
-    let read = arrive::each(client, (&requests, &missing), progress, |(checksum, chosen), file| {
+    let read = download::each(fetching, (&requests, &missing), |(checksum, chosen), file| {
         let name = file_name(&chosen.package);
         let reading = Reading { name: &name, trust: trust(offer), measures: true, store: Some(store) };
         let arrival = arrive::read(file?, reading)?;

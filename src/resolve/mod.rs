@@ -9,9 +9,11 @@ mod make;
 mod offer;
 mod regress;
 mod scripts;
+mod wanted;
 
 pub use error::{Regression, ResolveError};
 pub use make::{Order, make};
-pub use offer::{Offer, Wanted};
+pub use offer::Offer;
 pub use regress::refuse_going_back;
 pub use scripts::Unclassified;
+pub use wanted::Wanted;

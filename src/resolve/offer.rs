@@ -3,15 +3,15 @@ use std::sync::OnceLock;
 
 use camino::Utf8Path;
 
-use super::ResolveError;
 use super::hold::Held;
 use super::keys::{self, Trusted};
+use super::{ResolveError, Wanted};
+use crate::apk::Package;
 use crate::apk::index::Index;
-use crate::apk::{Dependency, Package};
-use crate::config::{Channel, Group, Project, Recipe, User};
-use crate::fetch::{Client, Progress, Request, Size, Source};
+use crate::config::{self, Channel, Import};
+use crate::fetch::{Request, Size, Source};
 use crate::lock::{LockedRepository, Place};
-use crate::packages::{ObtainError, Sources};
+use crate::packages::{Fetching, ObtainError, Sources};
 use crate::solve::{Repository, Step, Universe, solve};
 use crate::timestamp::Timestamp;
 
@@ -38,66 +38,50 @@ pub(super) struct Opened {
     pub(super) signers: Vec<String>,
 }
 
-/// What an image asks of a channel.
-#[derive(Debug, Clone)]
-pub struct Wanted {
-    /// The image's name.
-    pub image: String,
-    /// Requested dependencies, sorted.
-    pub world: Vec<Dependency>,
-    /// The recipe's groups.
-    pub groups: Vec<Group>,
-    /// The recipe's accounts.
-    pub users: Vec<User>,
-}
-
 /// A package that will be locked, and the repository that has it, by its position in the offer.
 pub(super) struct Chosen {
     pub(super) repository: usize,
     pub(super) package: Package,
 }
 
-impl Wanted {
-    /// What `recipe` asks of the project's channel.
-    pub fn of(project: &Project, recipe: &Recipe) -> Result<Self, ResolveError> {
-        let share = project.channel_of(recipe)?;
-        let texts = recipe.world.iter().chain(share.iter().flat_map(|share| &share.world));
-        let parse = |text: &String| {
-            let error = |source| ResolveError::World { image: recipe.name.clone(), text: text.clone(), source };
-            text.parse::<Dependency>().map_err(error)
-        };
-        let mut world = texts.map(parse).collect::<Result<Vec<_>, _>>()?;
-        world.sort_by_cached_key(|dependency| (dependency.name.clone(), dependency.to_string()));
-        world.dedup();
-        let (groups, users) = (recipe.groups.clone(), recipe.users.clone());
-        Ok(Self { image: recipe.name.clone(), world, groups, users })
-    }
-}
-
 impl Offer {
-    /// Fetches and verifies the indexes of all repositories.
+    /// Fetches and verifies the indexes of all repositories. Not for use inside the runtime.
     ///
-    /// Key files come from `keys` if it is given. Otherwise an imported channel has them beside its packages, and another
-    /// one says where they are.
-    pub async fn open(
+    /// Key files come from `keys` if it is given. Otherwise an imported channel has them next to its packages, and
+    /// another one says where they are.
+    pub fn open(
         channel: &Channel,
         arch: &str,
         sources: &Sources,
         keys: Option<&Utf8Path>,
-        client: &Client,
-        progress: &dyn Progress,
+        fetching: Fetching<'_>,
     ) -> Result<Self, ResolveError> {
-        let beside = match (channel.import, sources.iter().next()) {
-            (Some(_), Some((_, Source::Directory(directory)))) if !directory.is_dir() => {
+        fetching.runtime.block_on(Self::fetch(channel, arch, sources, keys, fetching))
+    }
+
+    async fn fetch(
+        channel: &Channel,
+        arch: &str,
+        sources: &Sources,
+        keys: Option<&Utf8Path>,
+        fetching: Fetching<'_>,
+    ) -> Result<Self, ResolveError> {
+        let mut beside = None;
+        if let Some(import) = channel.import
+            && let Source::Directory(directory) = sources.get(import.repository())?
+        {
+            if !directory.is_dir() {
                 return Err(ObtainError::NotImported { directory: directory.clone() }.into());
             }
-            (Some(_), Some((_, Source::Directory(directory)))) => Some(directory.join("keys")),
-            _ => None,
-        };
-        let trusted = keys::trusted(channel, keys.or(beside.as_deref()), client, progress).await?;
+            beside = Some(directory.join("keys"));
+        }
+        let trusted = keys::trusted(channel, keys.or(beside.as_deref()), fetching.client, fetching.progress).await?;
+        let imported = channel.import.into_iter().map(Declared::Imported);
+        let listed = channel.repositories.iter().map(Declared::Listed);
         let mut repositories = Vec::new();
-        for (name, source) in sources.iter() {
-            repositories.push(open_repository(channel, arch, name, source, &trusted, client, progress).await?);
+        for declared in imported.chain(listed) {
+            let source = sources.get(declared.name())?;
+            repositories.push(declared.open(source, arch, &trusted, fetching).await?);
         }
         let (channel, arch, universe) = (channel.clone(), arch.to_owned(), OnceLock::new());
         Ok(Self { channel, arch, repositories, trusted, universe })
@@ -140,35 +124,48 @@ impl Offer {
     }
 }
 
-async fn open_repository(
-    channel: &Channel,
-    arch: &str,
-    name: &str,
-    source: &Source,
-    trusted: &Trusted,
-    client: &Client,
-    progress: &dyn Progress,
-) -> Result<Opened, ResolveError> {
-    let location = source.file(arch, "APKINDEX.tar.gz");
-    let request = Request { name: format!("index of {name}"), location, size: Size::AtMost(INDEX_LIMIT), digest: None };
-    let entry = client.fetch(&request, progress).await?;
-    let bytes = std::fs::read(&entry.path).map_err(|source| ResolveError::Read { path: entry.path.clone(), source })?;
-    let signed = Index::read(&bytes, &trusted.keyring)
-        .map_err(|source| ResolveError::Index { location: Box::new(request.location), source: Box::new(source) })?;
-    let listed = channel.repositories.iter().find(|repository| repository.name == name);
-    let tag = listed.and_then(|repository| repository.tag.clone());
-    let place = match (listed, channel.import) {
-        (Some(repository), _) => Place::Shared {
-            url: repository.url.clone(),
-            tag: tag.clone(),
-            index: entry.digest,
-            date: newest(&signed.index.packages),
-        },
-        (None, Some(import)) => Place::Imported(import),
-        (None, None) => return Err(ObtainError::UnknownRepository { name: name.to_owned(), known: Vec::new() }.into()),
-    };
-    let locked = LockedRepository { name: name.to_owned(), place };
-    Ok(Opened { locked, source: source.clone(), tag, packages: signed.index.packages, signers: signed.keys })
+/// A repository as its channel declares it.
+#[derive(Clone, Copy)]
+enum Declared<'a> {
+    Listed(&'a config::Repository),
+    Imported(Import),
+}
+
+impl Declared<'_> {
+    fn name(&self) -> &str {
+        match self {
+            Self::Listed(repository) => &repository.name,
+            Self::Imported(import) => import.repository(),
+        }
+    }
+
+    async fn open(
+        self,
+        source: &Source,
+        arch: &str,
+        trusted: &Trusted,
+        fetching: Fetching<'_>,
+    ) -> Result<Opened, ResolveError> {
+        let name = format!("index of {}", self.name());
+        let location = source.file(arch, "APKINDEX.tar.gz");
+        let request = Request { name, location, size: Size::AtMost(INDEX_LIMIT), digest: None };
+        let entry = fetching.client.fetch(&request, fetching.progress).await?;
+        let bytes = std::fs::read(&entry.path).map_err(|source| ResolveError::Read { path: entry.path, source })?;
+        let signed = Index::read(&bytes, &trusted.keyring).map_err(|source| {
+            let (location, source) = (Box::new(request.location), Box::new(source));
+            ResolveError::Index { location, source }
+        })?;
+        let packages = signed.index.packages;
+        let (place, tag) = match self {
+            Self::Imported(import) => (Place::Imported(import), None),
+            Self::Listed(config::Repository { url, tag, .. }) => {
+                let (index, date) = (entry.digest, newest(&packages));
+                (Place::Shared { url: url.clone(), tag: tag.clone(), index, date }, tag.clone())
+            }
+        };
+        let locked = LockedRepository { name: self.name().to_owned(), place };
+        Ok(Opened { locked, source: source.clone(), tag, packages, signers: signed.keys })
+    }
 }
 
 /// When the newest of the packages was built. The index file's own time says nothing: who makes reproducible indexes

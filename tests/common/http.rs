@@ -14,6 +14,7 @@ pub struct HttpServer {
 
 enum Source {
     Directory(PathBuf),
+    ObjectStore(PathBuf),
     Files(BTreeMap<String, Vec<u8>>),
 }
 
@@ -21,6 +22,11 @@ impl HttpServer {
     /// Serves a directory on the loopback address.
     pub fn directory(path: impl Into<PathBuf>) -> Self {
         Self::start(Ipv4Addr::LOCALHOST.into(), Source::Directory(path.into()))
+    }
+
+    /// Serves a directory as object stores do whose content may not be listed: 403 for what isn't there.
+    pub fn object_store(path: impl Into<PathBuf>) -> Self {
+        Self::start(Ipv4Addr::LOCALHOST.into(), Source::ObjectStore(path.into()))
     }
 
     /// Serves files, by paths that start with a slash, on an address that containers reach.
@@ -57,12 +63,16 @@ impl HttpServer {
 impl Source {
     fn get(&self, path: &str) -> Option<Vec<u8>> {
         match self {
-            Self::Directory(root) if !path.split('/').any(|part| part == "..") => {
+            Self::Directory(root) | Self::ObjectStore(root) if !path.split('/').any(|part| part == "..") => {
                 fs_err::read(root.join(path.trim_start_matches('/'))).ok()
             }
-            Self::Directory(_) => None,
+            Self::Directory(_) | Self::ObjectStore(_) => None,
             Self::Files(files) => files.get(path).cloned(),
         }
+    }
+
+    fn missing(&self) -> &'static str {
+        if matches!(self, Self::ObjectStore(_)) { "403 Forbidden" } else { "404 Not Found" }
     }
 }
 
@@ -81,7 +91,7 @@ fn answer(connection: TcpStream, source: &Source, log: &Mutex<Vec<String>>) -> O
     let (method, path) = (words.next()?, words.next()?);
     let path = path.split('?').next()?;
     log.lock().unwrap().push(path.to_owned());
-    let (status, body) = source.get(path).map_or(("404 Not Found", Vec::new()), |body| ("200 OK", body));
+    let (status, body) = source.get(path).map_or((source.missing(), Vec::new()), |body| ("200 OK", body));
     let mut connection = reader.into_inner();
     write!(connection, "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len()).ok()?;
     if method != "HEAD" {

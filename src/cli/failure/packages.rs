@@ -1,6 +1,12 @@
 use super::{Exit, Failure};
 use crate::packages::ObtainError;
 
+const GONE: &str = "if the repository has replaced them since they were locked, lock anew with `mailimg lock`; \
+                    `--repository NAME=URL_OR_DIR` takes them from a mirror that still has them. Push images when they \
+                    are built: `mailimg push` keeps their packages in the registry, for the next time";
+
+const FORBIDDEN: &str = "Some servers answer 403 for a file that they don't have, others when they want credentials";
+
 impl From<ObtainError> for Failure {
     fn from(error: ObtainError) -> Self {
         let failure = |exit| Self::new(exit, &error);
@@ -13,11 +19,10 @@ impl From<ObtainError> for Failure {
                 failure(exit).hint(hint)
             }
             ObtainError::UnknownRepository { .. } => failure(Exit::Usage),
-            ObtainError::Gone { .. } => failure(Exit::Missing).hint(
-                "if the repository has replaced the package since it was locked, lock anew with `mailimg lock`. To be \
-                 able to get it next time, push images when they are built: `mailimg push` keeps their packages in the \
-                 registry",
-            ),
+            ObtainError::Gone { ref packages } => {
+                let forbidden = packages.iter().any(|gone| gone.answer.status() == Some(403));
+                failure(Exit::Missing).hint(if forbidden { format!("{GONE}. {FORBIDDEN}") } else { GONE.to_owned() })
+            }
             ObtainError::NotImported { .. } => failure(Exit::Missing).hint(
                 "make it with `mailimg repo import-debian --suite trixie --out DIR`, or name one that is already made \
                  with `--repository debian=DIR`",

@@ -8,10 +8,11 @@ use flate2::write::GzEncoder;
 use mailimg::digest::{Hashing, Sha256};
 use mailimg::fetch::{Client, Settings, Silent};
 use mailimg::lock::{Lock, LockedPackage};
-use mailimg::packages::{ObtainError, Obtained, Sources, Surroundings, obtain};
+use mailimg::packages::{Fetching, ObtainError, Obtained, Sources, Surroundings, obtain};
 use mailimg::store::{self, Store};
 
 use super::Site;
+use crate::common::http::HttpServer;
 
 /// A lock's packages, from its own repository, into a store in `cache`: SHA-256 of each one's data member.
 fn get(lock: &Lock, cache: &Utf8Path, offline: bool) -> Result<Vec<Sha256>, ObtainError> {
@@ -19,13 +20,18 @@ fn get(lock: &Lock, cache: &Utf8Path, offline: bool) -> Result<Vec<Sha256>, Obta
     let client = Client::new(store, Settings { offline, ..Settings::default() });
     let surroundings = Surroundings { base: cache, cache, overrides: &BTreeMap::default() };
     let sources = Sources::of_lock(lock, surroundings).unwrap();
-    let obtained = obtain(&[(lock, &sources)], &client, &Silent)?;
+    let runtime = runtime();
+    let obtained = obtain(&[(lock, &sources)], Fetching { client: &client, runtime: &runtime, progress: &Silent })?;
     let data = |obtained: &Obtained<'_>| {
         let mut content = Hashing::new(obtained.data()?);
         std::io::copy(&mut content, &mut std::io::sink()).unwrap();
         Ok(content.finish().0)
     };
     obtained.iter().flatten().map(data).collect()
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 fn cache(site: &Site, name: &str) -> Utf8PathBuf {
@@ -66,7 +72,9 @@ fn what_is_known_of_packages_is_found_out_again() {
         let client = Client::new(store, Settings { offline: true, ..Settings::default() });
         let surroundings = Surroundings { base: &cache, cache: &cache, overrides: &BTreeMap::default() };
         let sources = Sources::of_lock(&lock, surroundings).unwrap();
-        let obtained = obtain(&[(&lock, &sources), (&lock, &sources)], &client, &Silent).unwrap();
+        let runtime = runtime();
+        let fetching = Fetching { client: &client, runtime: &runtime, progress: &Silent };
+        let obtained = obtain(&[(&lock, &sources), (&lock, &sources)], fetching).unwrap();
         let files = obtained.iter().flatten().map(|obtained| obtained.files().unwrap());
         let files: Vec<_> = files.collect();
         assert_eq!(files[..3], files[3..]);
@@ -165,4 +173,35 @@ fn a_package_that_changed_upstream_is_refused() {
     GzEncoder::new(&mut longer, Compression::default()).finish().unwrap();
     fs_err::write(path, longer).unwrap();
     refused("is ");
+}
+
+#[test]
+fn all_packages_that_are_gone_are_named() {
+    let site = Site::new();
+    let lock = site.locked();
+    for file in ["libc-1.2.5-r0.apk", "web-1.0-r0.apk"] {
+        fs_err::remove_file(site.repository.file(file)).unwrap();
+    }
+    let cache = cache(&site, "empty");
+    let error = get(&lock, &cache, false).unwrap_err().to_string();
+    let url = site.server.url();
+    let expected =
+        format!("2 locked packages are not in {url}/ (the server answers 404):\n  libc 1.2.5-r0\n  web 1.0-r0");
+    assert_eq!(error, expected);
+    // What is there has come all the same.
+    let tool = lock.package("tool").unwrap();
+    assert!(Store::open(&cache).unwrap().find_sized(&tool.data.sha256, tool.data.size).is_some());
+}
+
+#[test]
+fn a_mirror_may_answer_403_for_what_is_gone() {
+    let site = Site::new();
+    let text = site.locked().to_string();
+    let mirror = HttpServer::object_store(site.repository.path());
+    let lock: Lock = text.replace(&site.server.url(), &mirror.url()).parse().unwrap();
+    fs_err::remove_file(site.repository.file("web-1.0-r0.apk")).unwrap();
+    let error = get(&lock, &cache(&site, "empty"), false).unwrap_err();
+    let ObtainError::Gone { packages } = &error else { panic!("{error}") };
+    assert_eq!(packages.len(), 1);
+    assert_eq!(error.to_string(), format!("{}/x86_64/web-1.0-r0.apk: the server answers 403", mirror.url()));
 }

@@ -9,7 +9,7 @@ use mailimg::config;
 use mailimg::digest::Sha256;
 use mailimg::fetch::{Client, Settings, Silent};
 use mailimg::lock::{self, Lock};
-use mailimg::packages::{Obtained, Sources, Surroundings, obtain};
+use mailimg::packages::{Fetching, Obtained, Sources, Surroundings, obtain};
 use mailimg::rootfs::{Content, EntryId, NodeKind, PackageId, Source, Tree};
 use mailimg::store::Store;
 use mailimg::table::Table;
@@ -25,13 +25,15 @@ pub fn trees(project: &Project) -> BTreeMap<String, FlatTree> {
     let project = config::Project::open(&root).unwrap();
     let arch = project.channel().architecture(None).unwrap();
     let client = Client::new(Store::open(cache).unwrap(), Settings { offline: true, ..Settings::default() });
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut contents = Contents::default();
     let mut trees = BTreeMap::new();
     for recipe in project.recipes() {
         let lock = Lock::read(&lock::path(&project.channel_dir(), &recipe.name, &arch)).unwrap();
         let surroundings = Surroundings { base: &root, cache, overrides: &BTreeMap::new() };
         let sources = Sources::of_lock(&lock, surroundings).unwrap();
-        let packages = obtain(&[(&lock, &sources)], &client, &Silent).unwrap().remove(0);
+        let fetching = Fetching { client: &client, runtime: &runtime, progress: &Silent };
+        let packages = obtain(&[(&lock, &sources)], fetching).unwrap().remove(0);
         let plan = Plan::new(BTreeMap::from([(recipe.name.clone(), lock.clone())]), 2);
         let inputs = Inputs::new(&project, recipe, plan.image(&recipe.name).unwrap(), None).unwrap();
         let files: Vec<_> = packages.iter().map(|package| package.files().unwrap()).collect();

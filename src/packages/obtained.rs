@@ -1,0 +1,109 @@
+use std::fs::File;
+use std::io::Read as _;
+
+use super::ObtainError;
+use super::arrive::{self, Arrival, Reading};
+use super::inspect::Trust;
+use crate::apk::Package;
+use crate::apk::package::{Control, Listing, Measured, PackageError, PackageFiles};
+use crate::digest::Sha256;
+use crate::lock::{LockedPackage, Member};
+use crate::store::Store;
+
+/// A locked package in the store, checked.
+#[derive(Debug, Clone)]
+pub struct Obtained<'a> {
+    /// What the lock says of it.
+    pub package: &'a LockedPackage,
+    pub(super) store: Store,
+}
+
+impl Obtained<'_> {
+    /// What the package says of itself: what it depends on, what it provides, and more that a lock doesn't hold.
+    pub fn metadata(&self) -> Result<Package, ObtainError> {
+        Ok(self.control()?.package)
+    }
+
+    /// What the tree needs of the package, under the architecture by which the lock lists it. Its data is not read.
+    pub fn files(&self) -> Result<PackageFiles, ObtainError> {
+        let listing = self.store.recall(&question(self.package)).map_or_else(|| self.list_again(), Ok)?;
+        Ok(PackageFiles::new(self.control()?, listing).listed_for(&self.package.arch))
+    }
+
+    /// The data member, which [`DataReader`](crate::apk::package::DataReader) reads.
+    pub fn data(&self) -> Result<File, ObtainError> {
+        Ok(self.store.open_entry(&self.package.data.sha256)?)
+    }
+
+    fn control(&self) -> Result<Control, ObtainError> {
+        let Member { sha256, size, .. } = self.package.control;
+        let unreadable = |source| ObtainError::Stored { package: self.package.file.clone(), source };
+        let mut member = Vec::new();
+        self.store.open_entry(&sha256)?.take(size).read_to_end(&mut member).map_err(unreadable)?;
+        Control::read(&member).map_err(|source| self.refused(source))
+    }
+
+    /// Replaces a listing that is gone or damaged.
+    fn list_again(&self) -> Result<Listing, ObtainError> {
+        list(self.package, &self.store, reading(self.package, None))
+    }
+
+    fn refused(&self, source: PackageError) -> ObtainError {
+        ObtainError::Package { package: self.package.file.clone(), source }
+    }
+}
+
+/// What the store calls the listing of a package that is as this block of a lock says.
+pub(super) fn question(package: &LockedPackage) -> Sha256 {
+    let version = Listing::VERSION;
+    Sha256::of(format!("which listing has the package that is as this block of a lock says? v{version}\n{package}"))
+}
+
+pub(super) fn reading<'a>(package: &'a LockedPackage, store: Option<&'a Store>) -> Reading<'a> {
+    Reading { name: &package.file, trust: Trust::Locked, measures: false, store }
+}
+
+pub(super) fn members(package: &LockedPackage) -> impl Iterator<Item = &Member> {
+    arrive::members(&package.signatures, &package.control, &package.data)
+}
+
+/// Lists a package of which the store has all members.
+pub(super) fn list(package: &LockedPackage, store: &Store, reading: Reading<'_>) -> Result<Listing, ObtainError> {
+    let arrival = arrive::read(arrive::join(store, members(package))?, reading)?;
+    check(package, &arrival)?;
+    let listing = arrival.into_listing();
+    remember(package, &listing, store)?;
+    Ok(listing)
+}
+
+/// Refuses a package that is not as the lock says.
+pub(super) fn check(package: &LockedPackage, arrival: &Arrival) -> Result<(), ObtainError> {
+    let LockedPackage { file, repository, arch, .. } = package;
+    let Measured { sha256, diff_id, .. } = arrival.inspected.measured;
+    let digests = (sha256.unwrap_or(package.sha256), diff_id.unwrap_or(package.diff_id));
+    let found = arrival.inspected.locked(file, repository, arch, digests);
+    if let Some((expected, found)) = first_difference(&package.to_string(), &found.to_string()) {
+        return Err(ObtainError::NotAsLocked { package: file.clone(), expected, found });
+    }
+    Ok(())
+}
+
+/// Remembers that a package is as the lock says, and its listing.
+pub(crate) fn remember(package: &LockedPackage, listing: &Listing, store: &Store) -> Result<(), ObtainError> {
+    Ok(store.remember(&question(package), listing)?)
+}
+
+/// The first line in which two blocks differ.
+fn first_difference(expected: &str, found: &str) -> Option<(String, String)> {
+    let (mut expected, mut found) = (expected.lines(), found.lines());
+    loop {
+        match (expected.next(), found.next()) {
+            (None, None) => return None,
+            (one, other) if one == other => {}
+            (one, other) => {
+                let line = |line: Option<&str>| line.unwrap_or_default().trim().to_owned();
+                return Some((line(one), line(other)));
+            }
+        }
+    }
+}
