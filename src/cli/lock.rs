@@ -9,7 +9,7 @@ use super::progress::Downloads;
 use super::{Context, Failure};
 use crate::config::{Project, Recipe};
 use crate::fetch::{Client, Settings};
-use crate::lock::{Change, Lock, LockError, changes, path};
+use crate::lock::{Change, Lock, LockError, across, changes, path};
 use crate::packages::{Fetching, Sources, Surroundings};
 use crate::resolve::{Offer, Order, ResolveError, Wanted, refuse_going_back};
 use crate::store::write_atomic;
@@ -49,6 +49,17 @@ struct Outcome {
     new: Lock,
 }
 
+impl Outcome {
+    /// What changes; nothing if there is no lock yet.
+    fn changes(&self) -> Option<Vec<Change>> {
+        Some(changes(self.old.as_ref()?, &self.new))
+    }
+
+    fn is_outdated(&self) -> bool {
+        self.changes().is_none_or(|changes| !changes.is_empty())
+    }
+}
+
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let (project, arch) = args.channel.open(context)?;
     let outcomes = resolve(args, &project, &arch, context)?;
@@ -57,22 +68,21 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             old.as_ref().map_or(Ok(()), |old| refuse_going_back(old, new, image))?;
         }
     }
-    let mut outdated = 0;
-    for outcome in &outcomes {
-        let Outcome { image, path, old, new } = outcome;
-        let changed = old.as_ref().is_none_or(|old| !changes(old, new).is_empty());
-        outdated += usize::from(changed);
-        if args.diff {
-            context.ui().write(if changed { patch(outcome, &project) } else { String::new() }.as_bytes())?;
-        } else {
-            show(outcome, context)?;
-        }
-        if !args.check && !args.diff && changed {
-            write_atomic(path, new.to_string(), 0o644)?;
-            context.ui().status(format!("{image}: wrote {path}"));
-        }
+    let outdated: Vec<_> = outcomes.iter().filter(|outcome| outcome.is_outdated()).collect();
+    if args.diff {
+        let patches: String = outdated.iter().map(|outcome| patch(outcome, &project)).collect();
+        context.ui().write(patches.as_bytes())?;
+    } else {
+        show(&outcomes, context)?;
     }
-    if (args.check || args.diff) && outdated > 0 { Err(out_of_date(outdated)) } else { Ok(()) }
+    if args.check || args.diff {
+        return if outdated.is_empty() { Ok(()) } else { Err(out_of_date(outdated.len())) };
+    }
+    for Outcome { image, path, new, .. } in outdated {
+        write_atomic(path, new.to_string(), 0o644)?;
+        context.ui().status(format!("{image}: wrote {path}"));
+    }
+    Ok(())
 }
 
 fn resolve(args: &Args, project: &Project, arch: &str, context: &Context) -> Result<Vec<Outcome>, Failure> {
@@ -131,19 +141,25 @@ fn updates(args: &Args, old: &[Option<Lock>]) -> Result<Option<BTreeSet<String>>
     }
 }
 
-fn show(outcome: &Outcome, context: &Context) -> Result<(), Failure> {
-    let Outcome { image, old, new, .. } = outcome;
-    let count = new.packages.len();
-    let Some(old) = old else {
-        return context.ui().line(format!("{image}: {count} packages, locked for the first time"));
-    };
-    let changes = changes(old, new);
-    if changes.is_empty() {
-        return context.ui().line(format!("{image}: {count} packages, nothing has changed"));
+/// All changes, each once, and then what became of each image's lock.
+fn show(outcomes: &[Outcome], context: &Context) -> Result<(), Failure> {
+    let locked: Vec<_> =
+        outcomes.iter().filter_map(|outcome| Some((outcome.image.as_str(), outcome.changes()?))).collect();
+    let count = locked.len();
+    for (change, images) in across(locked) {
+        let only = if images.len() < count { format!("  [{}]", images.join(", ")) } else { String::new() };
+        context.ui().line(format!("{change}{only}"))?;
     }
-    let counted = if changes.len() == 1 { "1 change".to_owned() } else { format!("{} changes", changes.len()) };
-    context.ui().line(format!("{image}: {count} packages, {counted}"))?;
-    changes.iter().try_for_each(|change: &Change| context.ui().line(format!("  {change}")))
+    for outcome in outcomes {
+        let changed = match outcome.changes().map(|changes| changes.len()) {
+            None => "locked for the first time".to_owned(),
+            Some(0) => "nothing has changed".to_owned(),
+            Some(1) => "1 change".to_owned(),
+            Some(count) => format!("{count} changes"),
+        };
+        context.ui().line(format!("{}: {} packages, {changed}", outcome.image, outcome.new.packages.len()))?;
+    }
+    Ok(())
 }
 
 /// What `git apply` in the project would make of the lock.

@@ -1,31 +1,30 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Lock, LockedPackage, Place};
-use crate::apk::Version;
+use super::{Edition, Lock, LockedPackage, Place};
 
 /// A difference between two locks of the same image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     Added {
         name: String,
-        version: Version,
+        version: Edition,
     },
     /// A package is no longer needed.
     Removed {
         name: String,
-        version: Version,
+        version: Edition,
     },
     /// A package changes its version.
     Moved {
         name: String,
-        from: Version,
-        to: Version,
+        from: Edition,
+        to: Edition,
     },
     /// A package has the same version but different bytes.
     Rebuilt {
         name: String,
-        version: Version,
+        version: Edition,
     },
     /// A package's script is new, changed or gone.
     Script {
@@ -37,10 +36,22 @@ pub enum Change {
 }
 
 impl Change {
+    /// Changes of packages by name, then all others.
+    fn order(&self) -> (bool, &str) {
+        match self {
+            Self::Added { name, .. }
+            | Self::Removed { name, .. }
+            | Self::Moved { name, .. }
+            | Self::Rebuilt { name, .. }
+            | Self::Script { package: name, .. } => (false, name),
+            Self::Other(what) => (true, what),
+        }
+    }
+
     /// Whether a package is downgraded.
     #[must_use]
     pub fn is_downgrade(&self) -> bool {
-        matches!(self, Self::Moved { from, to, .. } if to < from)
+        matches!(self, Self::Moved { from, to, .. } if to.version < from.version)
     }
 }
 
@@ -49,8 +60,10 @@ impl fmt::Display for Change {
         match self {
             Self::Added { name, version } => write!(f, "+ {name} {version}"),
             Self::Removed { name, version } => write!(f, "- {name} {version}"),
-            Self::Moved { name, from, to } if to < from => write!(f, "v {name} {from} -> {to} (older)"),
-            Self::Moved { name, from, to } => write!(f, "^ {name} {from} -> {to}"),
+            Self::Moved { name, from, to } => {
+                write!(f, "  {name} {from} -> {to}")?;
+                if self.is_downgrade() { f.write_str(" (older)") } else { Ok(()) }
+            }
             Self::Rebuilt { name, version } => write!(f, "~ {name} {version} (same version, other bytes)"),
             Self::Script { package, script } => write!(f, "! {package} {script} (script changed: read it)"),
             Self::Other(what) => write!(f, "~ {what}"),
@@ -58,24 +71,40 @@ impl fmt::Display for Change {
     }
 }
 
-/// The changes from `old` to `new`. A new index with the same versions of these packages is not a change: most of
-/// Alpine's indexes change every day.
+/// The changes of several locks, each once, with the names of the images whose locks it is in. Sorted by package.
+#[must_use]
+pub fn across<'a>(locks: impl IntoIterator<Item = (&'a str, Vec<Change>)>) -> Vec<(Change, Vec<&'a str>)> {
+    let mut merged: Vec<(Change, Vec<&str>)> = Vec::new();
+    for (image, changes) in locks {
+        for change in changes {
+            match merged.iter_mut().find(|(known, _)| *known == change) {
+                Some((_, images)) => images.push(image),
+                None => merged.push((change, vec![image])),
+            }
+        }
+    }
+    merged.sort_by(|(a, _), (b, _)| a.order().cmp(&b.order()));
+    merged
+}
+
+/// What changes from `old` to `new`. That an index has moved on which has the same of these packages is no change: most
+/// of Alpine's do so every day.
 #[must_use]
 pub fn changes(old: &Lock, new: &Lock) -> Vec<Change> {
     let (old_by_name, new_by_name) = (by_name(old), by_name(new));
     let mut changes = Vec::new();
     for (name, was) in &old_by_name {
-        let (name, version) = ((*name).to_owned(), was.version.clone());
+        let (name, version) = ((*name).to_owned(), was.edition());
         if !new_by_name.contains_key(name.as_str()) {
             changes.push(Change::Removed { name, version });
         }
     }
     for (name, is) in &new_by_name {
-        let (name, version) = ((*name).to_owned(), is.version.clone());
+        let (name, version) = ((*name).to_owned(), is.edition());
         match old_by_name.get(name.as_str()) {
             None => changes.push(Change::Added { name, version }),
-            Some(was) if was.version.as_str() != version.as_str() => {
-                changes.push(Change::Moved { name, from: was.version.clone(), to: version });
+            Some(was) if was.edition() != version => {
+                changes.push(Change::Moved { name, from: was.edition(), to: version });
                 changes.extend(scripts(was, is));
             }
             Some(was) if was != is => {
@@ -128,6 +157,7 @@ fn scripts(was: &LockedPackage, is: &LockedPackage) -> Vec<Change> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::apk::Version;
     use crate::lock::text::tests::lock;
 
     fn shown(change: impl FnOnce(&mut Lock)) -> Vec<String> {
@@ -145,11 +175,11 @@ mod tests {
         assert_eq!(shown(|_| {}), Vec::<String>::new());
         assert_eq!(
             shown(|new| package(new, "musl").version = Version::any("1.2.6-r0")),
-            ["^ musl 1.2.5-r9 -> 1.2.6-r0"]
+            ["  musl 1.2.5-r9 -> 1.2.6-r0"]
         );
         assert_eq!(
             shown(|new| package(new, "musl").version = Version::any("1.2.4-r0")),
-            ["v musl 1.2.5-r9 -> 1.2.4-r0 (older)"]
+            ["  musl 1.2.5-r9 -> 1.2.4-r0 (older)"]
         );
         assert_eq!(shown(|new| package(new, "musl").size += 1), ["~ musl 1.2.5-r9 (same version, other bytes)"]);
         assert_eq!(
@@ -165,6 +195,45 @@ mod tests {
         assert_eq!(shown(|new| new.users.clear()), ["~ accounts"]);
         assert_eq!(shown(|new| new.keys.clear()), ["~ keys"]);
         assert_eq!(shown(|new| new.repositories.clear()), ["~ repositories"]);
+    }
+
+    #[test]
+    fn an_imported_package_has_the_version_that_debian_gives_it() {
+        let deb = |version: &str| crate::lock::Deb {
+            name: "musl".to_owned(),
+            version: version.to_owned(),
+            sha256: crate::digest::Sha256::of(version),
+        };
+        let (mut old, mut new) = (lock(), lock());
+        package(&mut old, "musl").debs = vec![deb("1:1.2.5-4+deb13u1")];
+        package(&mut new, "musl").debs = vec![deb("1:1.2.5-4+deb13u2")];
+        package(&mut new, "musl").version = Version::any("1.2.5-r4000200");
+        let changes = changes(&old, &new);
+        assert_eq!(
+            changes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["  musl 1:1.2.5-4+deb13u1 -> 1:1.2.5-4+deb13u2"]
+        );
+        assert!(!changes[0].is_downgrade());
+    }
+
+    #[test]
+    fn what_changes_in_several_locks_is_named_once() {
+        let (old, mut new, mut other) = (lock(), lock(), lock());
+        package(&mut new, "musl").version = Version::any("1.2.6-r0");
+        package(&mut other, "musl").version = Version::any("1.2.6-r0");
+        package(&mut other, "busybox").version = Version::any("1.38.0-r0");
+        other.keys.clear();
+        let all = [("web", changes(&old, &new)), ("mail", changes(&old, &other)), ("idle", changes(&old, &old))];
+        let merged = across(all);
+        let shown: Vec<_> = merged.iter().map(|(change, images)| (change.to_string(), images.as_slice())).collect();
+        assert_eq!(
+            shown,
+            [
+                ("  busybox 1.37.0-r12 -> 1.38.0-r0".to_owned(), &["mail"][..]),
+                ("  musl 1.2.5-r9 -> 1.2.6-r0".to_owned(), &["web", "mail"]),
+                ("~ keys".to_owned(), &["mail"]),
+            ]
+        );
     }
 
     #[test]

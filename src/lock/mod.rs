@@ -11,7 +11,7 @@ mod file;
 mod model;
 mod text;
 
-pub use change::{Change, changes};
+pub use change::{Change, across, changes};
 pub use error::LockError;
 pub use file::path;
 pub use model::{Deb, Edition, Lock, LockedPackage, LockedRepository, Place, Script};

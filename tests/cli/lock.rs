@@ -187,11 +187,29 @@ fn check_says_what_would_change_and_changes_nothing() {
     let text = site.project.read(LOCK);
     let (code, out, error) = site.lock(&["--check"]);
     assert_eq!(code, 1, "{error}");
-    for change in ["^ libc 1.2.5-r0 -> 1.2.6-r0", "^ tool 3.0-r0 -> 3.1-r0", "^ web 1.0-r0 -> 1.1-r0"] {
+    for change in ["  libc 1.2.5-r0 -> 1.2.6-r0\n", "  tool 3.0-r0 -> 3.1-r0\n", "web: 3 packages, 3 changes\n"] {
         assert!(out.contains(change), "{change:?} is not in:\n{out}");
     }
     assert!(error.contains("1 lock is out of date"), "{error}");
     assert_eq!(site.project.read(LOCK), text);
+}
+
+#[test]
+fn what_changes_in_several_images_is_named_once() {
+    let site = Site::new();
+    let project = &site.project;
+    let settings = project.read("mailimg.toml").replace("[\"web\"]", "[\"web\", \"tool\", \"new\"]");
+    project.write("mailimg.toml", settings);
+    project.write("recipes/tool.toml", RECIPE.replace("\"web\"]\n", "\"tool\"]\n"));
+    project.write("recipes/new.toml", RECIPE);
+    let (code, out, error) = site.lock(&["web", "tool"]);
+    assert_eq!(code, 0, "{error}");
+    assert_eq!(out, "web: 3 packages, locked for the first time\ntool: 2 packages, locked for the first time\n");
+    site.repository.publish(&newer_packages(), Some(key()), Some(key()));
+    let (_, out, _) = site.lock(&[]);
+    let expected = "  libc 1.2.5-r0 -> 1.2.6-r0\n  tool 3.0-r0 -> 3.1-r0\n  web 1.0-r0 -> 1.1-r0  [web]\n\
+                    web: 3 packages, 3 changes\ntool: 2 packages, 2 changes\nnew: 3 packages, locked for the first time\n";
+    assert_eq!(out, expected);
 }
 
 #[test]
@@ -282,7 +300,7 @@ fn does_not_go_back_unless_told_to() {
     site.refused(&[], 3, &["the newest package in main is of 2026-06-01T00:00:00Z", "--allow-downgrade"]);
     let held_back: Vec<_> = packages().into_iter().map(|package| package.built(BUILT + 100)).collect();
     site.repository.publish(&held_back, Some(key()), Some(key()));
-    site.refused(&[], 3, &["packages would become older", "v web 1.1-r0 -> 1.0-r0 (older)"]);
+    site.refused(&[], 3, &["packages would become older", "  web 1.1-r0 -> 1.0-r0 (older)"]);
     let (code, _, error) = site.lock(&["--allow-downgrade"]);
     assert_eq!(code, 0, "{error}");
     assert_eq!(versions(&site.read()), ["libc-1.2.5-r0", "tool-3.0-r0", "web-1.0-r0"]);
