@@ -82,7 +82,7 @@ pub fn merged(inputs: &Inputs<'_>, packages: Vec<PackageFiles>) -> Result<Merged
         baked: &inputs.baked,
         rules,
         apk: ApkState { world: &lock.world, repositories: repositories(lock), arch: &lock.arch },
-        time: inputs.created.unix(),
+        time: inputs.created.unix().cast_signed(),
     };
     Ok(assemble(packages, &additions)?)
 }

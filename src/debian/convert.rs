@@ -29,7 +29,7 @@ pub(super) fn convert(
         let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
         ImportError::Unwritable { package: name.clone(), message: format!("{error}{cause}") }
     };
-    let mut writer = PackageWriter::new(mtime);
+    let mut writer = PackageWriter::new(mtime.cast_signed());
     for (entry, content) in tree.into_entries()? {
         writer.add(&entry, &mut &*content).map_err(|error| unwritable(&error))?;
     }

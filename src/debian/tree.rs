@@ -165,7 +165,7 @@ impl<'a> Tree<'a> {
             user: entry.user,
             group: entry.group,
             size: content.len() as u64,
-            mtime: entry.mtime,
+            mtime: entry.mtime.cast_signed(),
             ..tar::Entry::new(entry.path, kind, entry.mode)
         };
         Ok((packed, content))

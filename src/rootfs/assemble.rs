@@ -26,7 +26,7 @@ pub struct Additions<'a> {
     /// apk's state in the image.
     pub apk: ApkState<'a>,
     /// The time of all of these, in seconds since 1970.
-    pub time: u64,
+    pub time: i64,
 }
 
 /// apk's state in the image, apart from the installed packages.
@@ -70,7 +70,7 @@ pub fn assemble(packages: Vec<PackageFiles>, additions: &Additions<'_>) -> Resul
 }
 
 /// The tree that apk itself would create from `packages` with `--no-scripts`.
-pub fn as_installed(packages: Vec<PackageFiles>, apk: &ApkState<'_>, time: u64) -> Result<Merged, RootfsError> {
+pub fn as_installed(packages: Vec<PackageFiles>, apk: &ApkState<'_>, time: i64) -> Result<Merged, RootfsError> {
     let Merged { mut tree, packages } = merge(packages, &Accounts::default())?;
     database::write(&mut tree, packages.items(), apk, time)?;
     Ok(Merged { tree, packages })
@@ -80,7 +80,7 @@ struct Assembly<'a> {
     tree: Tree,
     packages: &'a Table<PackageId, MergedPackage>,
     accounts: Accounts,
-    time: u64,
+    time: i64,
 }
 
 impl Assembly<'_> {

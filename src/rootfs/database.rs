@@ -16,7 +16,7 @@ pub(super) fn write(
     tree: &mut Tree,
     packages: &[MergedPackage],
     state: &ApkState<'_>,
-    time: u64,
+    time: i64,
 ) -> Result<(), RootfsError> {
     let mut world: Vec<String> = state.world.iter().map(ToString::to_string).collect();
     world.sort();
@@ -54,7 +54,7 @@ fn lines(lines: &[String]) -> Vec<u8> {
 }
 
 /// The scripts that apk would use to remove or upgrade the installed packages: `<name>-<version>.<checksum>.<kind>`.
-fn scripts(packages: &[MergedPackage], time: u64) -> Result<Vec<u8>, RootfsError> {
+fn scripts(packages: &[MergedPackage], time: i64) -> Result<Vec<u8>, RootfsError> {
     let mut archive = Vec::new();
     for MergedPackage { files, .. } in packages {
         for script in &files.control.scripts {

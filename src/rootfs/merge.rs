@@ -423,7 +423,7 @@ pub(super) fn make_directories(
     tree: &mut Tree,
     path: &TreePath,
     mode: u32,
-    mtime: u64,
+    mtime: i64,
 ) -> Result<TreePath, RootfsError> {
     let clash = |path: &TreePath| RootfsError::RecipeClash {
         what: "directory",
@@ -482,10 +482,10 @@ fn contest(earlier: &PackageFiles, later: &PackageFiles) -> Contest {
     }
 }
 
-/// Whether apk skips the entry: package metadata and placeholders at the top of the archive.
+/// Whether apk skips the entry: package metadata and placeholders at the top of the archive, and the root directory.
 fn is_hidden(path: &[u8]) -> bool {
     let first = path.split(|&b| b == b'/').next().unwrap_or_default();
-    first.starts_with(b".") && first != b"." && first != b".."
+    path == b"." || first.starts_with(b".") && first != b"." && first != b".."
 }
 
 fn checked_path(files: &PackageFiles, header: &Entry) -> Result<TreePath, RootfsError> {

@@ -29,7 +29,7 @@ pub(super) type Content<'a> = dyn Fn(&Node) -> Option<Vec<u8>> + 'a;
 /// Creates the links to busybox's programs, replacing its trigger (`busybox --install -s`).
 ///
 /// `etc/busybox-paths.d/<program>` lists the links to `/bin/<program>`. Existing files are kept.
-pub(super) fn link_busybox(tree: &mut Tree, content: &Content<'_>, mtime: u64) -> Result<(), RootfsError> {
+pub(super) fn link_busybox(tree: &mut Tree, content: &Content<'_>, mtime: i64) -> Result<(), RootfsError> {
     if tree.get(&path("bin/bbsuid")).is_some() {
         for link in BBSUID_LINKS {
             add_link(tree, &path(link), "/bin/bbsuid", mtime)?;
@@ -62,7 +62,7 @@ pub(super) fn link_busybox(tree: &mut Tree, content: &Content<'_>, mtime: u64) -
 /// Creates the CA bundle if no package contains it, replacing `update-ca-certificates`.
 ///
 /// Certificates marked with `!` in `etc/ca-certificates.conf` are left out.
-pub(super) fn bundle_certificates(tree: &mut Tree, content: &Content<'_>, mtime: u64) -> Result<(), RootfsError> {
+pub(super) fn bundle_certificates(tree: &mut Tree, content: &Content<'_>, mtime: i64) -> Result<(), RootfsError> {
     let bundle = path(CA_BUNDLE);
     if tree.get(&bundle).is_some() {
         return Ok(());
@@ -92,7 +92,7 @@ pub(super) fn bundle_certificates(tree: &mut Tree, content: &Content<'_>, mtime:
 }
 
 /// Creates a link and its parent directories, unless something is there.
-fn add_link(tree: &mut Tree, link: &TreePath, target: &str, mtime: u64) -> Result<(), RootfsError> {
+fn add_link(tree: &mut Tree, link: &TreePath, target: &str, mtime: i64) -> Result<(), RootfsError> {
     let mut link = link.clone();
     if let Some(parent) = link.parent() {
         let parent = make_directories(tree, &parent, 0o755, mtime)?;

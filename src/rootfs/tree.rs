@@ -26,7 +26,7 @@ pub struct Node {
     pub uid: u32,
     pub gid: u32,
     /// Seconds since 1970.
-    pub mtime: u64,
+    pub mtime: i64,
     /// Extended attributes by full name (`security.capability`).
     pub xattrs: BTreeMap<String, Vec<u8>>,
     pub bearer: Bearer,
@@ -75,7 +75,7 @@ pub enum Bearer {
 impl Node {
     /// A file owned by root that is not in a package.
     #[must_use]
-    pub fn file(content: impl Into<Arc<[u8]>>, mode: u32, mtime: u64) -> Self {
+    pub fn file(content: impl Into<Arc<[u8]>>, mode: u32, mtime: i64) -> Self {
         let content = content.into();
         let kind = NodeKind::File { size: content.len() as u64, content: Content::Inline(content) };
         Self::of_image(kind, mode, mtime)
@@ -83,17 +83,17 @@ impl Node {
 
     /// A directory owned by root that is not in a package.
     #[must_use]
-    pub fn directory(mode: u32, mtime: u64) -> Self {
+    pub fn directory(mode: u32, mtime: i64) -> Self {
         Self::of_image(NodeKind::Directory, mode, mtime)
     }
 
     /// A symbolic link that is not in a package.
     #[must_use]
-    pub fn symlink(target: impl Into<Vec<u8>>, mtime: u64) -> Self {
+    pub fn symlink(target: impl Into<Vec<u8>>, mtime: i64) -> Self {
         Self::of_image(NodeKind::Symlink(target.into()), 0o777, mtime)
     }
 
-    fn of_image(kind: NodeKind, mode: u32, mtime: u64) -> Self {
+    fn of_image(kind: NodeKind, mode: u32, mtime: i64) -> Self {
         Self { kind, mode, uid: 0, gid: 0, mtime, xattrs: BTreeMap::new(), bearer: Bearer::Image }
     }
 

@@ -71,7 +71,7 @@ impl Made {
 
     /// A file of root's.
     pub fn file(self, path: &str, content: impl Into<Vec<u8>>) -> Self {
-        let entry = Entry { mtime: BUILT, ..Entry::new(path, EntryKind::File, 0o644) };
+        let entry = Entry { mtime: BUILT.cast_signed(), ..Entry::new(path, EntryKind::File, 0o644) };
         self.entry(entry, content)
     }
 
@@ -105,7 +105,7 @@ impl Made {
 
     /// Writes the file into `directory`, and returns its entry for the index.
     fn write(&self, directory: &Path, key: Option<&SigningKey>) -> Package {
-        let mut writer = PackageWriter::new(BUILT);
+        let mut writer = PackageWriter::new(BUILT.cast_signed());
         for (entry, content) in &self.entries {
             writer.add(entry, &mut content.as_slice()).unwrap();
         }

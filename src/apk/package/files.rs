@@ -64,7 +64,7 @@ pub struct Listing {
 
 impl Listing {
     /// Raised when an older listing that was kept would be misread: part of the name under which one is kept.
-    pub const VERSION: u32 = 3;
+    pub const VERSION: u32 = 4;
 
     /// Reads a package to its end. Also returns what was given to [`PackageReader::keep_data`].
     pub fn read<R: Read, W: Digesting>(mut reader: PackageReader<R, W>) -> Result<(Self, Option<W>), PackageError> {

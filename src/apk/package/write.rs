@@ -58,7 +58,7 @@ pub enum WriteError {
 #[derive(Debug)]
 pub struct PackageWriter {
     archive: Vec<u8>,
-    mtime: u64,
+    mtime: i64,
     files: BTreeSet<Vec<u8>>,
     directories: BTreeSet<Vec<u8>>,
     links: BTreeSet<Vec<u8>>,
@@ -81,7 +81,7 @@ pub struct Written {
 impl PackageWriter {
     /// Starts a package. `mtime`, in seconds since 1970, is that of directories that are not added themselves.
     #[must_use]
-    pub fn new(mtime: u64) -> Self {
+    pub fn new(mtime: i64) -> Self {
         Self {
             archive: Vec::new(),
             mtime,
@@ -199,7 +199,7 @@ impl PackageWriter {
 
 /// The control member. Its archive has no end, so that it can be read on into data, as apk-tools' own packages.
 pub(super) fn control(info: &Info, scripts: &[Script]) -> Result<Vec<u8>, WriteError> {
-    let mtime = info.package.build_time.unwrap_or_default();
+    let mtime = i64::try_from(info.package.build_time.unwrap_or_default()).unwrap_or(i64::MAX);
     let mut archive = Vec::new();
     let mut append = |name: &str, mode, content: &[u8]| {
         let mut entry = Entry::new(name, EntryKind::File, mode);

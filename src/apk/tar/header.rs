@@ -3,8 +3,7 @@
 use std::ops::Range;
 
 use super::pax::{Records, parse_decimal};
-use super::{BLOCK, CHECKSUM_KEY, Device, EntryKind, PathFault, TarError, check_path, check_text, lossy};
-use crate::apk::Checksum;
+use super::{BLOCK, Device, EntryKind, PathFault, TarError, check_path, check_text, lossy};
 
 pub(super) type Block = [u8; BLOCK];
 
@@ -35,11 +34,16 @@ impl Header<'_> {
         until_nul(self.bytes(range).to_vec())
     }
 
-    /// The sum of all bytes, those of the checksum itself taken as spaces.
+    /// The sum of all bytes, those of the checksum itself taken as spaces. Some writers take bytes as signed.
     pub(super) fn verify(&self) -> Result<(), TarError> {
-        let sum: u64 = self.block.iter().map(|&b| u64::from(b)).sum();
-        let own: u64 = self.bytes(148..156).iter().map(|&b| u64::from(b)).sum();
-        if self.number(148..156, "checksum").ok() == Some(sum - own + 8 * u64::from(b' ')) {
+        let sum = |bytes: &[u8]| bytes.iter().map(|&b| u64::from(b)).sum::<u64>();
+        let unsigned = sum(self.block) - sum(self.bytes(148..156)) + 8 * u64::from(b' ');
+        let signed = || {
+            let high = |bytes: &[u8]| bytes.iter().filter(|&&b| b >= 0x80).count() as u64;
+            unsigned.checked_sub(256 * (high(self.block) - high(self.bytes(148..156))))
+        };
+        let found = self.number(148..156, "checksum").ok();
+        if found == Some(unsigned) || found.is_some() && found == signed() {
             Ok(())
         } else {
             Err(TarError::HeaderChecksum { offset: self.offset })
@@ -109,7 +113,8 @@ impl Header<'_> {
         u32::try_from(value).map_err(|_| self.bad(key))
     }
 
-    pub(super) fn name(&self, records: &Records, key: &'static str, range: Range<usize>) -> Result<String, TarError> {
+    /// The name of an owner. One that no account can have counts as none, so that the number decides.
+    pub(super) fn name(&self, records: &Records, key: &str, range: Range<usize>) -> String {
         let is_ustar = self.bytes(257..262) == b"ustar";
         let value = match records.get(key) {
             Some(value) => value.clone(),
@@ -117,24 +122,23 @@ impl Header<'_> {
             None => Vec::new(),
         };
         let bad = value.len() > 255 || value.iter().any(|&b| b < b' ' || b == b':');
-        String::from_utf8(value).ok().filter(|_| !bad).ok_or_else(|| self.bad(key))
+        String::from_utf8(value).ok().filter(|_| !bad).unwrap_or_default()
     }
 
-    pub(super) fn mtime(&self, records: &Records) -> Result<u64, TarError> {
-        match records.get("mtime") {
-            Some(value) => {
-                let seconds = value.split(|&b| b == b'.').next().unwrap_or_default();
-                self.decimal(seconds, "mtime")
-            }
-            None => self.number(136..148, "mtime"),
-        }
+    pub(super) fn mtime(&self, records: &Records) -> Result<i64, TarError> {
+        let mtime = match records.get("mtime") {
+            Some(value) => parse_time(value),
+            None => parse_signed(self.bytes(136..148)),
+        };
+        mtime.ok_or_else(|| self.bad("mtime"))
     }
 
-    pub(super) fn checksum_record(&self, records: &Records) -> Result<Option<Checksum>, TarError> {
-        let Some(value) = records.get(CHECKSUM_KEY) else { return Ok(None) };
-        let mut bytes = [0; 20];
-        hex::decode_to_slice(value, &mut bytes).map_err(|_| self.bad(CHECKSUM_KEY))?;
-        Ok(Some(Checksum::from(bytes)))
+    /// Whether all numeric fields are numbers, those included that don't count for this entry: some readers insist.
+    pub(super) fn is_clean(&self) -> bool {
+        [100..108, 108..116, 116..124, 124..136, 329..337, 337..345]
+            .into_iter()
+            .all(|range| parse_number(self.bytes(range)).is_some())
+            && parse_signed(self.bytes(136..148)).is_some()
     }
 
     pub(super) fn old_sparse_numbers(
@@ -157,11 +161,8 @@ impl Header<'_> {
 fn parse_number(field: &[u8]) -> Option<u64> {
     if let Some((&first, rest)) = field.split_first().filter(|(first, _)| **first & 0x80 != 0) {
         // 0xff begins a negative number.
-        let mut value = u64::from(first & 0x7f);
-        for &byte in rest {
-            value = value.checked_mul(256)?.checked_add(u64::from(byte))?;
-        }
-        return Some(value);
+        let first = u64::from(first & 0x7f);
+        return rest.iter().try_fold(first, |value, &byte| value.checked_mul(256)?.checked_add(u64::from(byte)));
     }
     let begin = field.iter().position(|&b| b != b' ').unwrap_or(field.len());
     let digits = field.get(begin..)?;
@@ -174,6 +175,33 @@ fn parse_number(field: &[u8]) -> Option<u64> {
         let digit = digit.checked_sub(b'0').filter(|digit| *digit < 8)?;
         value.checked_mul(8)?.checked_add(u64::from(digit))
     })
+}
+
+/// As [`parse_number`], or a negative number in base 256.
+fn parse_signed(field: &[u8]) -> Option<i64> {
+    match field.split_first() {
+        Some((0xff, rest)) => {
+            // The complement is not negative.
+            let complement =
+                rest.iter().try_fold(0_i64, |value, &byte| value.checked_mul(256)?.checked_add((!byte).into()));
+            complement.map(|value| !value)
+        }
+        _ => parse_number(field)?.try_into().ok(),
+    }
+}
+
+/// Seconds with a sign and a fraction, as PAX records have them; rounded down.
+fn parse_time(value: &[u8]) -> Option<i64> {
+    let (is_negative, value) = value.strip_prefix(b"-").map_or((false, value), |rest| (true, rest));
+    let point = value.iter().position(|&b| b == b'.').unwrap_or(value.len());
+    let (seconds, fraction) = value.split_at_checked(point)?;
+    let fraction = fraction.strip_prefix(b".").unwrap_or_default();
+    let seconds = i64::try_from(parse_decimal(seconds)?).ok()?;
+    if !fraction.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let has_fraction = fraction.iter().any(|&b| b != b'0');
+    Some(if is_negative { -seconds - i64::from(has_fraction) } else { seconds })
 }
 
 pub(super) fn until_nul(mut bytes: Vec<u8>) -> Vec<u8> {

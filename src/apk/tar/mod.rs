@@ -1,7 +1,8 @@
 //! Tar archives as packages and layers hold them: POSIX ustar with PAX headers, and what GNU tar adds to it.
 //!
-//! Our own reader, because a package is hostile until its hash is checked: every length is bounded, every number is
-//! parsed strictly, and whatever two readers could understand differently is an error.
+//! Our own reader, because a package is hostile until its hash is checked: every length is bounded and every number is
+//! parsed strictly. An archive that readers could understand differently is refused, or reported as not
+//! [portable](Entries::is_portable), which keeps it from becoming a layer as it is.
 //!
 //! Sources: POSIX.1-2024 `pax`, and the GNU tar manual's appendices on its format and on sparse files.
 
@@ -55,15 +56,15 @@ pub struct Entry {
     pub uid: u32,
     /// Group's number in the header; apk prefers the name.
     pub gid: u32,
-    /// Owner's name; empty where the header has none.
+    /// Owner's name; empty where the header has none, or one that no account can have.
     pub user: String,
-    /// Group's name; empty where the header has none.
+    /// Group's name; as the owner's.
     pub group: String,
     /// Bytes of content once read: holes of sparse files included, 0 for all but files.
     pub size: u64,
-    /// Seconds since 1970; fractions are cut off.
-    pub mtime: u64,
-    /// SHA-1 of content or link target, where the header has it.
+    /// Seconds since 1970, rounded down; negative for what is older.
+    pub mtime: i64,
+    /// SHA-1 of content or link target, where the header has one.
     pub checksum: Option<Checksum>,
     /// Extended attributes by full name (`security.capability`).
     pub xattrs: BTreeMap<String, Vec<u8>>,

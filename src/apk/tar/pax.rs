@@ -2,9 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use super::{TarError, XATTR_PREFIX};
+use super::{CHECKSUM_KEY, TarError, XATTR_PREFIX};
+use crate::apk::Checksum;
 
 pub(super) type Records = BTreeMap<String, Vec<u8>>;
+
+/// The SHA-1 of the content, as apk has it. A malformed one is as good as none: nothing is verified by it.
+pub(super) fn checksum(records: &Records) -> Option<Checksum> {
+    let mut bytes = [0; 20];
+    hex::decode_to_slice(records.get(CHECKSUM_KEY)?, &mut bytes).ok()?;
+    Some(Checksum::from(bytes))
+}
 
 pub(super) fn xattrs(records: Records) -> BTreeMap<String, Vec<u8>> {
     records

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::content::{Content, State, read_retrying};
 use super::header::{Block, Header, until_nul};
-use super::pax::{Records, pax_records, xattrs};
+use super::pax::{Records, checksum, pax_records, xattrs};
 use super::sparse::Segment;
 use super::{BLOCK, Entry, EntryKind, TarError, XATTR_PREFIX, check_path, lossy, padded};
 
@@ -47,6 +47,7 @@ pub struct Position {
 #[derive(Debug, Default)]
 struct Extensions {
     records: Records,
+    has_records: bool,
     /// Maps of sparse format 0.0, whose records repeat.
     map: Vec<u64>,
     path: Option<Vec<u8>>,
@@ -105,8 +106,9 @@ impl<R: Read> Entries<R> {
         &self.position
     }
 
-    /// Whether what was read so far is of kinds that every reader of archives knows: no sparse or contiguous files, and no
-    /// global records.
+    /// Whether every reader of archives takes what was read so far as this one does. Readers differ about sparse and
+    /// contiguous files, global records, several extension headers of one kind before an entry, directories with a size,
+    /// volume labels, and fields that are no numbers where these don't count.
     pub fn is_portable(&self) -> bool {
         self.portable
     }
@@ -130,6 +132,8 @@ impl<R: Read> Entries<R> {
     fn extension(&mut self, header: &Header<'_>, extensions: &mut Extensions) -> Result<bool, TarError> {
         match header.kind() {
             b'x' => {
+                self.portable &= !extensions.has_records;
+                extensions.has_records = true;
                 let bytes = self.extension_bytes(header)?;
                 let records = pax_records(&bytes, header.offset)?;
                 for (key, value) in records {
@@ -148,8 +152,13 @@ impl<R: Read> Entries<R> {
                     return Err(TarError::Limit { what: "global PAX records", limit: 1000 });
                 }
             }
-            b'L' => extensions.path = Some(until_nul(self.extension_bytes(header)?)),
-            b'K' => extensions.target = Some(until_nul(self.extension_bytes(header)?)),
+            b'L' => self.portable &= extensions.path.replace(until_nul(self.extension_bytes(header)?)).is_none(),
+            b'K' => self.portable &= extensions.target.replace(until_nul(self.extension_bytes(header)?)).is_none(),
+            // A volume label of GNU tar, access rights of Solaris' tar: apk passes them over, too.
+            b'V' | b'A' => {
+                self.portable = false;
+                self.extension_bytes(header)?;
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -176,6 +185,9 @@ impl<R: Read> Entries<R> {
         // An empty value takes back a global record.
         records.retain(|key, value| !value.is_empty() || key.starts_with(XATTR_PREFIX));
 
+        let twice = extensions.path.is_some() && records.contains_key("path")
+            || extensions.target.is_some() && records.contains_key("linkpath");
+        self.portable &= !twice && !records.keys().any(|key| key.starts_with("GNU.sparse."));
         let sparse_name = records.get("GNU.sparse.name").cloned();
         let raw = sparse_name.or_else(|| records.remove("path")).or(extensions.path).unwrap_or_else(|| header.path());
         let path = entry_path(&raw)?;
@@ -185,15 +197,24 @@ impl<R: Read> Entries<R> {
             Some(value) => header.decimal(value, "size")?,
             None => header.number(124..136, "size")?,
         };
-        if stored > 0 && kind != EntryKind::File {
-            return Err(TarError::UnexpectedContent { path: lossy(&path), kind: kind.word(), size: stored });
-        }
+        let stored = match kind {
+            EntryKind::File => stored,
+            // Some tools give directories a size, and none of them a content.
+            EntryKind::Directory => {
+                self.portable &= stored == 0;
+                0
+            }
+            _ if stored > 0 => {
+                return Err(TarError::UnexpectedContent { path: lossy(&path), kind: kind.word(), size: stored });
+            }
+            _ => 0,
+        };
         self.current = State { stored, padding: padded(stored) - stored, size: stored, ..State::default() };
         self.position.header = begin..self.offset;
         let map = self.sparse_map(header, &records, &extensions.map, &path)?;
         let end = self.offset.checked_add(self.current.stored).ok_or_else(|| header.bad("size"))?;
         self.position.content = self.offset..end;
-        self.portable &= map.is_none() && header.kind() != b'7';
+        self.portable &= map.is_none() && header.kind() != b'7' && header.is_clean();
         if let Some(map) = map {
             self.current.size = map.size;
             self.current.segments = map.segments.into_iter();
@@ -206,11 +227,11 @@ impl<R: Read> Entries<R> {
             mode: header.mode()?,
             uid: header.id(&records, "uid", 108..116)?,
             gid: header.id(&records, "gid", 116..124)?,
-            user: header.name(&records, "uname", 265..297)?,
-            group: header.name(&records, "gname", 297..329)?,
+            user: header.name(&records, "uname", 265..297),
+            group: header.name(&records, "gname", 297..329),
             size: self.current.size,
             mtime: header.mtime(&records)?,
-            checksum: header.checksum_record(&records)?,
+            checksum: checksum(&records),
             xattrs: xattrs(records),
             path,
         })
@@ -278,7 +299,10 @@ impl<R: Read> Entries<R> {
 }
 
 fn entry_path(raw: &[u8]) -> Result<Vec<u8>, TarError> {
-    let path = raw.strip_suffix(b"/").unwrap_or(raw);
+    let mut path = raw;
+    while let Some(shorter) = path.strip_suffix(b"/") {
+        path = shorter;
+    }
     check_path(path).map_err(|fault| TarError::Path { path: lossy(raw), fault })?;
     Ok(path.to_vec())
 }

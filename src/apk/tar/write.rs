@@ -40,7 +40,7 @@ pub fn header(entry: &Entry) -> Vec<u8> {
         user: &entry.user,
         group: &entry.group,
         size: entry.size,
-        mtime: entry.mtime,
+        mtime: field_time(entry.mtime).unwrap_or_default(),
         device: device.map_or((0, 0), |device| (device.major, device.minor)),
     }
     .write(&mut out);
@@ -100,7 +100,9 @@ fn pax_records(entry: &Entry) -> Vec<u8> {
     if let Some(target) = entry.kind.target().filter(|target| target.len() > 100) {
         record(&mut out, "linkpath", target);
     }
-    big(&mut out, "mtime", entry.mtime, SIZE_MAX);
+    if field_time(entry.mtime).is_none() {
+        record(&mut out, "mtime", entry.mtime.to_string().as_bytes());
+    }
     let name = header_name(entry);
     if name.len() > 100 {
         record(&mut out, "path", &name);
@@ -111,6 +113,11 @@ fn pax_records(entry: &Entry) -> Vec<u8> {
         record(&mut out, "uname", entry.user.as_bytes());
     }
     out
+}
+
+/// A time that the header can hold.
+fn field_time(mtime: i64) -> Option<u64> {
+    u64::try_from(mtime).ok().filter(|mtime| *mtime <= SIZE_MAX)
 }
 
 /// One record; its length counts its own digits.

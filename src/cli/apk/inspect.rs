@@ -95,7 +95,7 @@ struct EntryFacts {
     uid: u32,
     gid: u32,
     size: u64,
-    mtime: u64,
+    mtime: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -36,7 +36,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let contents = Table::from(contents);
     let apk = ApkState { world: &offer.world, repositories: args.repositories.lines(), arch: &offer.arch };
     let time = packages.iter().filter_map(|files| files.package().build_time).max().unwrap_or(0);
-    let tree = as_installed(packages, &apk, time)?.tree;
+    let tree = as_installed(packages, &apk, time.cast_signed())?.tree;
     context.ui().write(&listing(&tree, &contents))
 }
 
@@ -96,15 +96,18 @@ fn fields(node: &Node, links: &HashMap<Source, u64>, contents: &Table<PackageId,
         NodeKind::Symlink(target) => ('l', None, None, None, target.clone()),
         NodeKind::Fifo => ('p', None, None, None, b"-".to_vec()),
     };
-    let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
     let text = format!(
         "\t{kind}\t{:o}\t{}\t{}\t{}\t{}\t{}\t",
         node.mode,
         node.uid,
         node.gid,
-        number(size),
-        number(mtime),
-        number(count)
+        column(size),
+        column(mtime),
+        column(count)
     );
     [text.as_bytes(), &content].concat()
+}
+
+fn column(number: Option<impl ToString>) -> String {
+    number.map_or_else(|| "-".to_owned(), |number| number.to_string())
 }

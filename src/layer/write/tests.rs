@@ -43,7 +43,7 @@ fn any_item() -> impl Strategy<Value = (Entry, Vec<u8>)> {
         "[a-z/]{1,150}".prop_map(|target| (EntryKind::Symlink(target.into_bytes()), Vec::new())),
         Just((EntryKind::Fifo, Vec::new())),
     ];
-    let numbers = (0..0o10000_u32, any::<u32>(), any::<u32>(), 0..(1_u64 << 40));
+    let numbers = (0..0o10000_u32, any::<u32>(), any::<u32>(), -10_000_i64..(1 << 40));
     ("[a-zé ]{1,120}", kind, numbers).prop_map(|(path, (kind, content), (mode, uid, gid, mtime))| {
         (Entry { uid, gid, mtime, size: content.len() as u64, ..Entry::new(path.as_bytes(), kind, mode) }, content)
     })

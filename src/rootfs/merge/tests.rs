@@ -222,7 +222,14 @@ fn a_path_is_once_in_a_package() {
 fn names_at_the_top_that_begin_with_a_dot_are_left_out() {
     let merged = merged(&[package(
         "a",
-        vec![file(".dummy", ""), dir(".d", 0o755), file(".d/f", ""), dir("x", 0o755), file("x/.h", "")],
+        vec![
+            dir(".", 0o700),
+            file(".dummy", ""),
+            dir(".d", 0o755),
+            file(".d/f", ""),
+            dir("x", 0o755),
+            file("x/.h", ""),
+        ],
     )]);
     assert_eq!(files_of(&merged, 0), ["x/.h"]);
     assert!(merged.tree.get(&TreePath::new(".d").unwrap()).is_none());

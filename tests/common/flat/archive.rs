@@ -61,7 +61,8 @@ pub fn told(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<Told> {
         other => Kind::Other(other.as_byte()),
     };
     let mode = if header.entry_type() == EntryType::Symlink { 0o777 } else { header.mode()? & 0o7777 };
-    let entry = Entry { kind, mode, uid: header.uid()?, gid: header.gid()?, mtime: header.mtime()?, xattrs };
+    let entry =
+        Entry { kind, mode, uid: header.uid()?, gid: header.gid()?, mtime: header.mtime()?.cast_signed(), xattrs };
     let hardlink = (header.entry_type() == EntryType::Link).then(|| normal(&target.unwrap_or_default()));
     Ok(Told { path, entry, hardlink })
 }

@@ -121,7 +121,7 @@ pub fn project() -> Project {
 
 /// An entry of root's.
 fn entry(path: impl Into<Vec<u8>>, kind: EntryKind, mode: u32) -> Entry {
-    Entry { mtime: BUILT, ..Entry::new(path, kind, mode) }
+    Entry { mtime: BUILT.cast_signed(), ..Entry::new(path, kind, mode) }
 }
 
 fn file(path: &str, mode: u32) -> Entry {
@@ -152,7 +152,7 @@ fn capable(mut entry: Entry) -> Entry {
     entry
 }
 
-fn at(mtime: u64, entry: Entry) -> Entry {
+fn at(mtime: i64, entry: Entry) -> Entry {
     Entry { mtime, ..entry }
 }
 

@@ -25,7 +25,7 @@ pub struct Entry {
     pub uid: u64,
     pub gid: u64,
     /// Seconds since 1970.
-    pub mtime: u64,
+    pub mtime: i64,
     pub xattrs: BTreeMap<String, Vec<u8>>,
 }
 
