@@ -43,7 +43,7 @@ fn worlds() -> BTreeMap<String, Vec<String>> {
 }
 
 #[test]
-fn alpines_apk_takes_the_debian_repository() {
+fn as_root_alpines_apk_takes_the_debian_repository() {
     let apk = OwnApk::new();
     let repository = repository();
     let project = Project::new();

@@ -59,7 +59,7 @@ fn installed_of(package: Package, entries: &[Entry]) -> Installed {
 }
 
 #[test]
-fn alpines_apk_installs_from_a_signed_index_of_unsigned_packages() {
+fn as_root_alpines_apk_installs_from_a_signed_index_of_unsigned_packages() {
     let apk = OwnApk::new();
     let directory = tempfile::tempdir().unwrap();
     let repository = directory.path().join("repo/x86_64");

@@ -185,7 +185,7 @@ fn entries(project: &Project) -> Vec<(String, String)> {
 }
 
 #[test]
-fn others_read_the_archive() {
+fn as_root_others_read_the_archive() {
     let project = project(&packages());
     let built = project.run(["build", "--archive", "--json"]);
     let archive = project.path().join("oci/web.tar");
@@ -304,7 +304,7 @@ fn a_package_that_is_nowhere_is_named() {
 }
 
 #[test]
-fn a_full_disk_leaves_the_images_that_were_there() {
+fn as_root_a_full_disk_leaves_the_images_that_were_there() {
     let project = project(&packages());
     let disk = SmallDisk::mount(project.path().join("oci"), "6m");
     let old = digests(&project.run(["build", "--json"]));
@@ -333,7 +333,7 @@ fn a_full_disk_leaves_the_images_that_were_there() {
 }
 
 #[test]
-fn a_full_cache_is_told_and_keeps_no_half_layer() {
+fn as_root_a_full_cache_is_told_and_keeps_no_half_layer() {
     let project = project(&packages());
     fs_err::write(project.path().join("images/web/rootfs/etc/big"), noise()).unwrap();
     let disk = SmallDisk::mount(project.root().join("disk"), "6m");

@@ -1,4 +1,4 @@
-//! A disk that is soon full.
+//! A disk that is soon full. It takes root to mount one, so names of tests that do begin with `as_root`.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -24,7 +24,7 @@ impl SmallDisk {
         let output = Command::new(program).args(args).arg(&self.path).output().unwrap();
         assert!(
             output.status.success(),
-            "this test fills a file system of its own, which takes root and the right to mount a tmpfs: {}",
+            "this test needs root, to mount a small file system: {}",
             String::from_utf8_lossy(&output.stderr)
         );
     }

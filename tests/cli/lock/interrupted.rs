@@ -28,7 +28,7 @@ fn large() -> Site {
 }
 
 #[test]
-fn a_full_cache_is_told_and_nothing_is_kept_of_what_did_not_fit() {
+fn as_root_a_full_cache_is_told_and_nothing_is_kept_of_what_did_not_fit() {
     let site = large();
     let disk = SmallDisk::mount(site.project.root().join("disk"), "1m");
     let cache = disk.path.to_str().unwrap().to_owned();
@@ -54,7 +54,7 @@ fn a_full_cache_is_told_and_nothing_is_kept_of_what_did_not_fit() {
 }
 
 #[test]
-fn a_full_project_keeps_its_old_lock() {
+fn as_root_a_full_project_keeps_its_old_lock() {
     let site = Site::new();
     let disk = SmallDisk::mount(site.project.path().join("apk-locks/made-up"), "16k");
     site.project.write("apk-locks/made-up/channel.toml", channel(&site.server.url()));
