@@ -12,7 +12,7 @@ fn root() -> &'static Path {
 fn pages() -> Vec<(PathBuf, String)> {
     let docs = fs_err::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
     let mut paths: Vec<PathBuf> = docs.filter(|path| path.extension().is_some_and(|it| it == "md")).collect();
-    paths.extend(["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root().join(name)));
+    paths.extend(["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"].map(|name| root().join(name)));
     paths.into_iter().map(|path| (path.clone(), fs_err::read_to_string(path).unwrap())).collect()
 }
 
@@ -133,4 +133,14 @@ fn the_readme_shows_what_the_scripts_say() {
     for line in shown {
         assert!(said.iter().any(|text| line.starts_with(text)), "no script says {line:?}");
     }
+}
+
+/// `rust-toolchain.toml` says which Rust is used, `Cargo.toml` which ones would do.
+#[test]
+fn the_oldest_rust_that_compiles_it_is_the_one_it_is_made_with() {
+    let read = |name: &str| fs_err::read_to_string(root().join(name)).unwrap().parse::<toml::Table>().unwrap();
+    let (cargo, toolchain) = (read("Cargo.toml"), read("rust-toolchain.toml"));
+    let oldest = cargo["package"]["rust-version"].as_str().unwrap();
+    let used = toolchain["toolchain"]["channel"].as_str().unwrap();
+    assert_eq!(used.rsplit_once('.').unwrap().0, oldest);
 }
