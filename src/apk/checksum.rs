@@ -6,17 +6,16 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use sha1::Digest as _;
 
-/// A SHA-1, as apk identifies a package by: that of its compressed control member.
+/// The SHA-1 of a package's compressed control member, by which apk identifies the package.
 ///
-/// Shown as `Q1` and 28 characters of base64; `X1` and 40 hexadecimal digits is read too.
+/// Written as `Q1` and 28 characters of base64; `X1` and 40 hexadecimal digits can be read too.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Checksum([u8; 20]);
 
-/// The text is not a checksum as apk writes them.
+/// The text is not a checksum in apk's notation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{found:?} is not a checksum: expected Q1 and 28 characters of base64")]
 pub struct ChecksumError {
-    /// The text, cut to a sensible length.
     pub found: String,
 }
 

@@ -1,7 +1,7 @@
-//! Which `.deb` an imported package was made of. The package says it itself, as a package URL in its `url` field:
+//! The `.deb` from which an imported package was made, recorded as a package URL in its `url` field:
 //! `pkg:deb/debian/postfix@3.10.5-1?arch=amd64&checksum=sha256:…&distro=trixie`.
 //!
-//! That field is in the index too, and apk shows it; the source of the notation is the purl specification.
+//! That field is also in the index, and apk shows it. Source: the purl specification.
 
 use std::fmt::Write as _;
 
@@ -13,18 +13,17 @@ use crate::digest::Sha256;
 pub struct DebSource {
     /// Debian's name of the package.
     pub name: String,
-    /// Debian's version, in full.
     pub version: String,
-    /// Debian's name of the architecture: `amd64`, `all`.
+    /// Debian's name for the architecture: `amd64`, `all`.
     pub arch: String,
-    /// SHA-256 of the file, as Debian's signed lists have it.
+    /// The SHA-256 of the file, from Debian's signed lists.
     pub sha256: Sha256,
-    /// Debian's name of the release: `trixie`.
+    /// Debian's name for the release: `trixie`.
     pub suite: String,
 }
 
 impl DebSource {
-    /// What `package` was made of; `None` if it was not imported from Debian.
+    /// What `package` was made from; `None` if it was not imported from Debian.
     #[must_use]
     pub fn of(package: &Package) -> Option<Self> {
         let rest = package.url.strip_prefix("pkg:deb/debian/")?;
@@ -58,7 +57,7 @@ fn encode(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b".-_~".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            // Writing to a string does not fail.
+            // Writing to a string doesn't fail.
             let _ = write!(encoded, "%{byte:02X}");
         }
     }

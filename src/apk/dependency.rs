@@ -3,35 +3,34 @@ use std::str::FromStr;
 
 use super::{Checksum, ChecksumError, Package, Version};
 
-/// One requirement as packages and worlds write it: `name`, `!name`, `name>=1.2`, `name~1.2`, `name@tag`,
+/// A requirement in the notation of packages and worlds: `name`, `!name`, `name>=1.2`, `name~1.2`, `name@tag`,
 /// `name=1.2@tag`, `name><Q1…`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Dependency {
-    /// Name of a package, or of something that packages provide (`so:libc.musl-x86_64.so.1`, `cmd:sh`, `/bin/sh`).
+    /// The name of a package, or one that packages provide (`so:libc.musl-x86_64.so.1`, `cmd:sh`, `/bin/sh`).
     pub name: String,
-    /// `!`: what the rest describes must not be installed.
+    /// `!`: packages that match the rest must not be installed.
     pub conflict: bool,
-    /// Which versions will do.
+    /// Which versions are acceptable.
     pub constraint: Option<Constraint>,
-    /// `@`: the tagged repository that it may come from, without the `@`.
+    /// The tag of the repository that it may come from, without the `@`.
     pub tag: Option<String>,
 }
 
-/// Which packages of a name will do.
+/// Which packages of a name are acceptable.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Constraint {
-    /// Those whose version stands in this relation to the given one.
+    /// Those whose version compares to the given one in this way.
     Version {
-        /// The relation.
         op: Op,
-        /// The version on its right-hand side. One outside the grammar is satisfied by none.
+        /// The version on the right-hand side. An invalid one is never satisfied.
         version: Version,
     },
     /// `><`: only the package with this checksum.
     Checksum(Checksum),
 }
 
-/// How a version may relate to the one that is asked for.
+/// How a version may compare to the requested one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Op {
     /// `<`
@@ -42,7 +41,7 @@ pub enum Op {
     LessOrFuzzy,
     /// `=`
     Equal,
-    /// `~`: equal as far as the version on the right goes, see [`Version::starts_with`].
+    /// `~`: equal up to the length of the version on the right, see [`Version::starts_with`].
     Fuzzy,
     /// `>~`: greater, or as [`Op::Fuzzy`].
     GreaterOrFuzzy,
@@ -55,10 +54,8 @@ pub enum Op {
 /// A name under which a package can be required, `name` or `name=version`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Provide {
-    /// The name.
     pub name: String,
-    /// The version of it. A provide without one stands for no version at all and makes the name a mere alternative:
-    /// several packages that provide it can be installed together.
+    /// The version of that name. Without one, several packages that provide the name can be installed together.
     pub version: Option<Version>,
 }
 
@@ -67,50 +64,26 @@ pub struct Provide {
 pub enum DependencyError {
     /// There is no name in it.
     #[error("{found:?} is not a dependency: it names no package")]
-    NoName {
-        /// The text, cut to a sensible length.
-        found: String,
-    },
+    NoName { found: String },
     /// There is an operator and nothing after it.
     #[error("{found:?} is not a dependency: a version must follow {op:?}")]
-    NoVersion {
-        /// The text, cut to a sensible length.
-        found: String,
-        /// The operator.
-        op: String,
-    },
+    NoVersion { found: String, op: String },
     /// There is an `@` and nothing after it.
     #[error("{found:?} is not a dependency: a tag must follow the @")]
-    NoTag {
-        /// The text, cut to a sensible length.
-        found: String,
-    },
+    NoTag { found: String },
     /// The operator's characters make no relation.
     #[error("{found:?} is not a dependency: {op:?} is none of = < <= > >= ~ ><")]
-    UnknownOp {
-        /// The text, cut to a sensible length.
-        found: String,
-        /// The operator.
-        op: String,
-    },
+    UnknownOp { found: String, op: String },
     /// `><` is followed by something else than a checksum.
     #[error("{found:?} is not a dependency: a checksum must follow ><")]
-    BadChecksum {
-        /// The text, cut to a sensible length.
-        found: String,
-        /// What is wrong with it.
-        source: ChecksumError,
-    },
+    BadChecksum { found: String, source: ChecksumError },
     /// It is a provide, and those have at most `=` and a version.
     #[error("{found:?} is not something to provide: expected a name, or name=version")]
-    NotAProvide {
-        /// The text, cut to a sensible length.
-        found: String,
-    },
+    NotAProvide { found: String },
 }
 
 impl Op {
-    /// Whether `version` stands in this relation to `asked`.
+    /// Whether `version` compares to `asked` in this way.
     #[must_use]
     pub fn matches(self, version: &Version, asked: &Version) -> bool {
         match self {
@@ -125,7 +98,7 @@ impl Op {
         }
     }
 
-    /// Reads an operator. As in apk, the order of its characters and an `=` beside `~` mean nothing.
+    /// Reads an operator. As in apk, the order of its characters doesn't matter, nor does `=` next to `~`.
     fn parse(text: &str) -> Option<Self> {
         let fuzzy = text.contains('~');
         let equal = fuzzy || text.contains('=');
@@ -185,14 +158,14 @@ impl Dependency {
         Self { name: name.into(), conflict: false, constraint: None, tag: None }
     }
 
-    /// Whether `package`, under its own name, is what this describes, regardless of `!` and tag.
+    /// Whether `package`, under its own name, matches this, regardless of `!` and tag.
     #[must_use]
     pub fn describes(&self, package: &Package) -> bool {
         let matches = |it: &Constraint| it.matches(Some(&package.version), package.checksum.as_ref());
         self.name == package.name && self.constraint.as_ref().is_none_or(matches)
     }
 
-    /// Whether `provide` is what this describes, regardless of `!` and tag.
+    /// Whether `provide` matches this, regardless of `!` and tag.
     #[must_use]
     pub fn describes_provide(&self, provide: &Provide) -> bool {
         let matches = |it: &Constraint| it.matches(provide.version.as_ref(), None);
@@ -218,7 +191,7 @@ impl FromStr for Dependency {
         if name.is_empty() {
             return Err(DependencyError::NoName { found: found() });
         }
-        // apk writes the tag last, and people write it on either side of the version.
+        // apk writes the tag last; people write it before or after the version.
         let (tag_before, rest) = match rest.strip_prefix('@') {
             Some(rest) => {
                 let (tag, rest) = split_where(rest, is_op);
@@ -253,7 +226,7 @@ impl FromStr for Dependency {
     }
 }
 
-/// Splits before the first byte that is `wanted`, an ASCII character.
+/// Splits before the first `wanted` byte, an ASCII character.
 fn split_where(text: &str, wanted: impl Fn(u8) -> bool) -> (&str, &str) {
     text.split_at_checked(text.bytes().position(wanted).unwrap_or(text.len())).unwrap_or((text, ""))
 }

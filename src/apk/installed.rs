@@ -1,8 +1,9 @@
-//! The installed database, `/lib/apk/db/installed`: which packages are installed, and which path is whose, with mode,
-//! owner and checksum. Read and written byte for byte as apk 2.14 does.
+//! The installed database, `/lib/apk/db/installed`: the installed packages and the paths of each, with mode, owner and
+//! checksum. Written byte for byte as apk 2.14 does.
 //!
-//! A block a package: the fields of an index, then `F:` a directory, with `M:uid:gid:mode` if it is not root's with mode
-//! 0755, then each file in it as `R:`, with `a:uid:gid:mode` if it is not root's with mode 0644, and `Z:` its checksum.
+//! One block per package: the fields of an index; then, for each directory, `F:`, with `M:uid:gid:mode` unless it is
+//! root's with mode 0755; then, for each file in it, `R:`, with `a:uid:gid:mode` unless it is root's with mode 0644,
+//! and its checksum as `Z:`.
 
 use std::fmt::Write as _;
 
@@ -16,8 +17,7 @@ use super::{Checksum, Package};
 pub struct Installed {
     /// The package, with file size and checksum.
     pub package: Package,
-    /// Its paths, in the order in which the package holds them; what apk leaves out (names that begin with a dot at the
-    /// top) is not among them.
+    /// Its paths, in the package's order, without those that apk leaves out (names with a leading dot at the top).
     pub paths: Vec<InstalledPath>,
 }
 
@@ -26,7 +26,6 @@ pub struct Installed {
 pub struct InstalledPath {
     /// Relative, without a slash at either end.
     pub path: Vec<u8>,
-    /// Whether it is a directory.
     pub is_directory: bool,
     /// Permission bits; those of a symbolic link are 0777.
     pub mode: u32,
@@ -34,24 +33,19 @@ pub struct InstalledPath {
     pub uid: u32,
     /// Group, after names have been resolved.
     pub gid: u32,
-    /// SHA-1 of the content, of the link's target, or for a hard link of the content that it names.
+    /// The SHA-1 of the content, or of the link's target. For a hard link, that of the file's content.
     pub checksum: Option<Checksum>,
 }
 
-/// What is wrong with an installed database.
+/// Why an installed database can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum InstalledError {
-    /// The fields of a package can't be read. Lines are counted from the package's first.
+    /// A package's fields can't be read. Lines are counted from its first.
     #[error("a package in the installed database can't be read")]
     Package(#[from] IndexError),
     /// A line about a path is malformed or out of place.
     #[error("line {line} of the installed database can't be read: {found:?}")]
-    Line {
-        /// Which line, from 1.
-        line: usize,
-        /// The line, cut to a sensible length.
-        found: String,
-    },
+    Line { line: usize, found: String },
 }
 
 /// A directory of one package, as the database groups paths.
@@ -61,11 +55,11 @@ struct Directory<'a> {
     files: Vec<&'a InstalledPath>,
 }
 
-/// The database. Packages are sorted by name, as apk does; directories come in the order in which each package first
-/// mentions them.
+/// The database. Packages are sorted by name, as apk does; directories are in the order of their first mention in each
+/// package.
 ///
-/// apk 2.14 puts `r:` and `q:` of a package without directories not into its own block but into that of the next package
-/// that has some, or nowhere. So does this, for the sake of the same bytes.
+/// apk 2.14 writes `r:` and `q:` of a package without directories into the block of the next package that has some, or
+/// nowhere. To get the same bytes, so does this.
 #[must_use]
 pub fn write(packages: &[Installed]) -> Vec<u8> {
     let mut sorted: Vec<_> = packages.iter().collect();
@@ -117,7 +111,7 @@ fn write_directory(out: &mut Vec<u8>, path: &[u8], directory: &Directory<'_>) {
 fn owner(out: &mut Vec<u8>, letter: char, path: &InstalledPath, usual: u32) {
     if (path.uid, path.gid, path.mode) != (0, 0, usual) {
         let mut text = String::new();
-        // Writing to a string does not fail.
+        // Writing to a string doesn't fail.
         let _ = writeln!(text, "{letter}:{}:{}:{:o}", path.uid, path.gid, path.mode);
         out.extend(text.into_bytes());
     }
@@ -129,7 +123,6 @@ fn line(out: &mut Vec<u8>, letter: u8, value: &[u8]) {
     out.push(b'\n');
 }
 
-/// Directory and name.
 fn split(path: &[u8]) -> (&[u8], &[u8]) {
     match path.iter().rposition(|&b| b == b'/').and_then(|at| path.split_at_checked(at)) {
         Some((directory, name)) => (directory, name.strip_prefix(b"/").unwrap_or(name)),
@@ -137,7 +130,7 @@ fn split(path: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// Reads a database. Files come after the directory that they are in.
+/// Reads a database. Files follow their directory.
 pub fn read(text: &[u8]) -> Result<Vec<Installed>, InstalledError> {
     let mut packages = Vec::new();
     let mut block = Block::default();
@@ -161,12 +154,12 @@ struct Block {
 }
 
 impl Block {
-    /// Takes in a line, or returns none if it can't be one.
+    /// Parses a line. Returns none if it is malformed.
     fn read(&mut self, line: &[u8]) -> Option<()> {
         let [letter, b':', value @ ..] = line else { return None };
         match (letter, &self.directory) {
             (b'F', _) => {
-                // The top directory is one only for the files in it.
+                // The top directory counts only because of the files in it.
                 if !value.is_empty() {
                     self.paths.push(new_path(value.to_vec(), true));
                 }

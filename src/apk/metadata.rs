@@ -1,17 +1,17 @@
 use super::{Checksum, Dependency, Provide, Version};
 
-/// What a package says of itself: the fields that `.PKGINFO` and an index block have in common.
+/// A package's metadata: the fields that `.PKGINFO` and index blocks have in common.
 ///
 /// An index block names each field by one letter (`P:`, `V:`, …), `.PKGINFO` by a word (`pkgname = …`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Package {
-    /// Name, `P:` or `pkgname`.
+    /// `P:` or `pkgname`.
     pub name: String,
-    /// Version, `V:` or `pkgver`.
+    /// `V:` or `pkgver`.
     pub version: Version,
-    /// Architecture, `A:` or `arch`; `noarch` fits all.
+    /// `A:` or `arch`; `noarch` fits all architectures.
     pub arch: String,
-    /// One line on what it is for, `T:` or `pkgdesc`. Not always UTF-8 in the wild: decoded with replacement characters.
+    /// A one-line description, `T:` or `pkgdesc`. Bytes that aren't UTF-8 are replaced.
     pub description: String,
     /// Home page, `U:` or `url`.
     pub url: String,
@@ -23,15 +23,15 @@ pub struct Package {
     pub maintainer: Option<String>,
     /// Seconds since 1970 at which it was built, `t:` or `builddate`.
     pub build_time: Option<u64>,
-    /// Commit of the build recipe, `c:` or `commit`.
+    /// The commit of the build recipe, `c:` or `commit`.
     pub commit: Option<String>,
     /// Bytes on disk once installed, `I:` or `size`.
     pub installed_size: u64,
     /// Requirements and, with `!`, conflicts, `D:` or `depend`.
     pub depends: Vec<Dependency>,
-    /// Other names under which it can be required, `p:` or `provides`.
+    /// Other names by which it can be required, `p:` or `provides`.
     pub provides: Vec<Provide>,
-    /// Installed by itself once all of these are, `i:` or `install_if`.
+    /// It is installed automatically once all of these are, `i:` or `install_if`.
     pub install_if: Vec<Dependency>,
     /// Packages whose files it may overwrite, `r:` or `replaces`.
     pub replaces: Vec<Dependency>,
@@ -43,13 +43,13 @@ pub struct Package {
     pub file_size: Option<u64>,
     /// SHA-1 of the compressed control member. `C:`, only in an index and in the installed database.
     pub checksum: Option<Checksum>,
-    /// A field of an index that is not known here although its upper-case letter says that it must be understood.
-    /// Such a package can't be installed.
+    /// An unknown index field whose upper-case letter says that readers must understand it. Such a package can't be
+    /// installed.
     pub unsupported: Option<char>,
 }
 
 impl Package {
-    /// A package of which nothing more is known.
+    /// A package with nothing but these fields.
     #[must_use]
     pub fn new(name: impl Into<String>, version: Version, arch: impl Into<String>) -> Self {
         Self {

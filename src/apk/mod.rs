@@ -1,6 +1,6 @@
-//! Alpine packages, format v2: what they are called, what they need, how they are laid out and signed.
+//! Alpine packages, format v2: names, dependencies, layout and signatures.
 //!
-//! Pure: nothing here opens a file or a socket. Readers take anything that is [`std::io::Read`].
+//! Pure: nothing here opens a file or socket. Readers take any [`std::io::Read`].
 //!
 //! Sources of the formats: the Alpine wiki's "Apk spec", apk-tools' manual pages `apk-package(5)`, `apk-index(5)` and
 //! `apk-world(5)`, and the behaviour of apk 2.14 on real repositories.

@@ -5,39 +5,35 @@ use std::str::FromStr;
 
 /// A package version: `<number>{.<number>}{<letter>{<number>}}{_<suffix>{<number>}}{~<commit hash>}{-r<number>}`.
 ///
-/// Ordered as apk orders them. Two versions can be equal without being the same text (`1.0-r1` and `1.0-r01`).
-/// Packages in the wild carry versions outside the grammar; those are kept as they are, see [`Version::any`].
+/// Ordered as in apk. Equal versions can have different texts (`1.0-r1` and `1.0-r01`). Real packages also have invalid
+/// versions, which are kept unchanged, see [`Version::any`].
 #[derive(Clone)]
 pub struct Version(Box<str>);
 
-/// The text is not a version as apk's grammar has them.
+/// The text is not a version in apk's grammar.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{found:?} is not a version: nothing that can follow {valid:?} in a version starts with {rest:?}")]
 pub struct VersionError {
-    /// The text, cut to a sensible length.
     pub found: String,
-    /// How far it can be read.
     pub valid: String,
-    /// What can't be read.
     pub rest: String,
 }
 
 impl Version {
-    /// Takes `text` whether it is in the grammar or not.
+    /// Accepts any `text`, valid or not.
     ///
-    /// The part outside the grammar sorts below anything that could have stood there, by its bytes.
+    /// The invalid part sorts below anything valid in its place, by its bytes.
     #[must_use]
     pub fn any(text: &str) -> Self {
         Self(text.into())
     }
 
-    /// Whether the text is in the grammar. One that is not satisfies no requirement that names a version.
+    /// Whether the version is valid. An invalid one satisfies no requirement with a version.
     #[must_use]
     pub fn is_valid(&self) -> bool {
         Tokens::new(self).all(|token| !matches!(token, Token::Invalid(_)))
     }
 
-    /// The text as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -45,7 +41,7 @@ impl Version {
 
     /// Whether this version is `prefix`, or starts with all of its components: `1.2.3-r0` with `1.2`, but not `1.20`.
     ///
-    /// This is what the operator `~` asks.
+    /// This is the operator `~`.
     #[must_use]
     pub fn starts_with(&self, prefix: &Self) -> bool {
         let mut tokens = Tokens::new(self);
@@ -107,8 +103,8 @@ impl Hash for Version {
     }
 }
 
-/// One component of a version. Versions compare by their first component that differs, in the order of these variants:
-/// the end of a version sorts above a pre-release suffix and below everything else that could have gone on.
+/// A component of a version. Versions are compared by their first different component, in the order of these variants:
+/// the end of a version sorts above a pre-release suffix and below any other continuation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Token<'a> {
     PreRelease(PreRelease),
@@ -119,7 +115,7 @@ enum Token<'a> {
     SuffixNumber(Number<'a>),
     PostRelease(PostRelease),
     Letter(u8),
-    /// A number after a dot. One with a leading zero is compared as a fraction, which puts it below all without.
+    /// A number after a dot. With a leading zero it is compared as a fraction, which sorts below all others.
     Fraction(&'a str),
     Number(Number<'a>),
 }
@@ -141,7 +137,7 @@ enum PostRelease {
     Patch,
 }
 
-/// A number of any size: how many digits it has without leading zeros, and those digits.
+/// A number of any size: the count of its digits without leading zeros, then the digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Number<'a>(usize, &'a str);
 
@@ -152,13 +148,13 @@ impl<'a> Number<'a> {
     }
 }
 
-/// The components of a version, up to and including its end or what is invalid.
+/// The components of a version, up to and including its end or its invalid part.
 struct Tokens<'a> {
     rest: &'a str,
     last: Last,
 }
 
-/// What was read last, which decides what may follow.
+/// What was read last, which determines what may follow.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Last {
     Nothing,
@@ -201,7 +197,7 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// Takes the bytes at the start of `text` that are `wanted`, at least one, and goes on after them.
+    /// Takes the `wanted` bytes at the start of `text`, at least one, and continues after them.
     fn take(&mut self, text: &'a str, wanted: impl Fn(u8) -> bool) -> Option<&'a str> {
         let end = text.bytes().position(|b| !wanted(b)).unwrap_or(text.len());
         let (taken, rest) = text.split_at_checked(end)?;

@@ -36,14 +36,14 @@ pub(in crate::apk) fn block(out: &mut String, package: &Package) {
     list(out, 'i', &package.install_if);
 }
 
-/// The fields that only the installed database has.
+/// The fields that occur only in the installed database.
 pub(in crate::apk) fn installed_fields(out: &mut String, package: &Package) {
     list(out, 'r', &package.replaces);
     optional(out, 'q', package.replaces_priority.as_ref().filter(|priority| **priority > 0));
 }
 
 fn field(out: &mut String, letter: char, value: &impl Display) {
-    // A line break would let a value pose as fields of its own. Writing to a string does not fail.
+    // A line break in a value could fake further fields. Writing to a string doesn't fail.
     let value = value.to_string();
     let value: Vec<_> = value.split(['\n', '\r', '\0']).collect();
     let _ = writeln!(out, "{letter}:{}", value.join(" "));

@@ -5,7 +5,7 @@ use crate::apk::signature::SignatureError;
 use crate::apk::tar::TarError;
 use crate::digest::Sha256;
 
-/// Why a package is refused.
+/// Why a package is rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum PackageError {
     /// Format v3.
@@ -24,36 +24,16 @@ pub enum PackageError {
     Copy(#[source] io::Error),
     /// A gzip member is damaged or cut off.
     #[error("the {member} member is damaged")]
-    Gzip {
-        /// Which one.
-        member: &'static str,
-        /// What the decompressor says.
-        source: io::Error,
-    },
+    Gzip { member: &'static str, source: io::Error },
     /// A tar archive is malformed.
     #[error("the {member} member is refused")]
-    Tar {
-        /// Which one.
-        member: &'static str,
-        /// What is wrong with it.
-        source: TarError,
-    },
+    Tar { member: &'static str, source: TarError },
     /// A member is larger than any real one, or expands to more.
     #[error("the {member} member is larger than {limit} bytes")]
-    TooLarge {
-        /// Which one.
-        member: &'static str,
-        /// How much is allowed.
-        limit: u64,
-    },
-    /// Control holds a file that belongs elsewhere.
+    TooLarge { member: &'static str, limit: u64 },
+    /// The control member contains an unexpected file.
     #[error("unexpected {path:?} in the {member} member")]
-    Unexpected {
-        /// Which member.
-        member: &'static str,
-        /// The file.
-        path: String,
-    },
+    Unexpected { member: &'static str, path: String },
     /// Control lacks `.PKGINFO`.
     #[error("the control member has no .PKGINFO")]
     NoInfo,
@@ -66,24 +46,16 @@ pub enum PackageError {
     /// The file ends after control.
     #[error("the package has no data member")]
     NoData,
-    /// Something after the last gzip stream.
+    /// There is something after the last gzip stream.
     #[error("something that is not gzip follows the data, at byte {offset}")]
-    Trailing {
-        /// Where it begins.
-        offset: u64,
-    },
-    /// Data is not what control says.
+    Trailing { offset: u64 },
+    /// The data member doesn't match the control member.
     #[error("the data member is not the one that was signed: .PKGINFO says SHA-256 {expected}, found {found}")]
-    DataHash {
-        /// What `.PKGINFO` says.
-        expected: Sha256,
-        /// The data member's own.
-        found: Sha256,
-    },
+    DataHash { expected: Sha256, found: Sha256 },
 }
 
 impl PackageError {
-    /// An error of reading through a decompressor: of the bytes, or of what they were read from.
+    /// From an error of a decompressor: either the bytes or their source is at fault.
     pub(super) fn from_io(member: &'static str, error: io::Error) -> Self {
         if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Self>) {
             let kind = error.kind();
@@ -107,7 +79,7 @@ impl PackageError {
         }
     }
 
-    /// To pass through a reader.
+    /// Wraps it, to pass it through a reader.
     pub(super) fn into_io(self) -> io::Error {
         io::Error::other(self)
     }

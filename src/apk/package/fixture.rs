@@ -1,4 +1,4 @@
-//! Made-up packages, for the tests of stages that take packages as they were read.
+//! Made-up packages for the tests of later stages.
 
 use super::{Control, PackageEntry, PackageFiles};
 use crate::apk::Package;

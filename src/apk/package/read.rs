@@ -9,13 +9,13 @@ use crate::apk::signature::{self, Keyring, Signature, SignatureError};
 use crate::apk::tar::{Content, Entries, Entry, EntryKind, Position};
 use crate::digest::{Digesting, Hashing};
 
-/// Most bytes that the control member may expand to.
+/// The largest uncompressed control member, in bytes.
 const CONTROL_LIMIT: u64 = 16 << 20;
 
-/// Reads a package from front to back, in memory that does not grow with it: signatures and control at once, then entry
-/// by entry of data, then what is known only at the end.
+/// Reads a package as a stream in constant memory: first signatures and control, then data entry by entry, then what is
+/// known only at the end.
 ///
-/// `W` is where the data member's compressed bytes can go on the way, see [`PackageReader::keep_data`].
+/// `W` can receive a copy of the compressed data member, see [`PackageReader::keep_data`].
 pub struct PackageReader<R, W = Hashing<io::Sink>> {
     signatures: Vec<Signature>,
     signature_members: Vec<(Member, Vec<u8>)>,
@@ -31,20 +31,20 @@ impl<R: Read> PackageReader<R> {
         Self::open(source)
     }
 
-    /// As [`PackageReader::new`]. Also computes what follows from the members' digests, and takes four times as long as
-    /// these: the SHA-256 of the whole file, and that of the uncompressed data.
+    /// Like [`PackageReader::new`], but also computes the SHA-256 of the whole file and of the uncompressed data, which
+    /// takes four times as long as hashing the members.
     pub fn measuring(source: R) -> Result<Self, PackageError> {
         Self::open_measuring(source)
     }
 }
 
 impl<R: Read, W: Digesting> PackageReader<R, W> {
-    /// As [`PackageReader::new`], for a package whose members are to be kept.
+    /// Like [`PackageReader::new`], for a package whose members will be stored.
     pub fn open(source: R) -> Result<Self, PackageError> {
         Self::begin(Source::new(source))
     }
 
-    /// As [`PackageReader::measuring`], for a package whose members are to be kept.
+    /// Like [`PackageReader::measuring`], for a package whose members will be stored.
     pub fn open_measuring(source: R) -> Result<Self, PackageError> {
         let mut reader = Self::begin(Source::new(source).hash_file())?;
         reader.data.get_mut().hash_content();
@@ -82,7 +82,7 @@ impl<R: Read, W: Digesting> PackageReader<R, W> {
         }
     }
 
-    /// What the control member holds.
+    /// The content of the control member.
     #[must_use]
     pub fn control(&self) -> &Control {
         &self.control
@@ -94,7 +94,7 @@ impl<R: Read, W: Digesting> PackageReader<R, W> {
         &self.control_bytes
     }
 
-    /// The signatures that the package carries, valid or not.
+    /// The package's signatures, valid or not.
     #[must_use]
     pub fn signatures(&self) -> &[Signature] {
         &self.signatures
@@ -105,13 +105,12 @@ impl<R: Read, W: Digesting> PackageReader<R, W> {
         self.signature_members.iter().map(|(_, bytes)| bytes.as_slice())
     }
 
-    /// Checks that a trusted key has signed the control member, and with it what data must be.
-    /// Returns the names of the keys that did.
+    /// Checks that a trusted key has signed the control member and thereby the data. Returns the names of those keys.
     pub fn verify(&self, keyring: &Keyring) -> Result<Vec<String>, SignatureError> {
         keyring.verify(&self.signatures, &self.control_bytes)
     }
 
-    /// Writes the data member to `copy` as it is read. Ask for it before the first entry.
+    /// Writes the data member to `copy` while it is read. Call this before reading the first entry.
     #[must_use]
     pub fn keep_data(mut self, copy: W) -> Self {
         self.data.get_mut().source().copy_to(copy);
@@ -123,24 +122,24 @@ impl<R: Read, W: Digesting> PackageReader<R, W> {
         self.data.next().map_err(|error| PackageError::from_tar("data", error))
     }
 
-    /// Content of the entry that was returned last.
+    /// The content of the last entry returned.
     pub fn content(&mut self) -> Content<'_, impl Read + use<R, W>> {
         self.data.content()
     }
 
-    /// Where the entry that was returned last lies in the uncompressed data.
+    /// The position of the last entry returned in the uncompressed data.
     #[must_use]
     pub fn position(&self) -> &Position {
         self.data.position()
     }
 
-    /// Reads what is left, and checks that data is what control says.
+    /// Reads the rest and checks the data against the control member.
     pub fn finish(self) -> Result<Measured, PackageError> {
         Ok(self.finish_keeping()?.0)
     }
 
-    /// As [`PackageReader::finish`]. Also returns what was given to [`PackageReader::keep_data`], which has the data member
-    /// then.
+    /// Like [`PackageReader::finish`]. Also returns what was passed to [`PackageReader::keep_data`], which now holds
+    /// the data member.
     pub fn finish_keeping(mut self) -> Result<(Measured, Option<W>), PackageError> {
         while self.next_entry()?.is_some() {}
         let (ends_with_blocks, portable) = (self.data.ended_with_blocks(), self.data.is_portable());
@@ -174,13 +173,12 @@ impl Control {
     }
 }
 
-/// Reads a data member by itself, entry by entry. What it must be has been checked when its package came in.
+/// Reads a data member on its own, entry by entry. It was checked when its package came in.
 pub struct DataReader<R> {
     data: Entries<Data<R, Hashing<io::Sink>>>,
 }
 
 impl<R: Read> DataReader<R> {
-    /// Reads nothing yet.
     pub fn new(source: R) -> Self {
         Self { data: Entries::new(Data::new(Source::checked(source))) }
     }
@@ -190,12 +188,12 @@ impl<R: Read> DataReader<R> {
         self.data.next().map_err(|error| PackageError::from_tar("data", error))
     }
 
-    /// Content of the entry that was returned last.
+    /// The content of the last entry returned.
     pub fn content(&mut self) -> Content<'_, impl Read + use<R>> {
         self.data.content()
     }
 
-    /// Where the entry that was returned last lies in the uncompressed data.
+    /// The position of the last entry returned in the uncompressed data.
     #[must_use]
     pub fn position(&self) -> &Position {
         self.data.position()
@@ -218,7 +216,7 @@ fn read_control(archive: &[u8], compressed: &[u8]) -> Result<Control, PackageErr
     let mut scripts = Vec::new();
     while let Some(entry) = entries.next().map_err(tar)? {
         let mut content = Vec::new();
-        // Holes could expand to anything.
+        // Holes could expand to any size.
         let read = entries.content().take(CONTROL_LIMIT + 1).read_to_end(&mut content);
         if read.map_err(|error| PackageError::from_io("control", error))? as u64 > CONTROL_LIMIT {
             return Err(PackageError::TooLarge { member: "control", limit: CONTROL_LIMIT });
@@ -228,7 +226,7 @@ fn read_control(archive: &[u8], compressed: &[u8]) -> Result<Control, PackageErr
             Some(kind) => scripts.iter().any(|script: &Script| script.kind == kind),
             None => entry.path == b".PKGINFO" && info.is_some(),
         };
-        // Other files whose names begin with a dot are notes of the tool that made the package.
+        // Other files with a leading dot are notes of the tool that built the package.
         if again || !entry.path.starts_with(b".") || entry.kind != EntryKind::File {
             return Err(PackageError::Unexpected { member: "control", path: entry.display_path().into_owned() });
         }

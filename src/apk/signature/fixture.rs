@@ -7,7 +7,6 @@ use super::{SigningKey, split};
 
 /// A way of writing the archive.
 pub(crate) struct Way {
-    /// Whose it is.
     pub(crate) tool: &'static str,
     /// Whether it is for names of more than 100 bytes, too.
     pub(crate) takes_long_names: bool,

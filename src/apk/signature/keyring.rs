@@ -5,24 +5,22 @@ use std::collections::BTreeMap;
 use super::{KeyError, PublicKey, Signature, SignatureError};
 use crate::digest::Sha256;
 
-/// Trusted public keys, by the file name under which signatures call them.
+/// Trusted public keys, by the file name that signatures use.
 #[derive(Debug, Clone, Default)]
 pub struct Keyring {
     keys: BTreeMap<String, PublicKey>,
 }
 
-/// SHA-256 of the key files that may be trusted, by file name.
+/// The SHA-256 of trusted key files, by file name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pins {
     pins: BTreeMap<String, Sha256>,
 }
 
-/// The key files that Alpine's `alpine-keys` package ships, for all architectures and releases. Each line is what
-/// `sha256sum` prints.
+/// The key files in Alpine's package `alpine-keys`, for all architectures and releases, as `sha256sum` prints them.
 const ALPINE_KEYS: &str = include_str!("alpine-keys.txt");
 
 impl Keyring {
-    /// Trusts nobody.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -40,7 +38,7 @@ impl Keyring {
         }
     }
 
-    /// Trusts a key file whatever it is: because somebody has named it for that, or made it.
+    /// Trusts a key file unconditionally: the user named it, or it was created here.
     pub fn trust(&mut self, name: &str, pem: &[u8]) -> Result<(), KeyError> {
         let key = PublicKey::from_pem(name, pem)?;
         self.keys.insert(name.to_owned(), key);
@@ -58,8 +56,8 @@ impl Keyring {
         self.keys.iter().map(|(name, key)| (name.as_str(), key))
     }
 
-    /// Checks that `message` is signed by a trusted key, and returns the names of all that signed it. Signatures by other
-    /// keys count neither for nor against it; a wrong one by a trusted key is an error even beside right ones.
+    /// Checks that a trusted key has signed `message`, and returns the names of all that did. Signatures by other keys
+    /// are ignored; a wrong one by a trusted key is always an error.
     pub fn verify(&self, signatures: &[Signature], message: &[u8]) -> Result<Vec<String>, SignatureError> {
         let mut good = Vec::new();
         for signature in signatures {
@@ -82,7 +80,6 @@ impl Keyring {
 }
 
 impl Pins {
-    /// Alpine's keys.
     #[must_use]
     pub fn alpine() -> Self {
         let pins = ALPINE_KEYS.lines().filter_map(|line| line.split_once("  "));

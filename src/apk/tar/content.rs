@@ -6,16 +6,16 @@ use super::TarError;
 use super::read::Entries;
 use super::sparse::Segment;
 
-/// What is left of the current entry's content.
+/// The rest of the current entry's content.
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) segments: std::vec::IntoIter<Segment>,
     pub(super) segment: Segment,
-    /// Bytes of content handed out, holes included.
+    /// Bytes returned so far, including holes.
     pub(super) logical: u64,
-    /// Bytes of content, holes included.
+    /// Bytes of content, including holes.
     pub(super) size: u64,
-    /// Stored bytes and padding not read yet.
+    /// Stored bytes and padding still to read.
     pub(super) stored: u64,
     pub(super) padding: u64,
 }
@@ -35,7 +35,7 @@ impl<R: Read> Read for Content<'_, R> {
         while current.logical >= current.segment.end() {
             match current.segments.next() {
                 Some(segment) => current.segment = segment,
-                // Behind the last segment there is one hole up to the size.
+                // After the last segment, a hole extends to the size.
                 None => current.segment = Segment { offset: current.size, size: u64::MAX - current.size },
             }
         }

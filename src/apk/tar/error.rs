@@ -7,91 +7,44 @@ use super::PathFault;
 /// Why an archive can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum TarError {
-    /// The stream below failed: the disk, or the decompressor.
+    /// The underlying stream failed: the disk or the decompressor.
     #[error("reading the archive failed")]
     Read(#[source] io::Error),
     /// The archive ends within a header or a file.
     #[error("the archive is cut off at byte {offset}")]
-    Truncated {
-        /// Bytes that could be read.
-        offset: u64,
-    },
-    /// A header's checksum does not fit it.
+    Truncated { offset: u64 },
+    /// A header's checksum doesn't match.
     #[error("damaged tar header at byte {offset}: its checksum does not match")]
-    HeaderChecksum {
-        /// Where the header begins.
-        offset: u64,
-    },
+    HeaderChecksum { offset: u64 },
     /// A header's field is malformed or out of range.
     #[error("bad {field} in the tar header at byte {offset}")]
-    Field {
-        /// Which field.
-        field: &'static str,
-        /// Where the header begins.
-        offset: u64,
-    },
-    /// PAX records are malformed.
+    Field { field: &'static str, offset: u64 },
+    /// The PAX records are malformed.
     #[error("bad PAX records at byte {offset}: {reason}")]
-    Pax {
-        /// Where their header begins.
-        offset: u64,
-        /// What is wrong with them.
-        reason: &'static str,
-    },
+    Pax { offset: u64, reason: &'static str },
     /// A path that no package may have.
     #[error("the path {path:?} {fault}")]
     Path {
         /// The path, with what is not UTF-8 replaced.
         path: String,
-        /// What is wrong with it.
         fault: PathFault,
     },
     /// A link target that no package may have.
     #[error("the link target of {path:?} {fault}")]
-    Target {
-        /// Path of the link.
-        path: String,
-        /// What is wrong with the target.
-        fault: PathFault,
-    },
-    /// An entry of a type that packages don't have.
+    Target { path: String, fault: PathFault },
+    /// An entry of an unknown type.
     #[error("{path:?} has the unknown tar type {kind:?}")]
-    Kind {
-        /// Its path.
-        path: String,
-        /// The header's type character.
-        kind: char,
-    },
+    Kind { path: String, kind: char },
     /// A link, directory or device with content.
     #[error("{path:?} is a {kind} but has content of {size} bytes")]
-    UnexpectedContent {
-        /// Its path.
-        path: String,
-        /// What it is.
-        kind: &'static str,
-        /// Its size as declared.
-        size: u64,
-    },
+    UnexpectedContent { path: String, kind: &'static str, size: u64 },
     /// The map of a sparse file is malformed.
     #[error("{path:?} has a bad sparse map: {reason}")]
-    Sparse {
-        /// Its path.
-        path: String,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
-    /// Something after the end-of-archive blocks, which readers would see or not by their make.
+    Sparse { path: String, reason: &'static str },
+    /// There is something after the end-of-archive blocks, which only some readers would see.
     #[error("content after the end of the archive, at byte {offset}")]
-    AfterEnd {
-        /// Where it is.
-        offset: u64,
-    },
-    /// A bound on hostile archives.
+    AfterEnd { offset: u64 },
+    /// The archive exceeds a limit.
     #[error("too much in one archive: {what} beyond the limit of {limit}")]
-    Limit {
-        /// What there is too much of.
-        what: &'static str,
-        /// How much is allowed.
-        limit: u64,
-    },
+    Limit { what: &'static str, limit: u64 },
 }

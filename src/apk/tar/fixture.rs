@@ -33,7 +33,6 @@ pub(crate) fn extension(kind: u8, content: &[u8]) -> Vec<u8> {
     [head, padded_content(content)].concat()
 }
 
-/// A PAX record.
 pub(crate) fn record(key: &str, value: &str) -> String {
     let rest = key.len() + value.len() + 3;
     let length = (rest..rest + 9).find(|length| *length == rest + length.to_string().len()).unwrap();

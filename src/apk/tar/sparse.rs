@@ -1,4 +1,4 @@
-//! Maps of sparse files: which parts of a file are stored; the rest are zeros.
+//! Maps of sparse files: which parts of a file are stored. The rest are zeros.
 
 use std::io::Read;
 
@@ -23,7 +23,7 @@ impl Segment {
     }
 }
 
-/// The stored parts of a file, in order, and its size with the holes.
+/// The stored parts of a file, in order, and its size including holes.
 #[derive(Debug)]
 pub(super) struct Map {
     pub(super) size: u64,
@@ -31,7 +31,7 @@ pub(super) struct Map {
 }
 
 impl Map {
-    /// Checks a map of pairs of offset and size against the size of the file and what is stored of it.
+    /// Checks a map of (offset, size) pairs against the size of the file and of its stored parts.
     pub(super) fn new(size: u64, numbers: &[u64], stored: u64) -> Result<Self, &'static str> {
         if numbers.len() > SEGMENT_LIMIT * 2 {
             return Err("it has too many segments");
@@ -61,7 +61,7 @@ impl Map {
 }
 
 impl<R: Read> Entries<R> {
-    /// Reads the map of a sparse file, which for some formats begins its content.
+    /// Reads the map of a sparse file, which some formats store before its content.
     pub(super) fn sparse_map(
         &mut self,
         header: &Header<'_>,
@@ -94,7 +94,7 @@ impl<R: Read> Entries<R> {
         Map::new(size, &numbers, self.current.stored).map(Some).map_err(bad)
     }
 
-    /// Format of old GNU tar: four segments in the header, 21 in each block that follows.
+    /// The format of old GNU tar: four segments in the header, 21 in each following block.
     fn old_sparse_map(&mut self, header: &Header<'_>) -> Result<(u64, Vec<u64>), TarError> {
         let size = header.number(483..495, "size")?;
         let mut numbers = Vec::new();
