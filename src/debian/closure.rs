@@ -1,7 +1,7 @@
-//! From the packages that are wanted to those that they need, by what their programs ask of the loader.
+//! Finds the dependencies of packages from what their programs request from the dynamic loader.
 //!
-//! Debian's own dependencies would bring debconf, perl and systemd, for maintainer scripts that are never run. They
-//! serve here only to know which packages to look into for a library.
+//! Debian's own dependencies would bring in debconf, perl and systemd, for maintainer scripts that are never run. They
+//! are used only to decide which packages to search for a library.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,22 +13,22 @@ use super::mapping::Mapping;
 /// A package to import, and what it needs.
 #[derive(Debug, Clone)]
 pub(super) struct Selected {
-    /// As Debian's lists have it.
+    /// Its entry in Debian's lists.
     pub candidate: Candidate,
-    /// What was read of it.
+    /// What was read from it.
     pub facts: Facts,
-    /// What it needs, by Debian's names of packages.
+    /// The packages it needs, by Debian's names.
     pub packages: BTreeSet<String>,
-    /// Libraries in the loader's default directories that it needs of others.
+    /// The libraries in the loader's default directories that it needs from others.
     pub libraries: BTreeSet<String>,
-    /// Libraries that it has in the loader's default directories, with their versions.
+    /// The libraries that it has in the loader's default directories, with their versions.
     pub provides: BTreeMap<String, String>,
 }
 
 /// Downloads packages and reads them.
 pub(super) type Fetch<'a> = dyn Fn(&[&Candidate]) -> Result<Vec<Facts>, ImportError> + 'a;
 
-/// Finds the packages to import. `fetch` is asked for whole rounds at a time.
+/// Finds the packages to import. `fetch` is called once per round.
 pub(super) fn select(
     mapping: &Mapping,
     lists: &Lists,
@@ -55,7 +55,7 @@ pub(super) fn select(
     closure.selected.iter().map(|name| closure.finish(name)).collect()
 }
 
-/// Where glibc's loader looks without being told, as paths without slash in front.
+/// The default directories of glibc's loader, without a leading slash.
 fn default_directories(arch: &str) -> Vec<String> {
     let triplet = match arch {
         "arm64" => "aarch64-linux-gnu",
@@ -64,7 +64,7 @@ fn default_directories(arch: &str) -> Vec<String> {
     vec![format!("usr/lib/{triplet}"), "usr/lib".to_owned(), "usr/lib64".to_owned()]
 }
 
-/// Which packages have a library, by path and by name.
+/// The packages that contain a library, by path and by name.
 #[derive(Debug, Default)]
 struct Places {
     by_path: BTreeMap<String, BTreeSet<String>>,
@@ -80,18 +80,18 @@ struct Closure<'a> {
     places: Places,
 }
 
-/// Where a needed library is.
+/// The location of a required library.
 enum Found {
-    /// In the package itself, or it may be missing.
+    /// In the package itself, or allowed to be missing.
     Nothing,
-    /// In a default directory, of this package.
+    /// In a default directory, from this package.
     Library(String),
-    /// In a directory of this package's own.
+    /// In this package's own directory.
     Package(String),
 }
 
 impl Closure<'_> {
-    /// Downloads and reads those of the packages that are not known yet. Keys are names, values who asks for them.
+    /// Downloads and reads unknown packages. Keys are names, values say who requires them.
     fn learn(&mut self, wanted: &BTreeMap<String, String>, fetch: &Fetch<'_>) -> Result<(), ImportError> {
         let mut candidates = Vec::new();
         for (name, wanted_by) in wanted.iter().filter(|(name, _)| !self.known.contains_key(*name)) {
@@ -113,7 +113,7 @@ impl Closure<'_> {
         Ok(())
     }
 
-    /// Packages that the selected ones need and that are not selected.
+    /// The packages that the selected ones need and that aren't selected yet.
     fn next_round(&mut self, fetch: &Fetch<'_>) -> Result<BTreeMap<String, String>, ImportError> {
         loop {
             let mut wanted = BTreeMap::new();
@@ -153,14 +153,14 @@ impl Closure<'_> {
         rule.into_iter().flat_map(|rule| rule.depends.iter().map(String::as_str))
     }
 
-    /// What the imported programs of a package ask for.
+    /// What the imported programs of a package require.
     fn needs(&self, name: &str) -> impl Iterator<Item = (&Program, &str)> {
         let programs = self.known.get(name).map(|(_, facts)| facts.programs.as_slice()).unwrap_or_default();
         let kept = programs.iter().filter(move |program| self.mapping.keeps(name, &program.path));
         kept.flat_map(|program| program.elf.needed.iter().map(move |library| (program, library.as_str())))
     }
 
-    /// Debian's dependencies of a package that are not known: first libraries, and when these are, all others.
+    /// The unknown Debian dependencies of a package: first libraries, then all others.
     fn where_to_look(&self, name: &str) -> Vec<String> {
         let unknown = |name: &str| !self.known.contains_key(name) && self.lists.newest(name).is_some();
         let names: Vec<String> =
@@ -175,7 +175,7 @@ impl Closure<'_> {
         fields.flat_map(|field| candidate.entry.relations(field)).flatten().collect()
     }
 
-    /// Looks for a library as the loader would, among the packages that are known.
+    /// Searches the known packages for a library, as the loader would.
     fn find(&self, name: &str, program: &Program, library: &str) -> Option<Found> {
         let origin = program.path.rsplit_once('/').map_or("", |(directory, _)| directory);
         let own_directories = program.elf.runpath.iter().map(|directory| plain_path(directory, origin));
@@ -193,7 +193,7 @@ impl Closure<'_> {
         if rule.is_some_and(|rule| rule.ignore_libraries.iter().any(|ignored| ignored == library)) {
             return Some(Found::Nothing);
         }
-        // A plugin relies on the program that loads it to have loaded the library from a directory of its own.
+        // A plugin relies on its program to have loaded the library from a private directory.
         let owners = self.places.by_name.get(library)?;
         match self.choose(name, owners)? {
             owner if owner == name => Some(Found::Nothing),
@@ -202,7 +202,7 @@ impl Closure<'_> {
         }
     }
 
-    /// The package itself, else one that Debian has it depend on, else the first by name.
+    /// The package itself, or one of its Debian dependencies, or the first by name.
     fn choose<'b>(&self, name: &str, owners: &'b BTreeSet<String>) -> Option<&'b str> {
         let dependencies = self.debian_dependencies(name);
         let best = |owner: &&String| match owner.as_str() {
@@ -238,7 +238,7 @@ impl Closure<'_> {
         Ok(Selected { candidate, facts, packages, libraries, provides })
     }
 
-    /// Libraries in default directories, each under the name that others look for.
+    /// The libraries in default directories, under the names that others look for.
     fn provided(&self, name: &str, facts: &Facts) -> BTreeMap<String, String> {
         let kept = facts.programs.iter().filter(|program| self.mapping.keeps(name, &program.path));
         kept.filter_map(|program| {
@@ -251,7 +251,7 @@ impl Closure<'_> {
     }
 }
 
-/// The version of a library, from the name of its file (`libz.so.1.3.1`), else of its soname, else 0.
+/// The version of a library, from its file name (`libz.so.1.3.1`) or its soname, or 0.
 fn library_version(file: &str, soname: &str) -> String {
     let version = |name: &str| {
         let (_, version) = name.split_once(".so.")?;
@@ -261,7 +261,7 @@ fn library_version(file: &str, soname: &str) -> String {
     version(file).or_else(|| version(soname)).unwrap_or_else(|| "0".to_owned())
 }
 
-/// A directory of `RUNPATH` as a path without slash in front; `$ORIGIN` is where the program is.
+/// A directory of `RUNPATH` without a leading slash; `$ORIGIN` is the program's directory.
 fn plain_path(directory: &str, origin: &str) -> String {
     let text = directory.replace("${ORIGIN}", "$ORIGIN").replace("$ORIGIN", origin);
     let mut parts: Vec<&str> = Vec::new();

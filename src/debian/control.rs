@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-/// One paragraph. Field names are compared without regard to case.
+/// A paragraph. Field names are case-insensitive.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Paragraph {
     fields: BTreeMap<String, String>,
 }
 
 impl Paragraph {
-    /// The paragraphs of a file, in order. Lines that are no field are passed over, as dpkg's readers do with comments.
+    /// The paragraphs of a file, in order. Lines that aren't fields are skipped, as dpkg does with comments.
     #[must_use]
     pub(super) fn parse_all(text: &str) -> Vec<Self> {
         let mut paragraphs = Vec::new();
@@ -37,7 +37,7 @@ impl Paragraph {
         paragraphs
     }
 
-    /// A field's value; its further lines follow after line ends.
+    /// A field's value, including its continuation lines.
     #[must_use]
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.fields.get(&name.to_ascii_lowercase()).map(String::as_str)
@@ -49,7 +49,7 @@ impl Paragraph {
         self.get(name)?.lines().next()
     }
 
-    /// Names of packages in a dependency field, alternatives in order: `a (>= 1), b | c` is `[[a], [b, c]]`.
+    /// The package names in a dependency field, with alternatives in order: `a (>= 1), b | c` is `[[a], [b, c]]`.
     #[must_use]
     pub(super) fn relations(&self, name: &str) -> Vec<Vec<&str>> {
         let field = self.get(name).unwrap_or_default();

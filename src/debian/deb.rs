@@ -6,7 +6,7 @@ use fs_err as fs;
 use object::ReadCache;
 use object::read::archive::{ArchiveFile, ArchiveMember};
 
-/// More than this is not read of one package: 2 GiB unpacked.
+/// The largest unpacked package, in bytes: 2 GiB.
 const UNPACKED_LIMIT: u64 = 2 << 30;
 
 /// Debian's packages have three members; signed ones have a few more.
@@ -17,26 +17,23 @@ const MEMBERS: usize = 16;
 pub(super) struct Deb {
     /// The text of the control file.
     pub control: String,
-    /// What it would put on disk, in the archive's order.
+    /// Its files, in the archive's order.
     pub entries: Vec<Entry>,
 }
 
-/// One file, directory or link.
+/// A file, directory or link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// Path from the root, without a slash in front or at the end.
+    /// The path from the root, without a slash at either end.
     pub path: String,
-    /// What it is.
     pub kind: Kind,
-    /// Permission bits, set-id and sticky bits included.
+    /// Permission bits, including setuid, setgid and sticky.
     pub mode: u32,
     /// Number of the owner in the archive.
     pub uid: u64,
     /// Number of the group in the archive.
     pub gid: u64,
-    /// Name of the owner.
     pub user: String,
-    /// Name of the group.
     pub group: String,
     /// Seconds since 1970.
     pub mtime: u64,
@@ -45,13 +42,12 @@ pub(super) struct Entry {
 /// What an entry is, with its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A directory.
     Directory,
     /// A file with this content.
     File(Vec<u8>),
     /// A symbolic link to this target.
     Symlink(String),
-    /// Another name of the file with this path.
+    /// A further name of the file with this path.
     Hardlink(String),
 }
 
@@ -67,40 +63,23 @@ pub enum DebError {
     Archive(#[from] object::read::Error),
     /// A member of the outer archive is missing.
     #[error("it has no {member}: not a Debian package")]
-    Missing {
-        /// Its name.
-        member: &'static str,
-    },
-    /// A member is compressed in a way that Debian does not use.
+    Missing { member: &'static str },
+    /// A member has an unknown compression.
     #[error("member {member:?} is compressed in an unknown way: expected .xz, .zst, .gz or no compression")]
-    Compression {
-        /// Its name.
-        member: String,
-    },
-    /// A path that would leave the root, or is no text.
+    Compression { member: String },
+    /// A path leaves the root, or is not UTF-8.
     #[error("unsafe path {path:?}")]
-    Path {
-        /// As the archive has it.
-        path: String,
-    },
-    /// A device, or another kind that no package of ours may hold.
+    Path { path: String },
+    /// A device, or another kind of entry that can't be imported.
     #[error("{path:?} is a device or something else that can't be imported (tar type {kind:?})")]
-    Kind {
-        /// Where.
-        path: String,
-        /// The type byte in the tar header.
-        kind: char,
-    },
-    /// The package unpacks to more than is read.
+    Kind { path: String, kind: char },
+    /// The package is too large when unpacked.
     #[error("it unpacks to more than {limit} bytes")]
-    TooLarge {
-        /// The most that is read.
-        limit: u64,
-    },
+    TooLarge { limit: u64 },
 }
 
 impl Deb {
-    /// Reads the package at `path`. The content of files for which `keep` says no is not read, and they are left out.
+    /// Reads the package at `path`, without the files that `keep` rejects.
     pub(super) fn open(path: &camino::Utf8Path, keep: impl Fn(&str) -> bool) -> Result<Self, DebError> {
         Self::read(BufReader::new(fs::File::open(path)?), keep)
     }
@@ -194,7 +173,7 @@ fn read_data(reader: impl Read, keep: &impl Fn(&str) -> bool) -> Result<Vec<Entr
     Ok(entries)
 }
 
-/// `None` for FIFOs: no layer may hold one, and programs make their own.
+/// `None` for FIFOs: layers can't contain them, and programs create their own.
 fn read_kind(entry: &mut tar::Entry<'_, impl Read>, path: &str) -> Result<Option<Kind>, DebError> {
     let target = |entry: &tar::Entry<'_, _>| {
         let bytes = entry.link_name_bytes().unwrap_or_default();
@@ -228,10 +207,10 @@ fn with_attributes(path: String, kind: Kind, header: &tar::Header) -> Result<Ent
     })
 }
 
-/// The directories of the root that are links to their namesakes in `usr`.
+/// The root directories that are links into `usr`.
 const MERGED: [&str; 4] = ["bin", "lib", "lib64", "sbin"];
 
-/// `lib/x` is `usr/lib/x`: where the link would lead, since there is none for `lib`.
+/// `lib/x` becomes `usr/lib/x`, where the link would lead if there were one for `lib`.
 fn usr_merged(path: String) -> String {
     match path.split_once('/') {
         Some((first, _)) if MERGED.contains(&first) => format!("usr/{path}"),

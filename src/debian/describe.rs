@@ -6,7 +6,7 @@ use super::license;
 use super::mapping::{Mapping, PackageRule};
 use crate::apk::{DebSource, Dependency, Package, Provide};
 
-/// apk's name of an architecture of Debian's. `None` for those that no channel has.
+/// apk's name for a Debian architecture. `None` if no channel supports it.
 #[must_use]
 pub(super) fn apk_arch(debian: &str) -> Option<&'static str> {
     match debian {
@@ -16,10 +16,10 @@ pub(super) fn apk_arch(debian: &str) -> Option<&'static str> {
     }
 }
 
-/// What the package will say of itself, but for sizes and checksum.
+/// The metadata of the package, without sizes and checksum.
 ///
-/// Packages for all architectures (`all`) name the repository's, `arch`: apk looks for `noarch` ones in a directory of
-/// that name.
+/// Packages for all architectures (`all`) get the repository's, `arch`, because apk looks for `noarch` packages in a
+/// directory of that name.
 pub(super) fn describe(selected: &Selected, mapping: &Mapping, arch: &str) -> Result<Package, ImportError> {
     let candidate = &selected.candidate;
     let name = &candidate.name;
@@ -38,7 +38,7 @@ pub(super) fn describe(selected: &Selected, mapping: &Mapping, arch: &str) -> Re
     package.license = rule
         .and_then(|rule| rule.license.clone())
         .or_else(|| license::expression(&selected.facts.licenses, &mapping.licenses))
-        // The text is in the package; no machine-readable file says which licence it is.
+        // The text is in the package, but no machine-readable file names the licence.
         .unwrap_or_else(|| "LicenseRef-debian-copyright".to_owned());
     package.url = DebSource {
         name: name.clone(),
@@ -62,7 +62,7 @@ fn depends(selected: &Selected, mapping: &Mapping) -> Vec<Dependency> {
     names.into_iter().map(Dependency::on).collect()
 }
 
-/// All with a version: apk does not choose what provides a name without one.
+/// All have a version, because apk doesn't choose providers without one.
 fn provides(selected: &Selected, rule: Option<&PackageRule>, package: &Package) -> Result<Vec<Provide>, ImportError> {
     let mut provides = Vec::new();
     for (library, version) in &selected.provides {

@@ -1,22 +1,22 @@
-//! What a program or library asks of the loader.
+//! What a program or library requires from the dynamic loader.
 
 use object::elf;
 use object::read::elf::{Dyn as _, FileHeader as _};
 use object::{Endianness, read};
 use serde::{Deserialize, Serialize};
 
-/// The dynamic section of one ELF file, as far as it says which libraries are needed and where they are looked for.
+/// The part of an ELF file's dynamic section that says which libraries it needs and where to search for them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Elf {
-    /// `DT_NEEDED`: libraries, by the names under which they are looked for.
+    /// `DT_NEEDED`: the names of required libraries.
     pub needed: Vec<String>,
-    /// `DT_SONAME`: the name under which others look for this one.
+    /// `DT_SONAME`: the name by which others require this library.
     pub soname: Option<String>,
-    /// `DT_RUNPATH`, or `DT_RPATH` where there is none: directories to look in first; may hold `$ORIGIN`.
+    /// `DT_RUNPATH`, or `DT_RPATH` without it: directories to search first; may contain `$ORIGIN`.
     pub runpath: Vec<String>,
 }
 
-/// The machine of an ELF file, `EM_X86_64` and such.
+/// The machine of an ELF file, such as `EM_X86_64`.
 fn machine(arch: &str) -> Option<u16> {
     match arch {
         "amd64" => Some(elf::EM_X86_64),
@@ -26,7 +26,7 @@ fn machine(arch: &str) -> Option<u16> {
 }
 
 impl Elf {
-    /// Reads a file's dynamic section. `None` for what the loader of `arch` (Debian's name) would not load: other
+    /// Reads a file's dynamic section. `None` for files that the loader of `arch` (Debian's name) wouldn't load: other
     /// files, other machines, static programs, kernel modules.
     pub(super) fn parse(bytes: &[u8], arch: &str) -> Result<Option<Self>, read::Error> {
         if !bytes.starts_with(&elf::ELFMAG) {

@@ -1,5 +1,4 @@
-//! What the bridge has to know of a package before it can say what the package needs. Kept, since it depends on
-//! nothing but the package's bytes.
+//! What the bridge reads from a package to find its dependencies. Kept, because it depends only on the package's bytes.
 
 use camino::Utf8Path;
 use fs_err as fs;
@@ -12,33 +11,31 @@ use super::license;
 use crate::digest::Sha256;
 use crate::store::write_atomic;
 
-/// Part of the kept files' names: raise it when what is read changes.
+/// Part of the names of kept files: raise it when what is read changes.
 const FORMAT: u32 = 1;
 
-/// What is read of one package.
+/// What is read from a package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Facts {
-    /// The newest of its files' times, seconds since 1970.
+    /// The newest time of its files, in seconds since 1970.
     pub newest: u64,
-    /// Short names of its licences as the copyright file has them, if that is machine-readable.
+    /// The short names of its licences in the copyright file, if that is machine-readable.
     pub licenses: Vec<String>,
-    /// Programs and libraries.
     pub programs: Vec<Program>,
-    /// Paths under which the loader could find a library: files and links.
+    /// The files and links by which the loader could find a library.
     pub libraries: Vec<String>,
 }
 
-/// One program or library.
+/// A program or library.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Program {
-    /// Where it is.
     pub path: String,
-    /// What it asks of the loader.
+    /// What it requires from the loader.
     pub elf: Elf,
 }
 
 impl Facts {
-    /// Reads the package at `file`, or what was kept of it in the directory `kept`.
+    /// Reads the package at `file`, or its kept facts from the directory `kept`.
     pub(super) fn of(file: &Utf8Path, sha256: Sha256, arch: &str, kept: &Utf8Path) -> Result<Self, ImportError> {
         let path = kept.join(format!("{sha256}.{arch}.{FORMAT}.json"));
         if let Ok(bytes) = fs::read(&path)
@@ -70,12 +67,12 @@ impl Facts {
         facts
     }
 
-    /// Whether the file is a library or program that the loader can load.
+    /// Records the file if it is a library or program that the loader can load. Returns whether it is.
     fn read_file(&mut self, path: &str, content: &[u8], arch: &str) -> bool {
         if path.starts_with("usr/share/doc/") && path.ends_with("/copyright") {
             self.licenses = license::short_names(&String::from_utf8_lossy(content));
         }
-        // A file that only looks like a program is no reason to refuse the package: test data does.
+        // Don't reject the package because of a file that only looks like a program, such as test data.
         let Ok(Some(elf)) = Elf::parse(content, arch) else { return false };
         self.programs.push(Program { path: path.to_owned(), elf });
         true

@@ -1,7 +1,7 @@
-//! Path patterns of the mapping file.
+//! Path patterns of the mapping.
 
-/// Whether `pattern` stands for `path`. `*` is anything but a slash, `**` anything; a pattern that ends in a slash
-/// stands for the directory itself and everything below it.
+/// Whether `pattern` matches `path`. `*` matches anything but a slash, `**` anything. A pattern that ends with a slash
+/// matches the directory itself and everything below it.
 pub(super) fn matches(pattern: &str, path: &str) -> bool {
     match pattern.strip_suffix('/') {
         Some(directory) => {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::control::Paragraph;
 
-/// Short names of the licences of all files but Debian's own, sorted. Empty if the file is not machine-readable.
+/// The sorted short names of the licences of all files except Debian's own. Empty if the file is not machine-readable.
 #[must_use]
 pub(super) fn short_names(copyright: &str) -> Vec<String> {
     let paragraphs = Paragraph::parse_all(copyright);
@@ -22,8 +22,8 @@ pub(super) fn short_names(copyright: &str) -> Vec<String> {
     names.into_iter().map(str::to_owned).collect()
 }
 
-/// One SPDX expression for a package under all of these licences. `known` says what a short name is in SPDX, where
-/// the usual rules (`GPL-2+` is `GPL-2.0-or-later`) don't.
+/// The SPDX expression for a package under all of these licences. `known` maps short names that the usual rules
+/// (`GPL-2+` is `GPL-2.0-or-later`) don't cover.
 #[must_use]
 pub(super) fn expression(short_names: &[String], known: &BTreeMap<String, String>) -> Option<String> {
     let all: BTreeSet<String> = short_names.iter().flat_map(|name| conjuncts(name, known)).collect();
@@ -76,7 +76,7 @@ fn spdx(name: &str, known: &BTreeMap<String, String>) -> String {
     spdx.to_owned()
 }
 
-/// A licence that SPDX has no name for; its text is in the package's copyright file.
+/// A licence without an SPDX name, whose text is in the package's copyright file.
 fn reference(name: &str) -> String {
     let mut plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
     while plain.contains("--") {

@@ -1,11 +1,11 @@
-//! Debian's versions: how they compare, and how they are written in apk's grammar with their order kept.
+//! Debian's versions: their order, and their conversion to apk's grammar, which keeps that order.
 //!
 //! Source of the comparison: Debian Policy 5.6.12 and `deb-version(7)`.
 
 use std::cmp::Ordering;
 use std::fmt;
 
-/// A Debian package version, `[epoch:]upstream[-revision]`. Ordered as dpkg orders.
+/// A Debian package version, `[epoch:]upstream[-revision]`, with dpkg's order.
 #[derive(Debug, Clone)]
 pub(super) struct DebianVersion {
     text: String,
@@ -23,7 +23,7 @@ impl DebianVersion {
         &self.text
     }
 
-    /// Epoch, upstream version and revision; without a revision the last is `None`.
+    /// The epoch, upstream version and revision, which may be missing.
     fn parts(&self) -> (u64, &str, Option<&str>) {
         let (epoch, rest) = match self.text.split_once(':') {
             Some((epoch, rest)) => (epoch.parse().unwrap_or(0), rest),
@@ -35,13 +35,14 @@ impl DebianVersion {
         }
     }
 
-    /// The same version in apk's grammar. Versions of one epoch come out in dpkg's order, as long as one source does
-    /// not change the style of what follows its numbers, or equal where they differ in the hash of a commit alone.
+    /// The same version in apk's grammar. Within an epoch, dpkg's order is kept, as long as a source doesn't change the
+    /// style of what follows its numbers. Versions that differ only in a commit hash become equal.
     ///
-    /// The epoch is dropped. Pre-releases (`~beta2`) become `_beta2`, snapshots `_git20250101`, whatever else follows
-    /// the numbers `_p…`, several numbers there `_p A BBBB CCCC`. Revision `N[.M][+deb13uU][+bB]` becomes the number `N MM UU BB`, two digits each:
-    /// `3.10.5-1+deb13u2` is `3.10.5-r1000200`. The mark of a repacked source (`+dfsg`, `+dfsg1`, `+ds`) goes, and its
-    /// rank is put in front of that number, so that `+dfsg1-1` stays after `-5`: `2.4.1+dfsg1-6` is `2.4.1-r2006000000`.
+    /// The epoch is dropped. Pre-releases (`~beta2`) become `_beta2`, snapshots `_git20250101`, anything else after the
+    /// numbers `_p…`, and several numbers there `_p A BBBB CCCC`. The revision `N[.M][+deb13uU][+bB]` becomes the
+    /// number `N MM UU BB`, two digits each: `3.10.5-1+deb13u2` is `3.10.5-r1000200`. The marker of a repacked source
+    /// (`+dfsg`, `+dfsg1`, `+ds`) is dropped and its rank is put in front of that number, so that `+dfsg1-1` stays
+    /// after `-5`: `2.4.1+dfsg1-6` is `2.4.1-r2006000000`.
     #[must_use]
     pub(super) fn to_apk(&self) -> String {
         let (_, upstream, revision) = self.parts();
@@ -87,7 +88,7 @@ impl Ord for DebianVersion {
     }
 }
 
-/// Compares by turns the parts without digits and the parts of digits.
+/// Compares non-digit and digit parts in turn.
 fn compare(mut left: &str, mut right: &str) -> Ordering {
     while !left.is_empty() || !right.is_empty() {
         let (left_text, left_rest) = split_while(left, |c| !c.is_ascii_digit());
@@ -105,7 +106,7 @@ fn compare(mut left: &str, mut right: &str) -> Ordering {
     Ordering::Equal
 }
 
-/// `~` before the end of the text, that before letters, those before everything else.
+/// `~` sorts before the end of the text, then letters, then everything else.
 fn weights(text: &str) -> impl Iterator<Item = u32> {
     let weight = |c: char| match c {
         '~' => 0,
@@ -123,7 +124,7 @@ fn split_while(text: &str, keep: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(|c| !keep(c)).unwrap_or(text.len()))
 }
 
-/// Splits what Debian adds to a version without revision from it: `13.8+deb13u2` is `13.8` and `+deb13u2`.
+/// Splits off Debian's addition to a version without a revision: `13.8+deb13u2` is `13.8` and `+deb13u2`.
 fn split_native(upstream: &str) -> (&str, &str) {
     let at = ["+deb", "~deb", "+b"].iter().filter_map(|mark| {
         let at = upstream.find(mark)?;
@@ -133,9 +134,9 @@ fn split_native(upstream: &str) -> (&str, &str) {
     upstream.split_at(at.min().unwrap_or(upstream.len()))
 }
 
-/// The number that stands for a revision, `N MM UU BB`.
+/// The number for a revision, `N MM UU BB`.
 ///
-/// A rebuild for an older release (`2~deb13u1`) sorts before the revision itself: half a step of `M` is taken off.
+/// A rebuild for an older release (`2~deb13u1`) sorts before the revision itself: half a step of `M` is subtracted.
 fn revision_number(revision: &str) -> u64 {
     let (main, mut rest) = take_number(revision);
     let mut number = main.min(999).saturating_mul(1_000_000);
@@ -148,7 +149,7 @@ fn revision_number(revision: &str) -> u64 {
             "." => (value.saturating_mul(10_000), after),
             "+b" => (value, after),
             "~deb" | "+deb" | "deb" => {
-                // The number after `deb` is the release; the one after `u` counts.
+                // The number after `deb` is the release; only the one after `u` counts.
                 let (update, after) = take_number(after.strip_prefix('u').unwrap_or(after));
                 if mark == "~deb" {
                     number = number.saturating_sub(5_000);
@@ -159,7 +160,7 @@ fn revision_number(revision: &str) -> u64 {
                 number = number.saturating_sub(9_000);
                 (value, after)
             }
-            // Any other addition: after the plain revision, before its next update.
+            // Any other addition sorts after the plain revision and before its next update.
             _ => (50 + value.min(40), after),
         };
         number = number.saturating_add(step);
@@ -173,7 +174,7 @@ fn take_number(text: &str) -> (u64, &str) {
     (digits.parse().unwrap_or(0), rest)
 }
 
-/// 0 for a source as upstream published it, else where its mark stands in dpkg's order.
+/// 0 for an unmodified upstream source, otherwise the marker's rank in dpkg's order.
 fn repack_rank(upstream: &str) -> u64 {
     let rank = |(mark, first): (&str, u64)| {
         let (_, after) = upstream.split_once(mark)?;
@@ -191,8 +192,8 @@ fn upstream_to_apk(upstream: &str) -> String {
     with_suffixes(version, &suffixes(tail))
 }
 
-/// `1.3+really1.3.1` is 1.3.1 under a name that dpkg puts after 1.3. Where the real version is the lower one, its
-/// numbers follow the stated one as `_p`, for the order's sake.
+/// `1.3+really1.3.1` is 1.3.1 under a name that dpkg sorts after 1.3. If the real version is lower, its numbers follow
+/// the stated version as `_p`, to keep the order.
 fn really_to_apk(stated: &str, really: &str) -> String {
     let (stated_numbers, tail) = numbers(stated);
     let (really_numbers, _) = numbers(really);
@@ -205,7 +206,7 @@ fn really_to_apk(stated: &str, really: &str) -> String {
     with_suffixes(stated_numbers, &suffixes)
 }
 
-/// The numbers in front with one letter after them, without leading zeros, and the rest.
+/// Splits off the leading numbers, without leading zeros, and one letter after them.
 fn numbers(upstream: &str) -> (String, &str) {
     let (first, mut rest) = split_while(upstream, |c| c.is_ascii_digit());
     let mut version = plain(first).to_owned();
@@ -225,14 +226,14 @@ fn numbers(upstream: &str) -> (String, &str) {
     (version, rest)
 }
 
-/// Without leading zeros, and of a length that fits any reader's integer.
+/// Removes leading zeros, and cuts the number to a length that fits any reader's integers.
 fn plain(number: &str) -> &str {
     let number = number.trim_start_matches('0');
     let number = number.get(..18).unwrap_or(number);
     if number.is_empty() { "0" } else { number }
 }
 
-/// What follows the numbers, as apk's suffixes and the number of each, which may be empty.
+/// What follows the numbers, as apk's suffixes with their numbers, which may be empty.
 fn suffixes(mut tail: &str) -> Vec<(&'static str, &str)> {
     let mut suffixes = Vec::new();
     while suffixes.len() < 6 && !tail.is_empty() {
@@ -257,8 +258,8 @@ fn suffixes(mut tail: &str) -> Vec<(&'static str, &str)> {
     suffixes
 }
 
-/// Appends suffixes. apk takes any number of them, other readers one that comes before a release and one that comes
-/// after: two or three of the latter become one, their numbers `A`, `B` and `C` the number `A BBBB CCCC`.
+/// Appends suffixes. apk accepts any number of them, other readers only one pre-release and one post-release suffix:
+/// two or three of the latter become one, with the number `A BBBB CCCC` for `A`, `B` and `C`.
 fn with_suffixes(mut version: String, suffixes: &[(&'static str, &str)]) -> String {
     let is_after = |suffix: &str| !matches!(suffix, "alpha" | "beta" | "pre" | "rc");
     for run in suffixes.chunk_by(|left, right| is_after(left.0) && is_after(right.0)) {

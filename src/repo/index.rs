@@ -22,8 +22,9 @@ pub fn packages_in(directory: &Utf8Path) -> Result<Vec<Utf8PathBuf>, RepoError> 
     if packages.is_empty() { Err(RepoError::NoPackages { directory: directory.to_owned() }) } else { Ok(packages) }
 }
 
-/// Reads packages, each to its end, and lists them. `arch` is that of the repository, and need only be given if all
-/// packages are `noarch`; those are listed under it, because apk looks for a package in the folder of its architecture.
+/// Reads packages completely and lists them. `arch` is the repository's architecture, required only if all packages are
+/// `noarch`. `noarch` packages are listed under it, because apk looks for packages in the directory of their
+/// architecture.
 pub fn index(files: &[Utf8PathBuf], description: &str, arch: Option<&str>) -> Result<Index, RepoError> {
     let mut packages = files.par_iter().map(|path| describe(path)).collect::<Result<Vec<_>, _>>()?;
     let specific = packages.iter().map(|package| package.arch.as_str()).find(|arch| *arch != "noarch");
@@ -45,7 +46,7 @@ fn describe(path: &Utf8Path) -> Result<Package, RepoError> {
     let reader = PackageReader::new(file).map_err(refused)?;
     let mut package = reader.control().package.clone();
     package.file_size = Some(reader.finish().map_err(refused)?.size);
-    // An index does not have them.
+    // Indexes don't contain these.
     package.replaces.clear();
     package.replaces_priority = None;
     let expected = format!("{}-{}.apk", package.name, package.version);
