@@ -8,7 +8,7 @@ use crate::store::StoreError;
 /// Why an image can't be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// The recipe or a baked file is wrong.
+    /// The recipe or a baked file is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A package in the store can't be read.

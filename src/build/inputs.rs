@@ -18,7 +18,6 @@ pub struct Plan(BTreeMap<String, PlannedImage>);
 /// An image's lock, and which of its packages share a layer.
 #[derive(Debug, Clone)]
 pub struct PlannedImage {
-    /// The lock.
     pub lock: Lock,
     /// Its packages by layer, bottom to top.
     pub groups: Vec<Group>,
@@ -27,17 +26,15 @@ pub struct PlannedImage {
 /// All that decides an image's bytes.
 #[derive(Debug)]
 pub struct Inputs<'a> {
-    /// The image's recipe.
     pub recipe: &'a Recipe,
-    /// What it says for the project's channel alone.
+    /// The recipe's section for the project's channel.
     pub share: Option<&'a RecipeChannel>,
-    /// The image's lock.
     pub lock: &'a Lock,
     /// The lock's packages by layer, bottom to top.
     pub groups: &'a [Group],
     /// The files to bake, rendered.
     pub baked: Vec<BakedFile>,
-    /// When the image says that it was made.
+    /// The creation time that the image states.
     pub created: Timestamp,
     derivation: Sha256,
 }
@@ -56,7 +53,6 @@ impl Plan {
         Self(locks.into_iter().map(planned).collect())
     }
 
-    /// The image of this name.
     #[must_use]
     pub fn image(&self, name: &str) -> Option<&PlannedImage> {
         self.0.get(name)
@@ -74,8 +70,8 @@ fn packed(lock: &Lock) -> Table<PackageId, Packed> {
 }
 
 impl<'a> Inputs<'a> {
-    /// Renders the image's files and hashes all inputs. Without `created` the image says that it was made when its newest
-    /// package was.
+    /// Renders the image's files and hashes all inputs. Without `created`, the creation time is that of the newest
+    /// package.
     pub fn new(
         project: &Project,
         recipe: &'a Recipe,
@@ -91,7 +87,7 @@ impl<'a> Inputs<'a> {
         Ok(inputs)
     }
 
-    /// The hash of all inputs. Images with the same derivation are the same.
+    /// The hash of all inputs: images with the same derivation are identical.
     #[must_use]
     pub fn derivation(&self) -> Sha256 {
         self.derivation

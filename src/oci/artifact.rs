@@ -6,28 +6,26 @@ use super::image::{Document, Image, MANIFEST, descriptor};
 use super::images::{ImagesError, malformed, read_document};
 use crate::digest::{DigestError, Sha256};
 
-/// Media type of a configuration that says nothing (OCI image-spec, "Guidance for an Empty Descriptor").
+/// The media type of an empty configuration (OCI image-spec, "Guidance for an Empty Descriptor").
 const EMPTY: &str = "application/vnd.oci.empty.v1+json";
-/// Such a configuration.
+/// An empty configuration.
 pub const EMPTY_CONFIG: &[u8] = b"{}";
 
-/// What an artifact says about its image.
+/// The kind of an artifact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ArtifactKind {
-    /// The packages that the image was made of, which is all it takes to build the image again.
+    /// The packages of the image, which are all it takes to build the image again.
     Packages,
 }
 
-/// A manifest that refers to an image (OCI image-spec 1.1, `subject`).
+/// An artifact about an image (OCI image-spec 1.1, `subject`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Artifact {
-    /// What it says.
     pub kind: ArtifactKind,
     /// The digest of the image's manifest.
     pub subject: Sha256,
-    /// Digest and size of each blob that the manifest names.
+    /// The digest and size of each blob in the manifest.
     pub blobs: Vec<(Sha256, u64)>,
-    /// The manifest.
     pub manifest: Document,
 }
 
@@ -55,7 +53,6 @@ impl ArtifactKind {
         }
     }
 
-    /// What its tag ends in.
     fn suffix(self) -> &'static str {
         match self {
             Self::Packages => "packages",
@@ -64,7 +61,7 @@ impl ArtifactKind {
 }
 
 impl Artifact {
-    /// An artifact about `image`. The same input gives the same bytes.
+    /// Creates an artifact about `image`. The same input gives the same bytes.
     pub fn new(kind: ArtifactKind, image: &Image, layers: &[ArtifactLayer]) -> Result<Self, serde_json::Error> {
         let subject = &image.manifest;
         let empty = (Sha256::of(EMPTY_CONFIG), EMPTY_CONFIG.len() as u64);
@@ -80,7 +77,7 @@ impl Artifact {
         Ok(Self { kind, subject: subject.digest, blobs, manifest })
     }
 
-    /// Reads the artifact whose manifest, with this digest, is at `path`.
+    /// Reads the artifact with the manifest at `path`, which has this digest.
     pub fn read(path: &Utf8Path, digest: Sha256) -> Result<Self, ImagesError> {
         let malformed = malformed(path);
         let manifest = read_document(path, digest)?;
@@ -99,7 +96,7 @@ impl Artifact {
         Ok(Self { kind, subject, blobs, manifest })
     }
 
-    /// Its tag in a registry. Many registries know no `subject`, and delete manifests that have no tag.
+    /// Its tag in a registry. Many registries don't support `subject`, and delete manifests without a tag.
     #[must_use]
     pub fn tag(&self) -> String {
         format!("sha256-{}.{}", self.subject, self.kind.suffix())

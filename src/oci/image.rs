@@ -19,62 +19,51 @@ pub(super) const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 /// Media type of an index.
 pub(super) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
-/// Where programs are looked for in every image unless its recipe says otherwise.
+/// The default PATH of images.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// What an image is made of.
+/// The parts of an image.
 #[derive(Debug, Clone, Copy)]
 pub struct ImageSpec<'a> {
-    /// The image's name.
     pub name: &'a str,
-    /// One line on what it is for.
     pub description: &'a str,
-    /// Architecture in apk's words.
+    /// The architecture, as apk names it.
     pub arch: &'a str,
-    /// When it was made, as far as it says so itself.
+    /// The creation time that it states.
     pub created: Timestamp,
-    /// The recipe's share of its configuration.
+    /// The recipe's part of the configuration.
     pub config: &'a ImageConfig,
     /// Its layers, bottom to top.
     pub layers: &'a [Layer],
 }
 
-/// An image: its manifest and configuration as bytes, its layers by name.
+/// An image: its manifest and configuration, and references to its layers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
-    /// The image's name.
     pub name: String,
-    /// What it runs on.
     pub platform: Platform,
     /// The manifest; its digest is the image's.
     pub manifest: Document,
-    /// The configuration.
     pub config: Document,
     /// The layers, bottom to top.
     pub layers: Vec<Layer>,
 }
 
-/// JSON as bytes: keys sorted, nothing between them, so that the same content has the same digest.
+/// Canonical JSON, with sorted keys and no white space, so that the same content has the same digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
     /// SHA-256 of the bytes.
     pub digest: Sha256,
-    /// The bytes.
     pub bytes: Vec<u8>,
 }
 
 /// Why an image can't be described.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
-    /// An architecture without a name in OCI.
+    /// The architecture has no name in OCI.
     #[error("{arch:?} is no architecture for which images can be made; known: {known}")]
-    Architecture {
-        /// In apk's words.
-        arch: String,
-        /// Those that have one.
-        known: String,
-    },
-    /// JSON that can't be written in canonical form.
+    Architecture { arch: String, known: String },
+    /// The JSON can't be written in canonical form.
     #[error("the image's description can't be written as JSON")]
     Json(#[from] serde_json::Error),
 }
@@ -89,7 +78,7 @@ impl Document {
 }
 
 impl Image {
-    /// Describes an image. The same input gives the same bytes.
+    /// Creates an image's manifest and configuration. The same input gives the same bytes.
     pub fn new(spec: &ImageSpec<'_>) -> Result<Self, ImageError> {
         let platform = Platform::of(spec.arch)?;
         let labels: BTreeMap<&str, String> = [
@@ -111,7 +100,7 @@ impl Image {
     }
 }
 
-/// How another document refers to a blob.
+/// A descriptor, as documents refer to a blob.
 pub(super) fn descriptor(media_type: &str, digest: Sha256, size: u64) -> Value {
     json!({ "mediaType": media_type, "digest": digest.to_oci(), "size": size })
 }
@@ -129,7 +118,7 @@ fn config(spec: &ImageSpec<'_>, platform: Platform, labels: &BTreeMap<&str, Stri
     json
 }
 
-/// What an engine runs, and how.
+/// The part of the configuration that says what an engine runs.
 fn run_config(config: &ImageConfig, labels: &BTreeMap<&str, String>) -> Value {
     let mut env: BTreeMap<&str, &str> = config.env.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     env.entry("PATH").or_insert(PATH);
@@ -148,7 +137,7 @@ fn run_config(config: &ImageConfig, labels: &BTreeMap<&str, String>) -> Value {
     json
 }
 
-/// Docker's field, which OCI's specification doesn't have. Durations in nanoseconds.
+/// Docker's health check, which the OCI specification lacks. Durations are in nanoseconds.
 fn healthcheck(check: &Healthcheck) -> Value {
     let nanoseconds = |seconds: u32| u64::from(seconds) * 1_000_000_000;
     let test: Vec<&str> = std::iter::once("CMD").chain(check.command.iter().map(String::as_str)).collect();

@@ -8,7 +8,7 @@ use super::{Document, Image, Platform};
 use crate::digest::Sha256;
 use crate::layer::Layer;
 
-/// Annotation that holds an image's name in the layout's index (OCI image-spec, `annotations.md`).
+/// The annotation with an image's name in a layout's index (OCI image-spec, `annotations.md`).
 pub const NAME: &str = "org.opencontainers.image.ref.name";
 
 /// Why an image of a layout can't be had.
@@ -16,58 +16,22 @@ pub const NAME: &str = "org.opencontainers.image.ref.name";
 pub enum ImagesError {
     /// There is no layout.
     #[error("no images have been built: there is no {path}")]
-    Nothing {
-        /// Where its index would be.
-        path: Utf8PathBuf,
-    },
+    Nothing { path: Utf8PathBuf },
     /// The index can't be read.
     #[error("cannot read {path}")]
-    Read {
-        /// The index.
-        path: Utf8PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
+    Read { path: Utf8PathBuf, source: std::io::Error },
     /// The index is not one.
     #[error("{path} is not what an OCI layout has there")]
-    Malformed {
-        /// The index.
-        path: Utf8PathBuf,
-        /// Why not.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
+    Malformed { path: Utf8PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
     /// It has no image of that name.
     #[error("{layout} has no image {name:?}; it has {}", known.join(", "))]
-    NoImage {
-        /// The layout.
-        layout: Utf8PathBuf,
-        /// What was asked for.
-        name: String,
-        /// The names that it has.
-        known: Vec<String>,
-    },
+    NoImage { layout: Utf8PathBuf, name: String, known: Vec<String> },
     /// It has the image for other architectures only.
     #[error("{layout} has {name} for {}, not for {arch}", known.join(" and "))]
-    NoArchitecture {
-        /// The layout.
-        layout: Utf8PathBuf,
-        /// The image.
-        name: String,
-        /// What was asked for.
-        arch: Platform,
-        /// The architectures that it has.
-        known: Vec<&'static str>,
-    },
+    NoArchitecture { layout: Utf8PathBuf, name: String, arch: Platform, known: Vec<&'static str> },
     /// It has the image for several architectures, and nothing says which one is meant.
     #[error("{layout} has {name} for {}", known.join(" and "))]
-    Ambiguous {
-        /// The layout.
-        layout: Utf8PathBuf,
-        /// The image.
-        name: String,
-        /// The architectures that it has.
-        known: Vec<&'static str>,
-    },
+    Ambiguous { layout: Utf8PathBuf, name: String, known: Vec<&'static str> },
 }
 
 /// The images that a layout's index names.
@@ -81,9 +45,7 @@ pub struct Images {
 /// One image of a layout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Built {
-    /// Its name.
     pub name: String,
-    /// The digest of its manifest.
     pub digest: Sha256,
 }
 
@@ -164,12 +126,12 @@ fn platform_of(manifest: &Descriptor) -> Option<Platform> {
     Platform::of_oci(&platform.architecture().to_string(), platform.variant().as_deref())
 }
 
-/// Reads the image of a layout whose manifest has this digest.
+/// Reads the image with this manifest digest from a layout.
 pub fn read_image(layout: &Utf8Path, name: &str, manifest: Sha256) -> Result<Image, ImagesError> {
     read_image_at(&|digest| blob_path(layout, digest), name, manifest)
 }
 
-/// Reads the image whose manifest has this digest. `blob` says where manifest and configuration are.
+/// Reads the image with this manifest digest. `blob` returns the paths of manifest and configuration.
 pub fn read_image_at(blob: &dyn Fn(Sha256) -> Utf8PathBuf, name: &str, manifest: Sha256) -> Result<Image, ImagesError> {
     let path = blob(manifest);
     let manifest = read_document(&path, manifest)?;
@@ -198,7 +160,7 @@ pub fn read_image_at(blob: &dyn Fn(Sha256) -> Utf8PathBuf, name: &str, manifest:
     Ok(Image { name: name.to_owned(), platform, manifest, config, layers })
 }
 
-/// For `map_err`: the file at `path` is not what a layout has there.
+/// For `map_err`: the file at `path` is not a valid part of a layout.
 pub(super) fn malformed(path: &Utf8Path) -> impl Fn(Box<dyn std::error::Error + Send + Sync>) -> ImagesError + use<> {
     let path = path.to_owned();
     move |source| ImagesError::Malformed { path: path.clone(), source }

@@ -9,7 +9,7 @@ use super::ImageError;
 pub struct Platform {
     /// As OCI calls it: `arm64`.
     pub architecture: &'static str,
-    /// Which of its kind, where that matters: `v8`.
+    /// The variant, if there are several: `v8`.
     pub variant: Option<&'static str>,
     /// As apk calls it: `aarch64`.
     pub arch: &'static str,
@@ -28,7 +28,7 @@ const PLATFORMS: [Platform; 9] = [
 ];
 
 impl Platform {
-    /// The platform that apk calls `arch`.
+    /// The platform of apk's architecture `arch`.
     pub fn of(arch: &str) -> Result<Self, ImageError> {
         PLATFORMS.into_iter().find(|platform| platform.arch == arch).ok_or_else(|| ImageError::Architecture {
             arch: arch.to_owned(),
@@ -36,7 +36,7 @@ impl Platform {
         })
     }
 
-    /// The platform that OCI calls so. Without a variant it is the usual one.
+    /// The platform with OCI's name. Without a variant it is the usual one.
     pub(super) fn of_oci(architecture: &str, variant: Option<&str>) -> Option<Self> {
         let is_meant = |platform: &Self| {
             platform.architecture == architecture && (variant.is_none() || variant == platform.variant)

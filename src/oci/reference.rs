@@ -1,20 +1,20 @@
 use crate::digest::Sha256;
 
-/// The name under which an image is loaded into a local engine: `mailimg/<image>:<tag>`.
+/// The name of an image in a local engine: `mailimg/<image>:<tag>`.
 ///
-/// Another build never has the same name, and a compose file that names it never runs anything else.
+/// Different builds have different names, so a compose file always runs the same image.
 #[must_use]
 pub fn local_reference(image: &str, manifest: Sha256) -> String {
     format!("mailimg/{image}:{}", tag(manifest))
 }
 
-/// The tag that stands for a manifest: the first 16 digits of its digest.
+/// The tag for a manifest: the first 16 digits of its digest.
 #[must_use]
 pub fn tag(manifest: Sha256) -> String {
     manifest.to_string().chars().take(16).collect()
 }
 
-/// The name of an image in a registry, pinned by the digest of its manifest: `<prefix>/<image>@sha256:…`.
+/// The name of an image in a registry, pinned by its manifest's digest: `<prefix>/<image>@sha256:…`.
 #[must_use]
 pub fn registry_reference(prefix: &str, image: &str, manifest: Sha256) -> String {
     format!("{}/{image}@{}", prefix.trim_end_matches('/'), manifest.to_oci())

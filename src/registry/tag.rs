@@ -11,7 +11,6 @@ pub struct Tag(String);
     "{text:?} can't be a tag: a tag has up to 128 letters, digits and `_`, `.`, `-`, and starts with none of the last two"
 )]
 pub struct TagError {
-    /// The text.
     pub text: String,
 }
 
