@@ -4,38 +4,38 @@ use crate::digest::Sha256;
 use crate::lock::{Deb, LockedPackage, Script};
 use crate::timestamp::Timestamp;
 
-/// A package file, read from one end to the other.
+/// A completely read package file.
 #[derive(Debug, Clone)]
 pub(crate) struct Inspected {
     pub(crate) control: Control,
     pub(crate) measured: Measured,
-    /// Names of the trusted keys that signed it; none if it is not signed.
+    /// The names of the trusted keys that signed it; none if it is unsigned.
     pub(crate) signers: Vec<String>,
 }
 
-/// Whether a package must be signed itself, beside being named by a signed index.
+/// How a package must be authenticated.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Trust<'a> {
-    /// By one of these keys.
+    /// By a signature with one of these keys.
     Signed(&'a Keyring),
-    /// It may be unsigned: the index vouches for it. What signature there is must be good.
+    /// By the signed index: the package may be unsigned, but its signatures must be valid.
     ByIndex(&'a Keyring),
-    /// Its members' SHA-256 vouch for it.
+    /// By the SHA-256 of its members.
     Locked,
 }
 
-/// The architecture of packages that fit all. Alpine's indexes name the machine's own instead, and so does the installed
-/// database.
+/// The architecture of packages that fit all. Alpine's indexes and the installed database use the machine's own
+/// instead.
 pub(crate) const NOARCH: &str = "noarch";
 
-/// Name of a package's file in its repository.
+/// The name of a package's file in its repository.
 pub(crate) fn file_name(package: &Package) -> String {
     format!("{}-{}.apk", package.name, package.version)
 }
 
 impl Inspected {
-    /// What a lock says of it. `arch` is what the index says in place of `noarch`, the digests are those of the file and
-    /// of the uncompressed data.
+    /// Its entry in a lock. `arch` is the index's replacement for `noarch`; the digests are those of the file and of
+    /// the uncompressed data.
     pub(crate) fn locked(
         &self,
         file: &str,
@@ -74,12 +74,12 @@ impl Inspected {
     }
 }
 
-/// Free text as a lock can hold it.
+/// Free text in a form that locks can contain.
 fn one_line(text: &str) -> String {
     text.replace(char::is_control, " ").trim().to_owned()
 }
 
-/// What an imported package says it was made of.
+/// What an imported package was made from, according to itself.
 fn debs(package: &Package) -> Vec<Deb> {
     let deb = |DebSource { name, version, sha256, .. }| Deb { name, version, sha256 };
     DebSource::of(package).map(deb).into_iter().collect()

@@ -3,12 +3,10 @@ use std::fmt;
 use crate::apk::package::Script;
 use crate::config::ScriptRule;
 
-/// A script of which nobody has said what becomes of it.
+/// A script without a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unclassified {
-    /// The package.
     pub package: String,
-    /// The script.
     pub script: Script,
 }
 
@@ -19,7 +17,7 @@ pub(super) fn unclassified(rules: &[ScriptRule], package: &str, scripts: &[Scrip
     open.map(|script| Unclassified { package: package.to_owned(), script: script.clone() }).collect()
 }
 
-/// Scripts are text from outside: what could steer a terminal is shown as an escape.
+/// Scripts come from outside, so control characters are escaped.
 fn printable(text: &[u8]) -> String {
     let mut shown = String::new();
     for line in String::from_utf8_lossy(text).lines() {
@@ -37,7 +35,7 @@ fn printable(text: &[u8]) -> String {
 }
 
 impl fmt::Display for Unclassified {
-    /// The script, and the lines that would classify it.
+    /// The script, and the lines of a rule for it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { package, script } = self;
         write!(f, "{package} has a {} script:\n\n{}\n", script.kind, printable(&script.text))?;
