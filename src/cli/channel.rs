@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use super::{Context, Failure};
 use crate::config::Project;
 
-/// Which of a project's locks a command is about, and where their packages are read from.
+/// The locks that a command uses, and the sources of their packages.
 #[derive(Debug, clap::Args)]
 pub(super) struct ChannelArgs {
     /// Architecture in apk's words, x86_64 or aarch64 [default: the channel's first]
@@ -18,14 +18,14 @@ pub(super) struct ChannelArgs {
 }
 
 impl ChannelArgs {
-    /// The project with that channel, and the architecture.
+    /// Opens the project with the channel, and returns the architecture.
     pub(super) fn open(&self, context: &Context) -> Result<(Project, String), Failure> {
         let project = Project::open_with(context.project(), self.channel.as_deref())?;
         let arch = project.channel().architecture(self.arch.as_deref())?;
         Ok((project, arch))
     }
 
-    /// Where to read repositories from, by their names; of two places for one name the last counts.
+    /// Overrides of repositories by name. If a name occurs twice, the last one counts.
     pub(super) fn overrides(&self) -> BTreeMap<String, String> {
         self.repositories.iter().cloned().collect()
     }

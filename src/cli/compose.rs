@@ -47,7 +47,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The secrets directory as the compose file names it: the short way if it lies beside, so that both can be moved.
+/// The secrets directory in the compose file: relative if both are in the same directory, so that they can be moved
+/// together.
 fn secrets(project: &Project, output: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
     let root = project.root().canonicalize_utf8()?;
     let beside = output.parent().map(|parent| if parent.as_str().is_empty() { Utf8Path::new(".") } else { parent });

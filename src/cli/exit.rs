@@ -1,23 +1,23 @@
 use std::process::ExitCode;
 
-/// What the exit code says. Part of the interface: scripts depend on the numbers.
+/// The exit codes. Scripts depend on the numbers, so they are part of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exit {
-    /// The question asked was answered with no: a lock is out of date, an image does not verify.
+    /// A negative answer: a lock is out of date, an image doesn't verify.
     No = 1,
-    /// Bad arguments, or an error in a file that the user wrote.
+    /// Wrong arguments, or an error in a file that the user wrote.
     Usage = 2,
-    /// Something from outside was refused: bad signature, wrong hash, hostile or malformed content.
+    /// Input was rejected: bad signature, wrong hash, hostile or malformed content.
     Refused = 3,
-    /// Something needed is not there: package, repository, registry, engine, network.
+    /// Something is missing: package, repository, registry, engine, network.
     Missing = 4,
     /// The requested packages can't be installed together.
     Unsolvable = 5,
-    /// The machine failed: disk full, no permission, input or output error.
+    /// The system failed: disk full, no permission, I/O error.
     System = 6,
 }
 
-/// The exit codes as `--help` shows them.
+/// The exit codes in `--help`.
 pub(super) const HELP: &str = "\
 Exit codes: 0 done, 1 the answer is no, 2 bad arguments or configuration, 3 input refused (signature, hash, hostile \
 content), 4 something needed is missing (package, network, engine), 5 no solution, 6 system error (disk, permission)";

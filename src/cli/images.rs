@@ -1,4 +1,4 @@
-//! Images from their locks, for commands that make them or say what they are.
+//! Images from their locks, for commands that build or describe them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use crate::resolve::Wanted;
 use crate::store::Store;
 use crate::timestamp::Timestamp;
 
-/// Which images a command is about.
+/// The images that a command uses.
 #[derive(Debug, clap::Args)]
 pub(super) struct ImageArgs {
     /// The images [default: all of mailimg.toml]
@@ -25,7 +25,7 @@ pub(super) struct ImageArgs {
     locked: LockedArgs,
 }
 
-/// Those images, and all locks of their project: what is in which layer depends on what images share.
+/// Those images, and all locks of their project: layers depend on what images share.
 #[derive(Debug)]
 pub(super) struct Selection {
     locked: Locked,
@@ -47,7 +47,7 @@ impl ImageArgs {
         Ok(Selection { names, plan, created: source_date_epoch()?, locked })
     }
 
-    /// The images. Those that the store doesn't know are made; all that they hold is in the store then.
+    /// The images. Unknown ones are built into the store.
     pub(super) fn build(&self, selection: &Selection, store: &Store, context: &Context) -> Result<Vec<Image>, Failure> {
         let inputs = selection.inputs()?;
         let known: Vec<Option<Image>> = inputs.iter().map(|inputs| recall(inputs, store)).collect();
@@ -59,7 +59,7 @@ impl ImageArgs {
         Ok(known.into_iter().filter_map(|known| known.or_else(|| made.next())).collect())
     }
 
-    /// Inputs with their packages, which are fetched if the store doesn't have them.
+    /// The inputs with their packages, which are fetched if missing from the store.
     pub(super) fn jobs<'a>(
         &self,
         inputs: Vec<Inputs<'a>>,
@@ -81,12 +81,12 @@ impl Selection {
         &self.locked.project
     }
 
-    /// What decides the bytes of each of the images.
+    /// What determines the bytes of each image.
     pub(super) fn inputs(&self) -> Result<Vec<Inputs<'_>>, Failure> {
         self.names.par_iter().map(|name| self.inputs_of(self.project().recipe(name)?)).collect()
     }
 
-    /// The images of the project that are not chosen, as far as the store knows them.
+    /// The project's other images that the store knows.
     pub(super) fn others(&self, store: &Store) -> Vec<Image> {
         let others = self.project().recipes().filter(|recipe| !self.names.contains(&recipe.name));
         others.filter_map(|recipe| recall(&self.inputs_of(recipe).ok()?, store)).collect()
@@ -100,7 +100,7 @@ impl Selection {
     }
 }
 
-/// Refuses a lock that was made for another recipe than there is now.
+/// Rejects a lock that doesn't match its recipe.
 fn check_current(project: &Project, recipe: &Recipe, lock: &Lock) -> Result<(), Failure> {
     let wanted = Wanted::of(project, recipe)?;
     let same = wanted.world == lock.world && wanted.groups == lock.groups && wanted.users == lock.users;
@@ -120,7 +120,7 @@ fn source_date_epoch() -> Result<Option<Timestamp>, Failure> {
     Ok(Some(Timestamp::from_unix(seconds)))
 }
 
-/// Names and digests for people, an image a line.
+/// Names and digests for people, one line per image.
 pub(super) fn lines(images: &[Image]) -> String {
     let line = |image: &Image| format!("{} {}\n", image.name, image.manifest.digest.to_oci());
     images.iter().map(line).collect()

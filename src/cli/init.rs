@@ -17,7 +17,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let domain = &args.domain;
-    // A prefix makes a long name too long.
+    // The prefix may make the name too long.
     let hostname = args.hostname.clone().map_or_else(|| format!("mail.{domain}").parse(), Ok)?;
     let postmaster = args.postmaster.clone().map_or_else(|| format!("admin@{domain}").parse(), Ok)?;
     let options = Options { domain: domain.clone(), hostname, postmaster };

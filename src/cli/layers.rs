@@ -29,7 +29,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// Sums over some layers.
+/// Sums over layers.
 #[derive(Debug, Default)]
 struct Total {
     layers: u64,
@@ -38,7 +38,7 @@ struct Total {
     verbatim: u64,
 }
 
-/// Sums over what images hold, each layer and each package once.
+/// Sums over the content of images, counting each layer and package once.
 #[derive(Debug, Default)]
 struct Distinct {
     layers: BTreeMap<Sha256, (u64, u64, bool)>,
@@ -176,7 +176,7 @@ fn block(image: &Image, facts: &[LayerFacts<'_>]) -> String {
 /// Widest line of details.
 const WIDTH: usize = 110;
 
-/// Words below what is said of a layer, in as many lines as it takes.
+/// Words below a layer's line, wrapped.
 fn detail(words: &str) -> String {
     const INDENT: &str = "                                     ";
     let mut lines = vec![INDENT.to_owned()];

@@ -1,4 +1,4 @@
-//! The built images that a command is about.
+//! The built images that a command uses.
 
 use camino::{Utf8Path, Utf8PathBuf};
 

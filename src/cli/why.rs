@@ -57,7 +57,7 @@ fn object(graph: &Graph, target: NodeId, Chains { chains, complete }: &Chains<'_
     })
 }
 
-/// A step of a chain: the package that it leads to, and by which dependencies of the one before it.
+/// A step of a chain: the next package, and the dependencies that lead to it.
 fn link(graph: &Graph, edge: &Edge) -> Value {
     let package = graph.package(edge.to);
     json!({

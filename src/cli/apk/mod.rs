@@ -1,4 +1,4 @@
-//! `mailimg apk …`: what apk itself answers.
+//! `mailimg apk …`: apk's own answers.
 
 mod inspect;
 mod repositories;

@@ -17,7 +17,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let lines: Vec<String> =
         plan.steps.iter().map(|it| format!("{}-{}\n", it.package.name, it.package.version)).collect();
     context.ui().write(lines.concat().as_bytes())?;
-    // The program ends here, and taking a universe apart takes ten times as long as solving.
+    // Dropping a universe takes ten times as long as solving, and the program ends here.
     std::mem::forget(offer);
     Ok(())
 }

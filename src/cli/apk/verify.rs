@@ -13,7 +13,7 @@ pub(in crate::cli) struct Args {
     keys_dir: Utf8PathBuf,
 }
 
-/// Checks all files; the first that fails decides the exit code, the others are warnings.
+/// Checks all files. The first failure determines the exit code, the others are warnings.
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let keyring = repo::read_keyring(&args.keys_dir)?;
     let mut first = None;

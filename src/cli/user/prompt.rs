@@ -3,10 +3,10 @@ use std::io::{self, IsTerminal as _, Read as _};
 use super::Failure;
 use crate::cli::exit::Exit;
 
-/// A password is far shorter; a file given by mistake is not read to its end.
+/// Passwords are far shorter; a file passed by mistake is not read to its end.
 const MOST: u64 = 4096;
 
-/// Takes a password from the terminal, twice, or from the first line of standard input.
+/// Reads a password from the terminal, twice, or from the first line of standard input.
 pub(super) fn password(from_stdin: bool) -> Result<String, Failure> {
     if from_stdin {
         let mut text = String::new();
