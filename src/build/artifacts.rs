@@ -4,7 +4,7 @@ use super::BuildError;
 use crate::digest::Sha256;
 use crate::lock::{Lock, LockedPackage, Member};
 use crate::oci::{Artifact, ArtifactKind, ArtifactLayer, Image, ImageError};
-use crate::store::{Store, StoreError};
+use crate::store::{Question, Store, StoreError};
 
 /// Media type of a package's member.
 const MEMBER: &str = "application/gzip";
@@ -32,19 +32,33 @@ fn members(lock: &Lock) -> Vec<ArtifactLayer> {
     lock.packages.iter().flat_map(of_package).filter(|member| seen.insert(member.digest)).collect()
 }
 
-fn question(image: Sha256) -> Sha256 {
-    Sha256::of(format!("which artifacts are about this image? v1\n{image}\n"))
+/// Which artifacts are about the image with this digest?
+struct ArtifactsOf(Sha256);
+
+impl Question for ArtifactsOf {
+    const NAME: &'static str = "artifacts";
+    const VERSION: u32 = 1;
+    /// Digests of their manifests.
+    type Answer = Vec<Sha256>;
+
+    fn subject(&self) -> Sha256 {
+        self.0
+    }
+
+    fn refers_to(&self, manifests: &Vec<Sha256>) -> Vec<Sha256> {
+        [&[self.0], manifests.as_slice()].concat()
+    }
 }
 
 /// Has the artifacts about an image remembered, whose manifests are in the store.
 pub(super) fn remember(store: &Store, image: &Image, artifacts: &[Artifact]) -> Result<(), StoreError> {
-    let manifests: Vec<Sha256> = artifacts.iter().map(|artifact| artifact.manifest.digest).collect();
-    store.remember(&question(image.manifest.digest), &manifests)
+    let manifests = artifacts.iter().map(|artifact| artifact.manifest.digest).collect();
+    store.remember(&ArtifactsOf(image.manifest.digest), &manifests)
 }
 
 /// The artifacts about the image with this digest, if the store knows them: if the image was built into it.
 #[must_use]
 pub fn artifacts_of(store: &Store, image: Sha256) -> Option<Vec<Artifact>> {
-    let manifests: Vec<Sha256> = store.recall(&question(image))?;
+    let manifests = store.recall(&ArtifactsOf(image))?;
     manifests.into_iter().map(|digest| Artifact::read(&store.find(&digest)?, digest).ok()).collect()
 }

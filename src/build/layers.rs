@@ -78,7 +78,7 @@ fn keyed<'a>(job: &Job<'_>, drafts: &'a [Draft]) -> Vec<(Sha256, &'a Draft)> {
 fn find<'a>(job: &'a Job<'_>, key: Sha256, draft: &'a Draft, keeper: &Keeper) -> Result<Layer, Pending<'a>> {
     match &draft.content {
         DraftContent::Member(package) => Ok(member(job.packages[*package].package)),
-        DraftContent::Segments { segments, .. } => layer::recall(keeper.store(), &key, &draft.title)
+        DraftContent::Segments { segments, .. } => layer::recall(keeper.store(), key, &draft.title)
             .ok_or_else(|| Pending { key, title: &draft.title, segments, packages: &job.packages }),
     }
 }
@@ -98,7 +98,7 @@ fn write_all(pending: &Table<PendingId, Pending<'_>>, keeper: &Keeper) -> Result
     let work = || {
         let mut done = Vec::new();
         while let Some((id, Pending { key, title, segments, packages })) = next() {
-            done.push((id, layer::write(title, key, segments, packages, keeper)?));
+            done.push((id, layer::write(title, *key, segments, packages, keeper)?));
         }
         Ok(done)
     };

@@ -18,7 +18,7 @@ use crate::lock::{Lock, Place};
 use crate::oci::{Artifact, EMPTY_CONFIG, Image, ImageSpec, read_image_at};
 use crate::packages::Obtained;
 use crate::rootfs::{Additions, ApkState, Merged, PackageId, assemble};
-use crate::store::{Keeper, Store};
+use crate::store::{Keeper, Question, Store};
 use crate::table::Table;
 
 pub use artifacts::artifacts_of;
@@ -34,10 +34,28 @@ pub struct Job<'a> {
     pub packages: Table<PackageId, Obtained<'a>>,
 }
 
+/// Which image has this derivation?
+struct ImageOf(Sha256);
+
+impl Question for ImageOf {
+    const NAME: &'static str = "image";
+    const VERSION: u32 = 1;
+    /// Digest of its manifest.
+    type Answer = Sha256;
+
+    fn subject(&self) -> Sha256 {
+        self.0
+    }
+
+    fn refers_to(&self, manifest: &Sha256) -> Vec<Sha256> {
+        vec![*manifest]
+    }
+}
+
 /// The image with these inputs, if the store has all of it.
 #[must_use]
 pub fn recall(inputs: &Inputs<'_>, store: &Store) -> Option<Image> {
-    let manifest = store.recall(&inputs.derivation())?;
+    let manifest = store.recall(&ImageOf(inputs.derivation()))?;
     let image = read_image_at(&|digest| store.path(&digest), &inputs.recipe.name, manifest).ok()?;
     artifacts_of(store, manifest)?;
     let complete = image.layers.iter().all(|layer| store.find_sized(&layer.digest, layer.size).is_some());
@@ -57,7 +75,7 @@ pub fn build(jobs: &[Job<'_>], store: &Store) -> Result<Vec<Image>, BuildError> 
     // Only now is there all that an image is known by.
     for (job, (image, artifacts)) in &made {
         artifacts::remember(store, image, artifacts)?;
-        store.remember(&job.inputs.derivation(), &image.manifest.digest)?;
+        store.remember(&ImageOf(job.inputs.derivation()), &image.manifest.digest)?;
     }
     Ok(made.into_iter().map(|(_, (image, _))| image).collect())
 }

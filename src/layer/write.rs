@@ -14,7 +14,7 @@ use crate::apk::tar::{self, EntryKind};
 use crate::digest::Sha256;
 use crate::packages::{ObtainError, Obtained};
 use crate::rootfs::{PackageId, TreePath};
-use crate::store::{Incoming, Keeper, Store, StoreError};
+use crate::store::{Incoming, Keeper, Question, Store, StoreError};
 use crate::table::{Id as _, Table};
 
 /// Largest layer, compressed.
@@ -80,10 +80,44 @@ pub enum LayerError {
 
 /// The layer that was made under `key` before, if the store still has it.
 #[must_use]
-pub fn recall(store: &Store, key: &Sha256, title: &str) -> Option<Layer> {
-    let Made { digest, size, diff_id } = store.recall(key)?;
+pub fn recall(store: &Store, key: Sha256, title: &str) -> Option<Layer> {
+    let Made { digest, size, diff_id } = store.recall(&LayerOf(key))?;
     store.find_sized(&digest, size)?;
     Some(Layer { digest, size, diff_id, title: title.to_owned() })
+}
+
+/// Which layer has this key?
+struct LayerOf(Sha256);
+
+impl Question for LayerOf {
+    const NAME: &'static str = "layer";
+    const VERSION: u32 = 1;
+    type Answer = Made;
+
+    fn subject(&self) -> Sha256 {
+        self.0
+    }
+
+    fn refers_to(&self, layer: &Made) -> Vec<Sha256> {
+        vec![layer.digest]
+    }
+}
+
+/// Where is the segment that has this key?
+struct SegmentOf(Sha256);
+
+impl Question for SegmentOf {
+    const NAME: &'static str = "segment";
+    const VERSION: u32 = 1;
+    type Answer = Part;
+
+    fn subject(&self) -> Sha256 {
+        self.0
+    }
+
+    fn refers_to(&self, part: &Part) -> Vec<Sha256> {
+        vec![part.layer]
+    }
 }
 
 /// What is remembered of a layer.
@@ -109,7 +143,7 @@ struct Part {
 /// read as streams: memory doesn't grow with them.
 pub fn write(
     title: &str,
-    key: &Sha256,
+    key: Sha256,
     segments: &[Segment],
     packages: &Table<PackageId, Obtained<'_>>,
     keeper: &Keeper,
@@ -126,9 +160,9 @@ pub fn write(
     let (digest, size) = keeper.keep(writer.layer, None).map_err(failed)?;
     let remember = || {
         for (segment, Range { start: begin, end }) in writer.made {
-            store.remember(&segment, &Part { layer: digest, layer_size: size, begin, end })?;
+            store.remember(&SegmentOf(segment), &Part { layer: digest, layer_size: size, begin, end })?;
         }
-        store.remember(key, &Made { digest, size, diff_id })
+        store.remember(&LayerOf(key), &Made { digest, size, diff_id })
     };
     remember().map_err(failed)?;
     Ok(Layer { digest, size, diff_id, title: title.to_owned() })
@@ -156,7 +190,7 @@ impl Writer<'_> {
         let Some(package) = segment.package else { return self.compress(segment, None) };
         let package = &self.packages[package];
         let key = segment.key(|package| self.packages[package].package.data.sha256);
-        let kept = self.store.recall(&key).and_then(|part: Part| {
+        let kept = self.store.recall(&SegmentOf(key)).and_then(|part| {
             let path = self.store.find_sized(&part.layer, part.layer_size)?;
             Some((File::open(path).ok()?, part))
         });

@@ -13,7 +13,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::certificate::{self, Pair};
 use super::dkim;
 use crate::config::{ConfigError, Mount, Name, Project, Secret as Wanted, SecretKind};
-use crate::store::{WriteError, write_atomic};
+use crate::store::{WriteError, lock_exclusive, write_atomic};
 
 /// 238 bits.
 const PASSWORD_LENGTH: usize = 40;
@@ -98,7 +98,7 @@ impl Maker {
         make_directory(&directory, 0o700)?;
         let lock = directory.join(".lock");
         let file = File::create(&lock)
-            .and_then(|file| file.lock().map(|()| file))
+            .and_then(|file| lock_exclusive(&file, &lock).map(|()| file))
             .map_err(|source| SecretsError::Io { path: lock, source })?;
         // Projects are kept in git, but secrets must not be, whatever the project's own .gitignore says.
         let ignored = directory.join(".gitignore");

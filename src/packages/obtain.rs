@@ -5,13 +5,13 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use super::arrive::{self, Reading};
 use super::download::{self, Fetching};
 use super::gone::Gone;
-use super::obtained::{check, list, members, question, reading, remember};
+use super::obtained::{ListingOf, check, list, members, reading, remember};
 use super::{ObtainError, Obtained, Sources};
 use crate::digest::Sha256;
 use crate::fetch::{FetchError, Request, Size, Source};
 use crate::lock::{Lock, LockedPackage, Member, Place};
 use crate::registry::{self, RegistryError, Repository};
-use crate::store::Store;
+use crate::store::{Question, Store};
 
 /// Packages that are pulled from a registry at once.
 const PULLS: usize = 4;
@@ -39,9 +39,10 @@ pub fn obtain<'a>(
     let mut missing: Vec<Missing<'_>> = Vec::new();
     for (lock, sources) in locks {
         for package in &lock.packages {
-            let question = question(package);
-            if !seen.insert(question) {
-                if let Some(again) = missing.iter_mut().find(|missing| missing.question == question) {
+            let question = ListingOf(package);
+            let subject = question.subject();
+            if !seen.insert(subject) {
+                if let Some(again) = missing.iter_mut().find(|missing| missing.subject == subject) {
                     again.registries.extend(sources.registry().filter(|_| !offline));
                 }
                 continue;
@@ -50,7 +51,7 @@ pub fn obtain<'a>(
             let whole = arrive::has_all(store, members(package));
             if !(whole && known) {
                 let registries = sources.registry().filter(|_| !offline).into_iter().collect();
-                missing.push(Missing { package, lock, sources, registries, question, whole });
+                missing.push(Missing { package, lock, sources, registries, subject, whole });
             }
         }
     }
@@ -66,7 +67,8 @@ struct Missing<'a> {
     sources: &'a Sources,
     /// Where images made of it may have been pushed; none if no network may be used.
     registries: Vec<&'a Repository>,
-    question: Sha256,
+    /// A digest of all that the lock says of it.
+    subject: Sha256,
     /// Whether its members are there.
     whole: bool,
 }

@@ -8,7 +8,7 @@ use crate::apk::Package;
 use crate::apk::package::{Control, Listing, Measured, PackageError, PackageFiles};
 use crate::digest::Sha256;
 use crate::lock::{LockedPackage, Member};
-use crate::store::Store;
+use crate::store::{Question, Store};
 
 /// A locked package in the store, checked.
 #[derive(Debug, Clone)]
@@ -26,7 +26,7 @@ impl Obtained<'_> {
 
     /// What the tree needs of the package, under the architecture by which the lock lists it. Its data is not read.
     pub fn files(&self) -> Result<PackageFiles, ObtainError> {
-        let listing = self.store.recall(&question(self.package)).map_or_else(|| self.list_again(), Ok)?;
+        let listing = self.store.recall(&ListingOf(self.package)).map_or_else(|| self.list_again(), Ok)?;
         Ok(PackageFiles::new(self.control()?, listing).listed_for(&self.package.arch))
     }
 
@@ -53,10 +53,21 @@ impl Obtained<'_> {
     }
 }
 
-/// What the store calls the listing of a package that is as this block of a lock says.
-pub(super) fn question(package: &LockedPackage) -> Sha256 {
-    let version = Listing::VERSION;
-    Sha256::of(format!("which listing has the package that is as this block of a lock says? v{version}\n{package}"))
+/// Which listing has the package that is as this block of a lock says?
+pub(super) struct ListingOf<'a>(pub(super) &'a LockedPackage);
+
+impl Question for ListingOf<'_> {
+    const NAME: &'static str = "listing of a locked package";
+    const VERSION: u32 = Listing::VERSION;
+    type Answer = Listing;
+
+    fn subject(&self) -> Sha256 {
+        Sha256::of(self.0.to_string())
+    }
+
+    fn refers_to(&self, listing: &Listing) -> Vec<Sha256> {
+        arrive::members_of(&listing.measured)
+    }
 }
 
 pub(super) fn reading<'a>(package: &'a LockedPackage, store: Option<&'a Store>) -> Reading<'a> {
@@ -90,7 +101,7 @@ pub(super) fn check(package: &LockedPackage, arrival: &Arrival) -> Result<(), Ob
 
 /// Remembers that a package is as the lock says, and its listing.
 pub(crate) fn remember(package: &LockedPackage, listing: &Listing, store: &Store) -> Result<(), ObtainError> {
-    Ok(store.remember(&question(package), listing)?)
+    Ok(store.remember(&ListingOf(package), listing)?)
 }
 
 /// The first line in which two blocks differ.

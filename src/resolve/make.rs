@@ -15,7 +15,7 @@ use crate::packages::download;
 use crate::packages::inspect::{Inspected, NOARCH, Trust, file_name};
 use crate::packages::obtained::remember;
 use crate::packages::{Fetching, ObtainError};
-use crate::store::{Keeper, Store};
+use crate::store::{Keeper, Question, Store};
 
 /// An image to lock, and what is locked of it so far.
 #[derive(Debug)]
@@ -61,11 +61,30 @@ fn size(package: &Package) -> Result<u64, ResolveError> {
     package.file_size.ok_or_else(|| ResolveError::NotInIndex { package: file_name(package), field: "size" })
 }
 
-/// What the store calls the listing of a package of which an index says checksum and size.
-fn question(package: &Package) -> Result<Sha256, ResolveError> {
-    let (checksum, size, version) = (checksum(package)?, size(package)?, Listing::VERSION);
-    let question = format!("which listing has the package of this checksum and size? v{version}\n{checksum} {size}\n");
-    Ok(Sha256::of(question))
+/// Which listing has the package of which an index says this checksum and size?
+struct ListingOf {
+    checksum: Checksum,
+    size: u64,
+}
+
+impl ListingOf {
+    fn new(package: &Package) -> Result<Self, ResolveError> {
+        Ok(Self { checksum: checksum(package)?, size: size(package)? })
+    }
+}
+
+impl Question for ListingOf {
+    const NAME: &'static str = "listing of an indexed package";
+    const VERSION: u32 = Listing::VERSION;
+    type Answer = Listing;
+
+    fn subject(&self) -> Sha256 {
+        Sha256::of(format!("{} {}", self.checksum, self.size))
+    }
+
+    fn refers_to(&self, listing: &Listing) -> Vec<Sha256> {
+        arrive::members_of(&listing.measured)
+    }
 }
 
 /// A package that is in the store, and the place that it was read from.
@@ -107,7 +126,7 @@ fn read_packages(
         let unknown = || ObtainError::Stored { package: name.clone(), source: ErrorKind::InvalidData.into() };
         let digests = digests(&inspected.measured).ok_or_else(unknown)?;
         let listing = arrival.keep(keeper)?;
-        store.remember(&question(&chosen.package)?, &listing)?;
+        store.remember(&ListingOf::new(&chosen.package)?, &listing)?;
         Ok::<_, ResolveError>((*checksum, Read { repository: chosen.repository, inspected, digests, listing }))
     })?;
     packages.extend(read);
@@ -116,7 +135,7 @@ fn read_packages(
 
 /// A package that has been read for a lock before. Its signature is verified again: the keys may be others now.
 fn from_store(offer: &Offer, chosen: &Chosen, store: &Store) -> Result<Option<Read>, ResolveError> {
-    let Some(listing) = store.recall::<Listing>(&question(&chosen.package)?) else { return Ok(None) };
+    let Some(listing) = store.recall(&ListingOf::new(&chosen.package)?) else { return Ok(None) };
     let Measured { signatures, control, data, .. } = &listing.measured;
     if !arrive::has_all(store, arrive::members(signatures, control, data)) {
         return Ok(None);

@@ -4,6 +4,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::lock_exclusive;
+
 /// A file could not be written. What was there before is unchanged.
 #[derive(Debug, thiserror::Error)]
 #[error("can't write {path}")]
@@ -62,7 +64,7 @@ impl Temporary {
         loop {
             // Secrets are written this way too: nobody else may read before the mode is set.
             let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path)?;
-            file.lock()?;
+            lock_exclusive(&file, &path)?;
             // While we waited, the one who held the lock may have given the file its final name.
             match std::fs::symlink_metadata(&path) {
                 Ok(there) if same_file(&there, &file.metadata()?) => return Ok(Self { file, path, renamed: false }),

@@ -49,7 +49,7 @@ impl Keeper {
     /// Takes a file whose digest is `expected`, if that is given. Returns digest and size.
     pub fn keep(&self, incoming: Incoming, expected: Option<Sha256>) -> Result<(Sha256, u64), StoreError> {
         let (digest, size, file) = incoming.checked(expected)?;
-        self.send(Pending { file, path: self.store.path(&digest) })?;
+        self.send(Pending { file, path: self.store.place(digest)? })?;
         Ok((digest, size))
     }
 

@@ -4,7 +4,8 @@ use std::io;
 
 use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 
-use super::{BUCKET, Store, StoreError};
+use super::locking::{Attempt, try_lock_exclusive};
+use super::{BUCKET, Store, StoreError, facts};
 use crate::digest::{Hashing, Sha256};
 
 /// An entry that is not what its name says.
@@ -28,7 +29,7 @@ pub struct Removed {
 /// Reads every entry of the store again and returns those whose content has changed.
 pub fn verify(store: &Store) -> Result<Vec<Problem>, StoreError> {
     let mut problems = Vec::new();
-    for entry in list(&store.contents())? {
+    for entry in list(&store.bucket.join("sha256"))? {
         let path = entry.path().to_owned();
         let mut reader = Hashing::new(File::open(&path).map_err(StoreError::io("open", &path))?);
         io::copy(&mut reader, &mut io::sink()).map_err(StoreError::io("read", &path))?;
@@ -47,22 +48,28 @@ pub fn remove(problem: &Problem) -> Result<(), StoreError> {
     std::fs::remove_file(&problem.path).map_err(StoreError::io("remove", &problem.path))
 }
 
-/// Removes from the store under `cache` what is not in `keep`, and everything that was remembered.
+/// Removes from the store under `cache` what is not in `keep`, and what was remembered of that.
 ///
 /// Fails with [`StoreError::Busy`] while any process has the store open.
 pub fn gc(cache: &Utf8Path, keep: &BTreeSet<Sha256>) -> Result<Removed, StoreError> {
     let bucket = cache.join(BUCKET);
     let path = bucket.join("lock");
-    let lock = match File::options().write(true).open(&path) {
+    let lock = match File::options().read(true).write(true).open(&path) {
         Ok(lock) => lock,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Removed::default()),
         Err(error) => return Err(StoreError::io("open", &path)(error)),
     };
-    if lock.try_lock().is_err() {
+    if try_lock_exclusive(&lock, &path).map_err(StoreError::io("lock", &path))? == Attempt::Busy {
         return Err(StoreError::Busy { path: bucket });
     }
     remove_leftovers(&bucket)?;
-    remove_files(&bucket.join("facts"))?;
+    for entry in list(&bucket.join("facts"))? {
+        let path = entry.path();
+        let is_useful = facts::about(path).is_some_and(|fact| fact.refers_to.iter().all(|it| keep.contains(it)));
+        if !is_useful {
+            std::fs::remove_file(path).map_err(StoreError::io("remove", path))?;
+        }
+    }
     let mut removed = Removed::default();
     for entry in list(&bucket.join("sha256"))? {
         let path = entry.path();
@@ -78,11 +85,7 @@ pub fn gc(cache: &Utf8Path, keep: &BTreeSet<Sha256>) -> Result<Removed, StoreErr
 
 /// Removes what killed processes left. For the holder of the exclusive lock alone.
 pub(super) fn remove_leftovers(bucket: &Utf8Path) -> Result<(), StoreError> {
-    remove_files(&bucket.join("tmp"))
-}
-
-fn remove_files(directory: &Utf8Path) -> Result<(), StoreError> {
-    for entry in list(directory)? {
+    for entry in list(&bucket.join("tmp"))? {
         let path = entry.path();
         std::fs::remove_file(path).map_err(StoreError::io("remove", path))?;
     }

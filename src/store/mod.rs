@@ -5,7 +5,7 @@
 //!   lock               shared by every process that uses the store, exclusive while it is cleaned
 //!   tmp/               what is coming in
 //!   sha256/<digest>    what is there: complete, verified, never changed
-//!   facts/<digest>     what has been found out about content (see [`Store::remember`])
+//!   facts/<digest>     what has been found out about content (see [`Question`])
 //! ```
 //!
 //! A file comes in under a temporary name in the same file system, is hashed on the way, synced to disk and only then
@@ -18,8 +18,11 @@
 
 mod atomic;
 mod error;
+mod facts;
 mod keeper;
+mod locking;
 mod maintain;
+mod scratch;
 
 use std::fs::{File, Permissions};
 use std::io::{self, Read, Seek as _, Write};
@@ -27,31 +30,32 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tempfile::NamedTempFile;
 
 use crate::digest::{Digesting, Hashing, Sha256};
 
 pub use atomic::{WriteError, write_atomic, write_atomic_after};
 pub use error::StoreError;
+pub use facts::{Fact, Question};
 pub use keeper::Keeper;
+pub use locking::lock_exclusive;
 pub use maintain::{Problem, Removed, gc, remove, verify};
 
 use atomic::sync_directory;
+use locking::Attempt;
+use scratch::Scratch;
 
 /// The layout's version: raised when older entries would be misread.
 const BUCKET: &str = "files-v2";
-
-/// Longest answer that is remembered. The listing of a package of a hundred thousand files has about 10 MB.
-const ANSWER_LIMIT: u64 = 512 << 20;
 
 /// An open store. Clones share it; while one is open, nothing in it is removed.
 #[derive(Debug, Clone)]
 pub struct Store {
     bucket: Utf8PathBuf,
+    /// What takes the bucket's place where that can't be written to.
+    scratch: Option<Arc<Scratch>>,
     /// Holds the shared lock; it ends with the last clone, or with the process.
-    _lock: Arc<File>,
+    _lock: Option<Arc<File>>,
 }
 
 /// What came into the store.
@@ -79,30 +83,40 @@ impl Store {
     /// Waits while another process cleans it.
     pub fn open(cache: &Utf8Path) -> Result<Self, StoreError> {
         let bucket = cache.join(BUCKET);
-        for directory in ["tmp", "sha256", "facts"] {
-            let directory = bucket.join(directory);
-            std::fs::create_dir_all(&directory).map_err(StoreError::io("make the directory", &directory))?;
-        }
+        let is_writable = scratch::make_directories(&bucket)?;
         let path = bucket.join("lock");
-        let open = || File::options().create(true).truncate(false).write(true).open(&path);
-        let lock = open().map_err(StoreError::io("open", &path))?;
-        if lock.try_lock().is_ok() {
-            maintain::remove_leftovers(&bucket)?;
-            // Turns the exclusive lock into a shared one. Whoever gets in between finds no leftovers.
+        let lock = open_lock(&path).map_err(StoreError::io("open", &path))?;
+        if let Some(lock) = &lock {
+            let failed = || StoreError::io("lock", &path);
+            if is_writable && locking::try_lock_exclusive(lock, &path).map_err(failed())? == Attempt::Locked {
+                maintain::remove_leftovers(&bucket)?;
+                // Turns the exclusive lock into a shared one. Whoever gets in between finds no leftovers.
+            }
+            locking::lock_shared(lock, &path).map_err(failed())?;
         }
-        lock.lock_shared().map_err(StoreError::io("lock", &path))?;
-        Ok(Self { bucket, _lock: Arc::new(lock) })
+        let scratch = (!is_writable).then(|| Arc::new(Scratch::new(&bucket)));
+        Ok(Self { bucket, scratch, _lock: lock.map(Arc::new) })
     }
 
     /// Where the content with this digest is or would be.
     #[must_use]
     pub fn path(&self, digest: &Sha256) -> Utf8PathBuf {
-        self.contents().join(digest.to_string())
+        self.readable("sha256", &digest.to_string())
     }
 
-    /// Where all content is.
-    fn contents(&self) -> Utf8PathBuf {
-        self.bucket.join("sha256")
+    /// Where a file of the store is, if it is there.
+    fn readable(&self, kind: &str, name: &str) -> Utf8PathBuf {
+        let scratch = self.scratch.as_ref().and_then(|scratch| scratch.directory());
+        let made = scratch.map(|scratch| scratch.join(kind).join(name)).filter(|path| path.exists());
+        made.unwrap_or_else(|| self.bucket.join(kind).join(name))
+    }
+
+    /// The directory that takes what is made.
+    fn writable(&self) -> Result<&Utf8Path, StoreError> {
+        match &self.scratch {
+            None => Ok(&self.bucket),
+            Some(scratch) => scratch.make(),
+        }
     }
 
     /// The path of the content with this digest, if the store has it.
@@ -131,14 +145,22 @@ impl Store {
     }
 
     fn temporary(&self) -> Result<NamedTempFile, StoreError> {
-        let directory = self.bucket.join("tmp");
+        let directory = self.writable()?.join("tmp");
         NamedTempFile::new_in(&directory).map_err(StoreError::io("make a temporary file in", &directory))
     }
 
     /// Makes the names of content survive a crash.
     fn sync(&self) -> Result<(), StoreError> {
-        let contents = self.contents();
+        if self.scratch.is_some() {
+            return Ok(());
+        }
+        let contents = self.bucket.join("sha256");
         sync_directory(&contents).map_err(StoreError::io("sync", &contents))
+    }
+
+    /// Where content with this digest is put.
+    fn place(&self, digest: Sha256) -> Result<Utf8PathBuf, StoreError> {
+        Ok(self.writable()?.join("sha256").join(digest.to_string()))
     }
 
     /// For bringing in many files at once.
@@ -160,53 +182,6 @@ impl Store {
             }
         }
     }
-
-    /// Remembers the answer to a question about content. The question is the digest of its text.
-    ///
-    /// For what is costly to find out and can't change, such as "which entries has this package?". The answer may be
-    /// forgotten: whoever asks must be able to find out again.
-    pub fn remember(&self, question: &Sha256, answer: &impl Serialize) -> Result<(), StoreError> {
-        let path = self.fact(question);
-        let failed = StoreError::io("write", &path);
-        let answer = match postcard::to_stdvec(answer) {
-            Ok(answer) => answer,
-            Err(error) => return Err(failed(io::Error::other(error))),
-        };
-        let fact = [seal(question, &answer).as_bytes(), answer.as_slice()].concat();
-        if std::fs::read(&path).is_ok_and(|known| known == fact) {
-            return Ok(());
-        }
-        let mut file = self.temporary()?;
-        let write = || {
-            file.write_all(&fact)?;
-            file.as_file().set_permissions(Permissions::from_mode(0o444))?;
-            file.persist(&path).map_err(|error| error.error)
-        };
-        write().map(drop).map_err(failed)
-    }
-
-    /// What has been [remembered](Store::remember), if it is a `T`.
-    #[must_use]
-    pub fn recall<T: DeserializeOwned>(&self, question: &Sha256) -> Option<T> {
-        let mut fact = Vec::new();
-        File::open(self.fact(question)).ok()?.take(ANSWER_LIMIT).read_to_end(&mut fact).ok()?;
-        let (found, answer) = fact.split_first_chunk::<32>()?;
-        if found != seal(question, answer).as_bytes() {
-            return None;
-        }
-        let (answer, rest) = postcard::take_from_bytes(answer).ok()?;
-        rest.is_empty().then_some(answer)
-    }
-
-    /// Whether anything has been remembered, be it damaged.
-    #[must_use]
-    pub fn remembers(&self, question: &Sha256) -> bool {
-        self.fact(question).is_file()
-    }
-
-    fn fact(&self, question: &Sha256) -> Utf8PathBuf {
-        self.bucket.join("facts").join(question.to_string())
-    }
 }
 
 impl Incoming {
@@ -215,7 +190,7 @@ impl Incoming {
         if self.content.count().saturating_add(bytes.len() as u64) > self.limit {
             return Err(StoreError::TooLarge { limit: self.limit });
         }
-        let directory = self.store.bucket.join("tmp");
+        let directory = self.store.writable()?.join("tmp");
         self.content.write_all(bytes).map_err(StoreError::io("write to", &directory))
     }
 
@@ -229,7 +204,7 @@ impl Incoming {
     pub fn finish(self, expected: Option<Sha256>) -> Result<Entry, StoreError> {
         let store = self.store.clone();
         let (digest, size, file) = self.checked(expected)?;
-        let path = store.path(&digest);
+        let path = store.place(digest)?;
         settle(file, &path)?;
         store.sync()?;
         Ok(Entry { digest, size, path })
@@ -244,11 +219,24 @@ impl Incoming {
 
     /// Gives what has been written as a file that is gone when it is closed, and does not come into the store.
     pub fn into_temporary(self) -> Result<File, StoreError> {
-        let directory = self.store.bucket.join("tmp");
+        let directory = self.store.writable()?.join("tmp");
         let (_, _, file) = self.content.finish();
         let mut file = file.into_file();
         file.rewind().map_err(StoreError::io("read in", &directory))?;
         Ok(file)
+    }
+}
+
+/// Opens the file that locks a store. There is none in a store that can't be written to and was copied without it.
+///
+/// NFS wants a file that is open for reading for the shared lock, and one that is open for writing for the exclusive one.
+fn open_lock(path: &Utf8Path) -> io::Result<Option<File>> {
+    match File::options().create(true).truncate(false).read(true).write(true).open(path) {
+        Err(error) if scratch::is_refusal(&error) => match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            other => other.map(Some),
+        },
+        other => other.map(Some),
     }
 }
 
@@ -260,12 +248,6 @@ fn settle(file: NamedTempFile, path: &Utf8Path) -> Result<(), StoreError> {
         file.persist(path).map_err(|error| error.error)
     };
     write().map(drop).map_err(StoreError::io("write", path))
-}
-
-/// What an answer begins with, so that neither a damaged one is believed, nor that to another question: after a crash, a
-/// file that was not synced can hold what another one held.
-fn seal(question: &Sha256, answer: &[u8]) -> Sha256 {
-    Sha256::of([question.as_bytes(), answer].concat())
 }
 
 fn check(digest: Sha256, size: u64, expected: Option<Sha256>) -> Result<(), StoreError> {

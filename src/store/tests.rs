@@ -18,6 +18,41 @@ fn temporary_files(cache: &Cache) -> usize {
     cache.path.join(BUCKET).join("tmp").read_dir_utf8().unwrap().count()
 }
 
+/// How many bytes has this content?
+struct LengthOf(Sha256);
+
+impl Question for LengthOf {
+    const NAME: &'static str = "length";
+    const VERSION: u32 = 3;
+    type Answer = u64;
+
+    fn subject(&self) -> Sha256 {
+        self.0
+    }
+
+    fn refers_to(&self, _: &u64) -> Vec<Sha256> {
+        vec![self.0]
+    }
+}
+
+/// The one fact that there is.
+fn fact_of(cache: &Cache) -> Utf8PathBuf {
+    let mut facts = cache.path.join(BUCKET).join("facts").read_dir_utf8().unwrap();
+    let fact = facts.next().unwrap().unwrap().into_path();
+    assert!(facts.next().is_none());
+    fact
+}
+
+/// All files below a directory.
+fn files(directory: &Utf8Path) -> BTreeSet<Utf8PathBuf> {
+    let mut files = BTreeSet::new();
+    for entry in directory.read_dir_utf8().unwrap() {
+        let path = entry.unwrap().into_path();
+        if path.is_dir() { files.extend(self::files(&path)) } else { drop(files.insert(path)) }
+    }
+    files
+}
+
 /// Gives some bytes, then fails.
 struct Broken(usize);
 
@@ -115,10 +150,11 @@ fn collects_what_is_not_kept_unless_in_use() {
     let store = Store::open(&cache.path).unwrap();
     let kept = store.insert(&b"kept"[..], None, 100).unwrap();
     store.insert(&b"not kept"[..], None, 100).unwrap();
-    let fact = Sha256::of("fact");
-    assert_eq!(store.recall::<Sha256>(&fact), None);
-    store.remember(&fact, &kept.digest).unwrap();
-    assert_eq!(store.recall(&fact), Some(kept.digest));
+    for digest in [kept.digest, Sha256::of("not kept")] {
+        assert_eq!(store.recall(&LengthOf(digest)), None);
+        store.remember(&LengthOf(digest), &8).unwrap();
+        assert_eq!(store.recall(&LengthOf(digest)), Some(8));
+    }
     let keep = BTreeSet::from([kept.digest]);
     assert!(matches!(gc(&cache.path, &keep), Err(StoreError::Busy { .. })));
     drop(store);
@@ -130,20 +166,20 @@ fn collects_what_is_not_kept_unless_in_use() {
     let store = Store::open(&cache.path).unwrap();
     assert!(store.find(&kept.digest).is_some());
     assert!(store.find(&Sha256::of("not kept")).is_none());
-    assert_eq!(store.recall::<Sha256>(&fact), None);
+    assert_eq!(store.recall(&LengthOf(kept.digest)), Some(8));
+    assert_eq!(store.recall(&LengthOf(Sha256::of("not kept"))), None);
 }
 
 #[test]
 fn remembers_answers_and_believes_no_damaged_one() {
     let cache = cache();
     let store = Store::open(&cache.path).unwrap();
-    let (question, other) = (Sha256::of("how much?"), Sha256::of("how many?"));
+    let (question, other) = (LengthOf(Sha256::of("this")), LengthOf(Sha256::of("that")));
     assert!(!store.remembers(&question));
-    store.remember(&question, &"one").unwrap();
-    store.remember(&question, &"two").unwrap();
-    assert_eq!(store.recall(&question), Some("two".to_owned()));
-    assert_eq!(store.recall::<(String, u64)>(&question), None, "of another type");
-    let fact = store.fact(&question);
+    store.remember(&question, &1).unwrap();
+    store.remember(&question, &2).unwrap();
+    assert_eq!(store.recall(&question), Some(2));
+    let fact = fact_of(&cache);
     let whole = std::fs::read(&fact).unwrap();
     let put = |path: &Utf8Path, bytes: &[u8]| {
         let _ = std::fs::remove_file(path);
@@ -151,15 +187,75 @@ fn remembers_answers_and_believes_no_damaged_one() {
     };
     for length in 0..whole.len() {
         put(&fact, &whole[..length]);
-        assert_eq!(store.recall::<String>(&question), None, "{length} bytes");
+        assert_eq!(store.recall(&question), None, "{length} bytes");
+        assert_eq!(facts::about(&fact), None, "{length} bytes");
     }
     put(&fact, &vec![0; whole.len()]);
-    assert_eq!(store.recall::<String>(&question), None);
-    put(&store.fact(&other), &whole);
-    assert_eq!(store.recall::<String>(&other), None, "the answer to another question");
-    store.remember(&question, &"two").unwrap();
-    assert_eq!(store.recall(&question), Some("two".to_owned()));
+    assert_eq!(store.recall(&question), None);
+    std::fs::remove_file(&fact).unwrap();
+    store.remember(&other, &2).unwrap();
+    std::fs::write(&fact, std::fs::read(fact_of(&cache)).unwrap()).unwrap();
+    assert_eq!(store.recall(&question), None, "the answer to another question");
+    store.remember(&question, &2).unwrap();
+    assert_eq!(store.recall(&question), Some(2));
     assert_eq!(temporary_files(&cache), 0);
+}
+
+#[test]
+fn a_fact_says_what_was_asked_and_what_the_answer_refers_to() {
+    let cache = cache();
+    let store = Store::open(&cache.path).unwrap();
+    store.remember(&LengthOf(Sha256::of("this")), &4).unwrap();
+    let expected = Fact { name: "length".to_owned(), version: 3, refers_to: vec![Sha256::of("this")] };
+    assert_eq!(facts::about(&fact_of(&cache)), Some(expected));
+}
+
+#[test]
+fn questions_of_another_name_or_version_have_answers_of_their_own() {
+    struct OlderLengthOf(Sha256);
+    impl Question for OlderLengthOf {
+        const NAME: &'static str = "length";
+        const VERSION: u32 = 2;
+        type Answer = String;
+        fn subject(&self) -> Sha256 {
+            self.0
+        }
+        fn refers_to(&self, _: &String) -> Vec<Sha256> {
+            Vec::new()
+        }
+    }
+    let cache = cache();
+    let store = Store::open(&cache.path).unwrap();
+    let digest = Sha256::of("this");
+    store.remember(&OlderLengthOf(digest), &"four".to_owned()).unwrap();
+    assert_eq!(store.recall(&LengthOf(digest)), None);
+    store.remember(&LengthOf(digest), &4).unwrap();
+    assert_eq!(store.recall(&OlderLengthOf(digest)).as_deref(), Some("four"));
+}
+
+#[test]
+fn a_store_that_cannot_be_written_to_is_read_and_what_is_made_goes_with_the_process() {
+    let cache = cache();
+    let store = Store::open(&cache.path).unwrap();
+    let old = store.insert(&b"old"[..], None, 100).unwrap();
+    store.remember(&LengthOf(old.digest), &3).unwrap();
+    let before = files(&cache.path);
+
+    let store = Store { scratch: Some(Arc::new(Scratch::new(&store.bucket))), ..store };
+    assert_eq!(store.find(&old.digest), Some(old.path));
+    assert_eq!(store.recall(&LengthOf(old.digest)), Some(3));
+    assert!(store.scratch.as_ref().unwrap().directory().is_none(), "nothing has been made");
+    store.insert(&b"old"[..], None, 100).unwrap();
+    let keeper = store.keeper();
+    let new = keeper.keep_bytes(b"new").unwrap();
+    keeper.finish().unwrap();
+    store.remember(&LengthOf(new), &3).unwrap();
+    assert_eq!(store.recall(&LengthOf(new)), Some(3));
+    let path = store.find_sized(&new, 3).unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), b"new");
+    assert_eq!(files(&cache.path), before);
+    drop(store);
+    assert!(!path.exists());
 }
 
 #[test]

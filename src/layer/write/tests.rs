@@ -17,9 +17,9 @@ type Found = BTreeMap<Vec<u8>, (Entry, Vec<u8>)>;
 fn written(store: &Store, segments: &[Segment]) -> (Layer, Found) {
     let key = Sha256::of(format!("{segments:?}"));
     let keeper = store.keeper();
-    let layer = write("test", &key, segments, &Table::new(), &keeper).unwrap();
+    let layer = write("test", key, segments, &Table::new(), &keeper).unwrap();
     keeper.finish().unwrap();
-    assert_eq!(recall(store, &key, "test").as_ref(), Some(&layer));
+    assert_eq!(recall(store, key, "test").as_ref(), Some(&layer));
     let bytes = std::fs::read(store.find(&layer.digest).unwrap()).unwrap();
     assert_eq!((layer.digest, layer.size), (Sha256::of(&bytes), bytes.len() as u64));
     let mut archive = Vec::new();
@@ -82,8 +82,8 @@ fn a_layer_that_the_store_lost_is_not_recalled() {
     let store = store(&directory);
     let key = Sha256::of("key");
     let keeper = store.keeper();
-    let layer = write("test", &key, &[], &Table::new(), &keeper).unwrap();
+    let layer = write("test", key, &[], &Table::new(), &keeper).unwrap();
     keeper.finish().unwrap();
     std::fs::remove_file(store.find(&layer.digest).unwrap()).unwrap();
-    assert_eq!(recall(&store, &key, "test"), None);
+    assert_eq!(recall(&store, key, "test"), None);
 }

@@ -86,6 +86,8 @@ fn what_is_known_of_packages_is_found_out_again() {
 
     // Only members are left.
     store::gc(&cache, &members(&lock)).unwrap();
+    assert!(!list(&cache.join("files-v2/facts")).is_empty(), "and what is known of them");
+    fs_err::remove_dir_all(cache.join("files-v2/facts")).unwrap();
     assert_eq!(files(), first);
 
     // Listings are damaged.

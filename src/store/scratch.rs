@@ -1,0 +1,68 @@
+//! A store that can't be written to.
+
+use std::io;
+use std::sync::OnceLock;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::Access;
+use tempfile::TempDir;
+
+use super::StoreError;
+
+/// The directories of a store.
+const DIRECTORIES: [&str; 3] = ["tmp", "sha256", "facts"];
+
+/// What is made while the store can't take it: a temporary directory, made when it is needed.
+#[derive(Debug)]
+pub(super) struct Scratch {
+    /// What can't be written to.
+    bucket: Utf8PathBuf,
+    directory: OnceLock<TempDir>,
+}
+
+impl Scratch {
+    pub(super) fn new(bucket: &Utf8Path) -> Self {
+        Self { bucket: bucket.to_owned(), directory: OnceLock::new() }
+    }
+
+    /// The directory, if anything has been made.
+    pub(super) fn directory(&self) -> Option<&Utf8Path> {
+        self.directory.get().and_then(|directory| Utf8Path::from_path(directory.path()))
+    }
+
+    /// The directory, which is there from now on.
+    pub(super) fn make(&self) -> Result<&Utf8Path, StoreError> {
+        if self.directory().is_none() {
+            let parent = Utf8PathBuf::from_path_buf(std::env::temp_dir()).unwrap_or_else(|_| "/tmp".into());
+            let directory = tempfile::Builder::new().prefix("mailimg-").tempdir_in(&parent);
+            let directory = directory.map_err(StoreError::io("make a temporary directory in", &parent))?;
+            for name in DIRECTORIES {
+                let made = std::fs::create_dir(directory.path().join(name));
+                made.map_err(StoreError::io("make a temporary directory in", &parent))?;
+            }
+            if self.directory.set(directory).is_ok() {
+                tracing::warn!("{} can't be written to: what is made now is not kept", self.bucket);
+            }
+        }
+        let lost = || StoreError::io("make a temporary directory for", &self.bucket)(io::ErrorKind::NotFound.into());
+        self.directory().ok_or_else(lost)
+    }
+}
+
+/// Makes the directories of the store at `bucket`. False if they are there, but can't be written to.
+pub(super) fn make_directories(bucket: &Utf8Path) -> Result<bool, StoreError> {
+    for name in DIRECTORIES {
+        let directory = bucket.join(name);
+        match std::fs::create_dir_all(&directory) {
+            Err(error) if is_refusal(&error) && bucket.join("sha256").is_dir() => return Ok(false),
+            made => made.map_err(StoreError::io("make the directory", &directory))?,
+        }
+    }
+    let is_writable = |name| rustix::fs::access(bucket.join(name).as_std_path(), Access::WRITE_OK).is_ok();
+    Ok(DIRECTORIES.into_iter().all(is_writable))
+}
+
+/// Whether an error says that nothing may be written there.
+pub(super) fn is_refusal(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+}
