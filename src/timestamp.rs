@@ -25,6 +25,12 @@ impl Timestamp {
         Self(seconds.min(LAST))
     }
 
+    /// The moment `seconds` after 1970 began, unless that is after the year 9999.
+    #[must_use]
+    pub fn try_from_unix(seconds: u64) -> Option<Self> {
+        (seconds <= LAST).then_some(Self(seconds))
+    }
+
     /// Seconds since 1970 began.
     #[must_use]
     pub fn unix(self) -> u64 {

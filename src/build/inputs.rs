@@ -23,6 +23,17 @@ pub struct PlannedImage {
     pub groups: Vec<Group>,
 }
 
+/// What a build is told besides the project.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// When the images say that they were made; without it, when their newest packages were.
+    pub created: Option<Timestamp>,
+    /// Labels that go over the recipes'.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations that go over the recipes'.
+    pub annotations: BTreeMap<String, String>,
+}
+
 /// All that decides an image's bytes.
 #[derive(Debug)]
 pub struct Inputs<'a> {
@@ -36,6 +47,10 @@ pub struct Inputs<'a> {
     pub baked: Vec<BakedFile>,
     /// The creation time that the image states.
     pub created: Timestamp,
+    /// Labels besides those that every image has.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations besides those that every image has.
+    pub annotations: BTreeMap<String, String>,
     derivation: Sha256,
 }
 
@@ -59,6 +74,13 @@ impl Plan {
     }
 }
 
+/// The recipe's entries, with others over them.
+fn with(recipe: &BTreeMap<String, String>, others: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut all = recipe.clone();
+    all.extend(others.clone());
+    all
+}
+
 /// What decides which layers the packages of a lock are in.
 fn packed(lock: &Lock) -> Table<PackageId, Packed> {
     let package = |package: &LockedPackage| Packed {
@@ -70,19 +92,21 @@ fn packed(lock: &Lock) -> Table<PackageId, Packed> {
 }
 
 impl<'a> Inputs<'a> {
-    /// Renders the image's files and hashes all inputs. Without `created`, the creation time is that of the newest
-    /// package.
+    /// Renders the image's files and hashes all inputs.
     pub fn new(
         project: &Project,
         recipe: &'a Recipe,
         planned: &'a PlannedImage,
-        created: Option<Timestamp>,
+        options: &Options,
     ) -> Result<Self, BuildError> {
         let share = project.channel_of(recipe)?;
         let baked = bake(project, recipe)?;
         let PlannedImage { lock, groups } = planned;
-        let created = created.unwrap_or_else(|| lock.newest());
-        let mut inputs = Self { recipe, share, lock, groups, baked, created, derivation: Sha256::of(b"") };
+        let created = options.created.unwrap_or_else(|| lock.newest());
+        let labels = with(&recipe.image.labels, &options.labels);
+        let annotations = with(&recipe.image.annotations, &options.annotations);
+        let derivation = Sha256::of(b"");
+        let mut inputs = Self { recipe, share, lock, groups, baked, created, labels, annotations, derivation };
         inputs.derivation = inputs.hash()?;
         Ok(inputs)
     }
@@ -107,6 +131,8 @@ impl<'a> Inputs<'a> {
             "name": self.recipe.name,
             "description": self.recipe.description,
             "image": self.recipe.image,
+            "labels": self.labels,
+            "annotations": self.annotations,
             "directories": self.recipe.directories,
             "links": [Some(&self.recipe.links), self.share.map(|share| &share.links)],
             "files": [Some(&self.recipe.files), self.share.map(|share| &share.files)],

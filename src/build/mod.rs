@@ -13,17 +13,18 @@ use rayon::prelude::*;
 
 use crate::apk::package::PackageFiles;
 use crate::config::{Directory, FileRule, Link};
+use crate::digest::Sha256;
 use crate::layer::{self, Draft, Layer};
 use crate::lock::{Lock, Place};
 use crate::oci::{Artifact, EMPTY_CONFIG, Image, ImageSpec, read_image_at};
 use crate::packages::Obtained;
-use crate::rootfs::{Additions, ApkState, Merged, PackageId, assemble};
+use crate::rootfs::{Additions, ApkState, Merged, PackageId, assemble, check_start};
 use crate::store::{Keeper, Question, Store};
 use crate::table::Table;
 
 pub use artifacts::artifacts_of;
 pub use error::BuildError;
-pub use inputs::{Inputs, Plan, PlannedImage};
+pub use inputs::{Inputs, Options, Plan, PlannedImage};
 
 /// An image to build: its inputs, and the packages of its lock in the store, checked.
 #[derive(Debug)]
@@ -102,7 +103,9 @@ pub fn merged(inputs: &Inputs<'_>, packages: Vec<PackageFiles>) -> Result<Merged
         apk: ApkState { world: &lock.world, repositories: repositories(lock), arch: &lock.arch },
         time: inputs.created.unix().cast_signed(),
     };
-    Ok(assemble(packages, &additions)?)
+    let merged = assemble(packages, &additions)?;
+    check_start(&merged, &recipe.name, &recipe.image)?;
+    Ok(merged)
 }
 
 /// Lines of `etc/apk/repositories`. What was imported on one machine is of no use in the image.
@@ -117,13 +120,15 @@ fn repositories(lock: &Lock) -> Vec<String> {
 
 /// Describes an image whose layers are there, with the artifacts about it.
 fn describe(job: &Job<'_>, layers: &[Layer], keeper: &Keeper) -> Result<(Image, Vec<Artifact>), BuildError> {
-    let Inputs { recipe, lock, created, .. } = &job.inputs;
+    let Inputs { recipe, lock, created, labels, annotations, .. } = &job.inputs;
     let image = Image::new(&ImageSpec {
         name: &recipe.name,
         description: &recipe.description,
         arch: &lock.arch,
         created: *created,
         config: &recipe.image,
+        labels,
+        annotations,
         layers,
     })?;
     let artifacts = artifacts::make(&image, lock)?;

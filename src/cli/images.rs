@@ -1,6 +1,7 @@
 //! Images from their locks, for commands that build or describe them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 
 use rayon::prelude::*;
 use serde_json::{Value, json};
@@ -8,8 +9,8 @@ use serde_json::{Value, json};
 use super::exit::Exit;
 use super::locked::{Locked, LockedArgs};
 use super::{Context, Failure};
-use crate::build::{Inputs, Job, Plan, build, recall};
-use crate::config::{Project, Recipe};
+use crate::build::{Inputs, Job, Options, Plan, build, recall};
+use crate::config::{Project, Recipe, parse_label};
 use crate::lock::{Lock, LockError};
 use crate::oci::Image;
 use crate::resolve::Wanted;
@@ -21,6 +22,12 @@ use crate::timestamp::Timestamp;
 pub(super) struct ImageArgs {
     /// The images [default: all of mailimg.toml]
     images: Vec<String>,
+    /// Set a label of the images' configuration, over the recipe's; can be given several times
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = parse_label)]
+    labels: Vec<(String, String)>,
+    /// Set an annotation of the images' manifests, over the recipe's; can be given several times
+    #[arg(long = "annotation", value_name = "KEY=VALUE", value_parser = parse_label)]
+    annotations: Vec<(String, String)>,
     #[command(flatten)]
     locked: LockedArgs,
 }
@@ -31,7 +38,7 @@ pub(super) struct Selection {
     locked: Locked,
     names: Vec<String>,
     plan: Plan,
-    created: Option<Timestamp>,
+    options: Options,
 }
 
 impl ImageArgs {
@@ -44,7 +51,13 @@ impl ImageArgs {
         let locks = needed.into_par_iter().map(lock).collect::<Result<Vec<_>, Failure>>()?;
         let locks: BTreeMap<String, Lock> = locks.into_iter().map(|(lock, name)| (name, lock)).collect();
         let plan = Plan::new(locks, locked.project.site().layers);
-        Ok(Selection { names, plan, created: source_date_epoch()?, locked })
+        Ok(Selection { names, plan, options: self.options()?, locked })
+    }
+
+    fn options(&self) -> Result<Options, Failure> {
+        let entries = |entries: &[(String, String)]| entries.iter().cloned().collect();
+        let created = source_date_epoch()?;
+        Ok(Options { created, labels: entries(&self.labels), annotations: entries(&self.annotations) })
     }
 
     /// The images. Unknown ones are built into the store.
@@ -96,7 +109,7 @@ impl Selection {
         let planned = self.plan.image(&recipe.name);
         let planned = planned.ok_or_else(|| LockError::Missing { path: self.locked.path(recipe) })?;
         check_current(self.project(), recipe, &planned.lock)?;
-        Ok(Inputs::new(self.project(), recipe, planned, self.created)?)
+        Ok(Inputs::new(self.project(), recipe, planned, &self.options)?)
     }
 }
 
@@ -111,13 +124,21 @@ fn check_current(project: &Project, recipe: &Recipe, lock: &Lock) -> Result<(), 
     Err(Failure::new(Exit::Usage, &std::io::Error::other(message)).hint("run `mailimg lock` and review what changes"))
 }
 
+/// The time that images say they were made at, from the environment. Make and CI systems pass an empty variable for one
+/// that isn't set.
 fn source_date_epoch() -> Result<Option<Timestamp>, Failure> {
-    let Ok(text) = std::env::var("SOURCE_DATE_EPOCH") else { return Ok(None) };
-    let seconds = text.parse().map_err(|_| {
-        let message = format!("SOURCE_DATE_EPOCH is {text:?}, which is no number of seconds since 1970");
-        Failure::new(Exit::Usage, &std::io::Error::other(message))
-    })?;
-    Ok(Some(Timestamp::from_unix(seconds)))
+    let value = std::env::var_os("SOURCE_DATE_EPOCH").filter(|value| !value.is_empty());
+    let read = |value: OsString| {
+        let text = value.to_string_lossy();
+        let seconds = if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None };
+        let time = seconds.and_then(Timestamp::try_from_unix);
+        time.ok_or_else(|| {
+            let message = format!("SOURCE_DATE_EPOCH is {text:?}, which is not a number of seconds since 1970");
+            Failure::told(Exit::Usage, message)
+                .hint("unset it, or set it as in `SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)`")
+        })
+    };
+    value.map(read).transpose()
 }
 
 /// Names and digests for people, one line per image.

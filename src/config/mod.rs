@@ -7,6 +7,7 @@ mod channel;
 mod document;
 mod error;
 mod fields;
+mod label;
 mod project;
 mod recipe;
 mod scripts;
@@ -21,6 +22,7 @@ mod tests;
 pub use bake::{BakedFile, Contents, bake};
 pub use channel::{Channel, Import, Repository};
 pub use error::{ConfigError, Wrong};
+pub use label::{LabelError, parse_label};
 pub use project::Project;
 pub use recipe::{
     Directory, FileRule, Group, Healthcheck, ImageConfig, Link, Mount, Network, Recipe, RecipeChannel, Role,

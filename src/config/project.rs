@@ -6,7 +6,7 @@ use super::document::{Document, Step};
 use super::error::{ConfigError, Wrong};
 use super::site::{LEAST_LAYERS, MOST_LAYERS};
 use super::values::is_host_name;
-use super::{Channel, DomainName, Name, Recipe, RecipeChannel, Role, Secret, Site, scripts, secrets, template};
+use super::{Channel, DomainName, Name, Recipe, RecipeChannel, Role, Secret, Site, label, scripts, secrets, template};
 use crate::similar::similar;
 
 /// A directory with `mailimg.toml`, `recipes/`, `images/` and `apk-locks/`, read and checked.
@@ -293,6 +293,12 @@ fn check_recipe(document: &Document, recipe: &Recipe, features: &BTreeMap<String
     check_unique(document, "directory", Some("path"), recipe.directories.iter().map(|entry| &entry.path))?;
     check_unique(document, "file", Some("path"), recipe.files.iter().map(|entry| &entry.path))?;
     check_unique(document, "link", Some("path"), recipe.links.iter().map(|entry| &entry.path))?;
+    for (name, entries) in [("labels", &recipe.image.labels), ("annotations", &recipe.image.annotations)] {
+        for (key, value) in entries {
+            let steps = [Step::Key("image"), Step::Key(name), Step::Key(key)];
+            label::check(key, value).map_err(|error| document.wrong(&steps, error.to_string()))?;
+        }
+    }
     if recipe.image.entrypoint.is_empty() {
         let steps = [Step::Key("image"), Step::Key("entrypoint")];
         return Err(document.wrong(&steps, "at least the program is needed").into());

@@ -181,6 +181,23 @@ pub struct ImageConfig {
     /// How to check that it works.
     #[serde(default)]
     pub healthcheck: Option<Healthcheck>,
+    /// Labels of the image's configuration, besides title, description and time of creation.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Annotations of the image's manifest, besides the same.
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// Where programs are looked for in every image unless its recipe says otherwise.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+impl ImageConfig {
+    /// `PATH` in the image.
+    #[must_use]
+    pub fn search_path(&self) -> &str {
+        self.env.get("PATH").map_or(PATH, String::as_str)
+    }
 }
 
 /// How an engine checks that a container works. Durations are in seconds.

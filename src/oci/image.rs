@@ -19,9 +19,6 @@ pub(super) const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 /// Media type of an index.
 pub(super) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
-/// The default PATH of images.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
 /// The parts of an image.
 #[derive(Debug, Clone, Copy)]
 pub struct ImageSpec<'a> {
@@ -33,6 +30,10 @@ pub struct ImageSpec<'a> {
     pub created: Timestamp,
     /// The recipe's part of the configuration.
     pub config: &'a ImageConfig,
+    /// Labels of its configuration. They go over those that every image has.
+    pub labels: &'a BTreeMap<String, String>,
+    /// Annotations of its manifest. They go over those that every image has.
+    pub annotations: &'a BTreeMap<String, String>,
     /// Its layers, bottom to top.
     pub layers: &'a [Layer],
 }
@@ -81,20 +82,25 @@ impl Image {
     /// Creates an image's manifest and configuration. The same input gives the same bytes.
     pub fn new(spec: &ImageSpec<'_>) -> Result<Self, ImageError> {
         let platform = Platform::of(spec.arch)?;
-        let labels: BTreeMap<&str, String> = [
+        let common = [
             ("org.opencontainers.image.created", spec.created.to_string()),
             ("org.opencontainers.image.description", spec.description.to_owned()),
             ("org.opencontainers.image.title", spec.name.to_owned()),
-        ]
-        .into();
-        let config = Document::new(&config(spec, platform, &labels))?;
+        ];
+        let common: BTreeMap<String, String> = common.map(|(key, value)| (key.to_owned(), value)).into();
+        let over_common = |own: &BTreeMap<String, String>| {
+            let mut all = common.clone();
+            all.extend(own.clone());
+            all
+        };
+        let config = Document::new(&config(spec, platform, &over_common(spec.labels)))?;
         let layers: Vec<Value> = spec.layers.iter().map(|layer| descriptor(LAYER, layer.digest, layer.size)).collect();
         let manifest = Document::new(&json!({
             "schemaVersion": 2,
             "mediaType": MANIFEST,
             "config": descriptor(CONFIG, config.digest, config.bytes.len() as u64),
             "layers": layers,
-            "annotations": labels,
+            "annotations": over_common(spec.annotations),
         }))?;
         Ok(Self { name: spec.name.to_owned(), platform, manifest, config, layers: spec.layers.to_vec() })
     }
@@ -105,7 +111,7 @@ pub(super) fn descriptor(media_type: &str, digest: Sha256, size: u64) -> Value {
     json!({ "mediaType": media_type, "digest": digest.to_oci(), "size": size })
 }
 
-fn config(spec: &ImageSpec<'_>, platform: Platform, labels: &BTreeMap<&str, String>) -> Value {
+fn config(spec: &ImageSpec<'_>, platform: Platform, labels: &BTreeMap<String, String>) -> Value {
     let created = spec.created.to_string();
     let by = format!("mailimg, assembly version {ASSEMBLY_VERSION}");
     let history = |layer: &Layer| json!({ "created": created, "created_by": by, "comment": layer.title });
@@ -119,9 +125,9 @@ fn config(spec: &ImageSpec<'_>, platform: Platform, labels: &BTreeMap<&str, Stri
 }
 
 /// The part of the configuration that says what an engine runs.
-fn run_config(config: &ImageConfig, labels: &BTreeMap<&str, String>) -> Value {
+fn run_config(config: &ImageConfig, labels: &BTreeMap<String, String>) -> Value {
     let mut env: BTreeMap<&str, &str> = config.env.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    env.entry("PATH").or_insert(PATH);
+    env.insert("PATH", config.search_path());
     let env: Vec<String> = env.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let empty_objects = |keys: Vec<String>| keys.into_iter().map(|key| (key, json!({}))).collect::<Map<_, _>>();
     let ports = empty_objects(config.ports.iter().map(ToString::to_string).collect());
@@ -187,9 +193,38 @@ pub(super) mod tests {
             arch: "aarch64",
             created: Timestamp::from_unix(1_700_000_000),
             config: &config,
+            labels: &BTreeMap::new(),
+            annotations: &BTreeMap::new(),
             layers: &[layer],
         })
         .unwrap()
+    }
+
+    #[test]
+    fn labels_and_annotations_go_over_those_that_every_image_has() {
+        let config: ImageConfig = toml::from_str("entrypoint = [\"/entry\"]").unwrap();
+        let pairs = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        };
+        let (title, source) = ("org.opencontainers.image.title", "org.opencontainers.image.source");
+        let image = Image::new(&ImageSpec {
+            name: "web",
+            description: "Serves",
+            arch: "x86_64",
+            created: Timestamp::from_unix(0),
+            config: &config,
+            labels: &pairs(&[(source, "https://example.org"), (title, "Web")]),
+            annotations: &pairs(&[("org.example.team", "web")]),
+            layers: &[],
+        });
+        let image = image.unwrap();
+        let parsed = |document: &Document| serde_json::from_slice::<Value>(&document.bytes).unwrap();
+        let labels = parsed(&image.config)["config"]["Labels"].clone();
+        assert_eq!((&labels[source], &labels[title]), (&json!("https://example.org"), &json!("Web")));
+        assert_eq!(labels["org.opencontainers.image.created"], "1970-01-01T00:00:00Z");
+        let annotations = parsed(&image.manifest)["annotations"].clone();
+        assert_eq!((&annotations["org.example.team"], &annotations[title]), (&json!("web"), &json!("web")));
+        assert_eq!(annotations.get(source), None);
     }
 
     #[test]

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use cap_std_ext::cap_std;
-use cap_std_ext::cap_tempfile::TempFile;
 use ocidir::OciDir;
 use rayon::prelude::*;
 use serde::Deserialize;
@@ -16,7 +15,7 @@ use super::image::{INDEX, MANIFEST, descriptor};
 use super::share::Sharing;
 use super::{Document, Image, NAME, Platform};
 use crate::digest::{Hashing, Sha256};
-use crate::store::{Store, WriteError, write_atomic_after};
+use crate::store::{Store, WriteError, lock_exclusive, write_atomic_after};
 
 /// What the names of files in a layout's directory begin with while they are being written.
 pub const UNFINISHED: &str = ".archive-";
@@ -82,16 +81,15 @@ impl Layout {
     pub fn open(path: &Utf8Path) -> Result<Self, LayoutError> {
         let failed = |source| LayoutError::Io { path: path.to_owned(), source };
         std::fs::create_dir_all(path).map_err(failed)?;
-        let is_layout = path.join("oci-layout").is_file();
-        if !is_layout && path.read_dir_utf8().map_err(failed)?.next().is_some() {
-            return Err(LayoutError::Foreign { path: path.to_owned() });
+        let marker = path.join("oci-layout");
+        if !marker.is_file() {
+            if has_other_files(path).map_err(failed)? {
+                return Err(LayoutError::Foreign { path: path.to_owned() });
+            }
+            mark(path, &marker).map_err(failed)?;
         }
-        let lock = File::open(path).map_err(failed)?;
-        lock.lock().map_err(failed)?;
+        let lock = lock(&marker).map_err(failed)?;
         let directory = cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority()).map_err(failed)?;
-        if !is_layout {
-            mark(&directory).map_err(failed)?;
-        }
         let other = |error: ocidir::Error| failed(io::Error::other(error));
         OciDir::ensure(directory).map_err(other)?;
         Ok(Self { path: path.to_owned(), sharing: Sharing::default(), is_changed: AtomicBool::new(false), _lock: lock })
@@ -240,11 +238,37 @@ impl Layout {
     }
 }
 
-/// Writes what says that a directory is a layout. It reaches the disk with the first index.
-fn mark(directory: &cap_std::fs::Dir) -> io::Result<()> {
-    let mut file = TempFile::new(directory)?;
+/// Whether a directory holds anything but what another process begins a layout with.
+fn has_other_files(directory: &Utf8Path) -> io::Result<bool> {
+    for file in directory.read_dir_utf8()? {
+        let file = file?;
+        if !file.file_name().starts_with(UNFINISHED) && file.file_name() != "oci-layout" {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Writes what says that a directory is a layout. It reaches the disk with the first index. Never replaces it: it is what
+/// processes lock.
+fn mark(directory: &Utf8Path, marker: &Utf8Path) -> io::Result<()> {
+    let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(directory)?;
     file.write_all(br#"{"imageLayoutVersion":"1.0.0"}"#)?;
-    file.replace("oci-layout")
+    file.as_file().set_permissions(Permissions::from_mode(0o644))?;
+    match file.persist_noclobber(marker) {
+        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
+        _ => Ok(()),
+    }
+}
+
+/// Waits for the lock of a layout. It is not on the directory: NFS has exclusive locks only for what is open for writing.
+fn lock(marker: &Utf8Path) -> io::Result<File> {
+    let file = match File::options().read(true).write(true).open(marker) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(marker)?,
+        other => other?,
+    };
+    lock_exclusive(&file, marker)?;
+    Ok(file)
 }
 
 /// The images in an index.

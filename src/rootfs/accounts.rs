@@ -39,6 +39,16 @@ impl Accounts {
         self.groups.get(name).copied()
     }
 
+    /// Names of all users.
+    pub fn users(&self) -> impl Iterator<Item = &str> {
+        self.users.keys().map(String::as_str)
+    }
+
+    /// Names of all groups.
+    pub fn groups(&self) -> impl Iterator<Item = &str> {
+        self.groups.keys().map(String::as_str)
+    }
+
     /// Adds a recipe's accounts. Existing ones must have the same ids.
     pub fn declare(&mut self, users: &[User], groups: &[Group]) -> Result<(), RootfsError> {
         for group in groups {

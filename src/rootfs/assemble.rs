@@ -205,7 +205,7 @@ fn set(node: &mut Node, mode: u32, (uid, gid): (u32, u32)) {
 }
 
 /// The content of a file, if it was read; see [`super::is_read`].
-fn kept_content(packages: &Table<PackageId, MergedPackage>, node: &Node) -> Option<Vec<u8>> {
+pub(super) fn kept_content(packages: &Table<PackageId, MergedPackage>, node: &Node) -> Option<Vec<u8>> {
     match &node.kind {
         NodeKind::File { content: Content::Inline(bytes), .. } => Some(bytes.to_vec()),
         NodeKind::File { content: Content::Package(Source { package, entry }), .. } => {

@@ -33,6 +33,12 @@ pub enum RootfsError {
     /// A file that has to be read in full is too large.
     #[error("package {package}: {path} is larger than the {limit} bytes that are sensible for it")]
     TooLarge { package: String, path: TreePath, limit: u64 },
+    /// The image lacks a program that the recipe names. `found` says what is there instead, or where it was looked for.
+    #[error("{recipe}: {key}: the image has no file {program:?}{found}{}", did_you_mean(near))]
+    NoProgram { recipe: String, key: &'static str, program: String, found: String, near: Vec<String> },
+    /// The image lacks an account that the recipe names.
+    #[error("{recipe}: image.user: the image has no {what} {name:?}{}", did_you_mean(near))]
+    NoAccount { recipe: String, what: &'static str, name: String, near: Vec<String> },
     /// A package whose control member nobody has hashed.
     #[error("package {package} has scripts, but no checksum to file them under")]
     NoChecksum { package: String },
@@ -54,4 +60,8 @@ pub enum RootfsError {
     /// The path of a recipe's directory, file or link is taken by something of another kind.
     #[error("{what} {path} of the recipe stands where {found} is")]
     RecipeClash { what: &'static str, path: TreePath, found: String },
+}
+
+fn did_you_mean(near: &[String]) -> String {
+    if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(" or ")) }
 }

@@ -9,6 +9,7 @@ mod database;
 mod error;
 mod merge;
 mod scripts;
+mod start;
 mod tree;
 
 pub use crate::apk::package::{EntryId, PackageEntry, PackageFiles, READ_LIMIT, is_read};
@@ -17,4 +18,5 @@ pub use accounts::Accounts;
 pub use assemble::{Additions, ApkState, as_installed, assemble};
 pub use error::RootfsError;
 pub use merge::{Merged, MergedPackage, Owned, OwnedPath, agreed, merge};
+pub use start::check_start;
 pub use tree::{Bearer, Content, Node, NodeKind, PackageId, Source, Tree};

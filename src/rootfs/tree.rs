@@ -185,8 +185,24 @@ impl Tree {
         self.follow(path, false)
     }
 
+    /// What an absolute path leads to, as a program in the image would find it.
+    #[must_use]
+    pub fn find(&self, path: &str) -> Option<&Node> {
+        self.get(&self.walk(path.as_bytes(), true)?)
+    }
+
+    /// The same, but a link at the path's end stays.
+    #[must_use]
+    pub fn find_itself(&self, path: &str) -> Option<&Node> {
+        self.get(&self.walk(path.as_bytes(), false)?)
+    }
+
     fn follow(&self, path: &TreePath, last: bool) -> Option<TreePath> {
-        let mut todo: Vec<Vec<u8>> = path.components().rev().map(<[u8]>::to_vec).collect();
+        self.walk(path.as_bytes(), last)
+    }
+
+    fn walk(&self, path: &[u8], last: bool) -> Option<TreePath> {
+        let mut todo: Vec<Vec<u8>> = path.split(|&b| b == b'/').rev().map(<[u8]>::to_vec).collect();
         let mut at: Option<TreePath> = None;
         let mut links = 0;
         while let Some(component) = todo.pop() {
@@ -249,5 +265,7 @@ mod tests {
         assert_eq!(resolve("loop/x"), None);
         assert_eq!(resolve("var/dangling"), Some("var/nowhere".to_owned()));
         assert_eq!(tree.resolve_parent(&path("var/run")), Some(path("var/run")));
+        assert_eq!(tree.find("//var/./up/.."), tree.get(&path("run")));
+        assert_eq!((tree.find("/var/dangling"), tree.find("/loop")), (None, None));
     }
 }

@@ -44,7 +44,9 @@ fn settle(outcome: io::Result<()>, path: &Utf8Path) -> io::Result<Attempt> {
     match outcome {
         Ok(()) => Ok(Attempt::Locked),
         Err(error) if is_unavailable(&error) => {
-            tracing::info!("{path} can't be locked ({error}): going on without; don't run mailimg twice at a time there");
+            tracing::info!(
+                "{path} can't be locked ({error}): going on without; don't run mailimg twice at a time there"
+            );
             Ok(Attempt::Unavailable)
         }
         Err(error) => Err(error),

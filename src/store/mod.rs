@@ -88,11 +88,17 @@ impl Store {
         let lock = open_lock(&path).map_err(StoreError::io("open", &path))?;
         if let Some(lock) = &lock {
             let failed = || StoreError::io("lock", &path);
-            if is_writable && locking::try_lock_exclusive(lock, &path).map_err(failed())? == Attempt::Locked {
-                maintain::remove_leftovers(&bucket)?;
-                // Turns the exclusive lock into a shared one. Whoever gets in between finds no leftovers.
+            let mut attempt = Attempt::Busy;
+            if is_writable {
+                attempt = locking::try_lock_exclusive(lock, &path).map_err(failed())?;
             }
-            locking::lock_shared(lock, &path).map_err(failed())?;
+            if attempt == Attempt::Locked {
+                maintain::remove_leftovers(&bucket)?;
+            }
+            if attempt != Attempt::Unavailable {
+                // Turns an exclusive lock into a shared one. Whoever gets in between finds no leftovers.
+                locking::lock_shared(lock, &path).map_err(failed())?;
+            }
         }
         let scratch = (!is_writable).then(|| Arc::new(Scratch::new(&bucket)));
         Ok(Self { bucket, scratch, _lock: lock.map(Arc::new) })

@@ -48,7 +48,11 @@ fn files(directory: &Utf8Path) -> BTreeSet<Utf8PathBuf> {
     let mut files = BTreeSet::new();
     for entry in directory.read_dir_utf8().unwrap() {
         let path = entry.unwrap().into_path();
-        if path.is_dir() { files.extend(self::files(&path)) } else { drop(files.insert(path)) }
+        if path.is_dir() {
+            files.extend(self::files(&path));
+        } else {
+            files.insert(path);
+        }
     }
     files
 }

@@ -415,3 +415,96 @@ fn images_are_not_loaded_before_they_are_built_or_without_an_engine() {
     assert!(error.contains(r#"no image "absent"; it has web"#), "{error}");
     assert!(Path::new(&project.path().join("oci/oci-layout")).exists());
 }
+
+#[test]
+fn the_time_of_creation_can_be_set() {
+    let project = project(&packages());
+    let build = |value: &str| project.mailimg(["digest"]).env("SOURCE_DATE_EPOCH", value).output().unwrap();
+    let unset = project.run(["digest"]);
+    assert_eq!(String::from_utf8(build("").stdout).unwrap(), unset, "empty is unset");
+    let set = build("1700000000");
+    assert!(set.status.success() && String::from_utf8(set.stdout).unwrap() != unset);
+    assert!(build("0").status.success() && build("253402300799").status.success());
+    for wrong in ["-1", "+1", " 1", "1.5", "today", "0x10", "253402300800", "99999999999999999999"] {
+        let output = build(wrong);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{wrong}: {error}");
+        assert!(error.contains(&format!("SOURCE_DATE_EPOCH is {wrong:?}")), "{error}");
+    }
+}
+
+/// Configuration and manifest of the image in the project's layout.
+fn documents(project: &Project) -> (serde_json::Value, serde_json::Value) {
+    let json = |path: &str| serde_json::from_str::<serde_json::Value>(&project.read(path)).unwrap();
+    let blob = |digest: &serde_json::Value| json(&format!("oci/blobs/{}", digest.as_str().unwrap().replace(':', "/")));
+    let manifest = blob(&json("oci/index.json")["manifests"][0]["digest"]);
+    (blob(&manifest["config"]["digest"]), manifest)
+}
+
+#[test]
+fn labels_and_annotations_are_the_recipes_and_the_command_lines() {
+    let project = project(&packages());
+    let plain = project.run(["digest"]);
+    let own = "entrypoint = [\"/usr/bin/web\"]\n\
+               labels = { \"org.opencontainers.image.source\" = \"https://example.org/web\", \"a\" = \"recipe\" }\n\
+               annotations = { \"org.opencontainers.image.title\" = \"Web\" }";
+    project.replace("recipes/web.toml", "entrypoint = [\"/usr/bin/web\"]", own);
+    project.run(["build"]);
+    let (config, manifest) = documents(&project);
+    let labels = &config["config"]["Labels"];
+    assert_eq!(labels["org.opencontainers.image.source"], "https://example.org/web");
+    assert_eq!((&labels["org.opencontainers.image.title"], &labels["a"]), (&"web".into(), &"recipe".into()));
+    assert_eq!(manifest["annotations"]["org.opencontainers.image.title"], "Web");
+    assert_eq!(manifest["annotations"].get("a"), None);
+
+    let revision = ["--label", "org.opencontainers.image.revision=0a1b2c", "--label", "a=b=c", "--annotation", "x=y"];
+    let built = project.run([&["build"], &revision[..]].concat());
+    let (config, manifest) = documents(&project);
+    let labels = &config["config"]["Labels"];
+    assert_eq!(labels["org.opencontainers.image.revision"], "0a1b2c");
+    assert_eq!((&labels["a"], &manifest["annotations"]["x"]), (&"b=c".into(), &"y".into()));
+    assert_eq!(project.run([&["digest"], &revision[..]].concat()), built);
+    assert_ne!(project.run(["digest"]), built);
+    project.replace("recipes/web.toml", own, "entrypoint = [\"/usr/bin/web\"]");
+    assert_eq!(project.run(["digest"]), plain, "nothing else is changed");
+}
+
+#[test]
+fn a_label_that_cannot_be_set_is_an_error() {
+    let project = project(&packages());
+    let (code, error) = refused(&project, &["--label", "org.opencontainers.image.created=now"]);
+    assert_eq!(code, 2, "{error}");
+    assert!(error.contains("org.opencontainers.image.created can't be set"), "{error}");
+    for wrong in ["a", "=b", "a b=c"] {
+        assert_eq!(refused(&project, &["--annotation", wrong]).0, 2, "{wrong}");
+    }
+    project.replace(
+        "recipes/web.toml",
+        "[image]\n",
+        "[image]\nannotations = { \"org.opencontainers.image.ref.name\" = \"x\" }\n",
+    );
+    let (code, error) = refused(&project, &[]);
+    assert_eq!(code, 2, "{error}");
+    assert!(error.contains("recipes/web.toml:") && error.contains("image.annotations.org.opencontainers"), "{error}");
+}
+
+#[test]
+fn an_image_that_no_engine_could_start_is_not_built() {
+    for (from, to, message) in [
+        (
+            r#"entrypoint = ["/usr/bin/web"]"#,
+            r#"entrypoint = ["/usr/bin/wbe"]"#,
+            "image.entrypoint: the image has no file",
+        ),
+        ("ports = [\"80/tcp\"]\n", "user = \"wbe\"\n", "image.user: the image has no user \"wbe\"; did you mean web?"),
+    ] {
+        let project = project(&packages());
+        project.replace("recipes/web.toml", from, to);
+        let (code, error) = refused(&project, &[]);
+        assert_eq!(code, 2, "{error}");
+        assert!(error.contains(&format!("recipes/web.toml: {message}")), "{error}");
+        assert!(!project.path().join("oci/index.json").exists());
+        project.replace("recipes/web.toml", to, from);
+        project.run(["build"]);
+    }
+}

@@ -30,6 +30,7 @@ fn project() -> Project {
     let project = built_project(&packages);
     let recipe = project.read("recipes/web.toml");
     let app = recipe.replace("[\"web\"]", "[\"app\"]").replace("path = \"/usr/share/web\"", "path = \"/usr/bin/app\"");
+    let app = app.replace("../share/web", "../share/app");
     project.write("recipes/app.toml", app);
     project.replace("mailimg.toml", "images = [\"web\"]", "images = [\"web\", \"app\"]");
     project.run(["lock", "--keys-dir", project.root().join("keys").to_str().unwrap()]);

@@ -22,7 +22,7 @@ fn noise(seed: u64, length: usize) -> Vec<u8> {
 
 fn recipe(world: &str) -> String {
     format!(
-        "description = \"for tests\"\nworld = [{world}]\n[image]\nentrypoint = [\"/bin/x\"]\n[service]\nmemory = 10\n"
+        "description = \"for tests\"\nworld = [{world}]\n[image]\nentrypoint = [\"/lib/libc.so\"]\n[service]\nmemory = 10\n"
     )
 }
 

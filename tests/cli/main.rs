@@ -9,6 +9,7 @@ mod apk;
 mod architecture;
 mod basics;
 mod build;
+mod cache;
 mod compose;
 mod config;
 mod debian;

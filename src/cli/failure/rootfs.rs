@@ -28,6 +28,11 @@ impl From<RootfsError> for Failure {
             }
             RootfsError::RuleWithoutFile { .. } => failure(Exit::Usage)
                 .hint("correct the path, or move the rule to the channel whose packages have the file"),
+            RootfsError::NoProgram { .. } => failure(Exit::Usage)
+                .hint("correct the path, or add the package that brings the program to the recipe's world"),
+            RootfsError::NoAccount { .. } => {
+                failure(Exit::Usage).hint("declare it in the recipe with [[user]] or [[group]], or give its number")
+            }
             RootfsError::NoChecksum { .. } => failure(Exit::System),
             RootfsError::RecipePath { .. } | RootfsError::AccountText { .. } | RootfsError::RecipeClash { .. } => {
                 failure(Exit::Usage)

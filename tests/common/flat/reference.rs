@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::BufReader;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use mailimg::build::{self, Inputs, Plan};
+use mailimg::build::{self, Inputs, Options, Plan};
 use mailimg::config;
 use mailimg::digest::Sha256;
 use mailimg::fetch::{Client, Settings, Silent};
@@ -35,7 +35,7 @@ pub fn trees(project: &Project) -> BTreeMap<String, FlatTree> {
         let fetching = Fetching { client: &client, runtime: &runtime, progress: &Silent };
         let packages = obtain(&[(&lock, &sources)], fetching).unwrap().remove(0);
         let plan = Plan::new(BTreeMap::from([(recipe.name.clone(), lock.clone())]), 2);
-        let inputs = Inputs::new(&project, recipe, plan.image(&recipe.name).unwrap(), None).unwrap();
+        let inputs = Inputs::new(&project, recipe, plan.image(&recipe.name).unwrap(), &Options::default()).unwrap();
         let files: Vec<_> = packages.iter().map(|package| package.files().unwrap()).collect();
         let tree = build::merged(&inputs, files).unwrap().tree;
         trees.insert(recipe.name.clone(), flat(&tree, &packages.into(), &mut contents));

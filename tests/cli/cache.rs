@@ -1,0 +1,108 @@
+//! A cache that can't be written to: what is in it is used all the same.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use super::build::{digests, packages, project};
+use crate::common::project::Project;
+use crate::disk::SmallDisk;
+
+/// A directory that is mounted read-only over itself. It is writable again when this value goes.
+struct ReadOnly(PathBuf);
+
+impl ReadOnly {
+    fn mount(path: &Path) -> Self {
+        let mount = |args: &[&str]| {
+            let output = Command::new("mount").args(args).arg(path).output().unwrap();
+            assert!(output.status.success(), "needs root: {}", String::from_utf8_lossy(&output.stderr));
+        };
+        mount(&["--bind", path.to_str().unwrap()]);
+        let mounted = Self(path.to_owned());
+        mount(&["-o", "remount,ro,bind"]);
+        mounted
+    }
+}
+
+impl Drop for ReadOnly {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+fn error(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Checks that everything that only reads gives what it gave before, and leaves nothing behind.
+fn reads_all(project: &Project, run: impl Fn(&[&str]) -> Output) {
+    let out = project.root().join("elsewhere/oci");
+    let build = ["build", "--offline", "--json", "--output", out.to_str().unwrap()];
+    let expected = digests(&project.run(["digest", "--json"]));
+    for args in [&build[..], &["digest", "--json"], &["layers", "web"], &["why", "web", "libc"], &["tree", "web"]] {
+        let output = run(args);
+        assert!(output.status.success(), "{args:?}: {}", error(&output));
+        assert_eq!(error(&output), "", "{args:?}");
+        if args.contains(&"--json") {
+            assert_eq!(digests(&String::from_utf8(output.stdout).unwrap()), expected, "{args:?}");
+        }
+    }
+    assert!(out.join("index.json").is_file());
+}
+
+#[test]
+fn what_is_in_a_read_only_cache_is_built() {
+    let project = project(&packages());
+    project.run(["build"]);
+    let _mounted = ReadOnly::mount(project.cache());
+    reads_all(&project, |args| project.mailimg(args).output().unwrap());
+}
+
+#[test]
+fn what_a_read_only_cache_lacks_is_made_for_this_time() {
+    let project = project(&packages());
+    let before = digests(&project.run(["build", "--json"]));
+    let _mounted = ReadOnly::mount(project.cache());
+    project.replace("recipes/web.toml", "ports = [\"80/tcp\"]", "ports = [\"8080/tcp\"]");
+    project.write("images/web/rootfs/etc/new", "new\n");
+    let temporary = project.root().join("tmp");
+    fs_err::create_dir(&temporary).unwrap();
+    let output = project.mailimg(["build", "--json"]).env("TMPDIR", &temporary).output().unwrap();
+    assert!(output.status.success(), "{}", error(&output));
+    assert_ne!(digests(&String::from_utf8(output.stdout.clone()).unwrap()), before);
+    assert!(error(&output).contains("can't be written to: what is made now is not kept"), "{}", error(&output));
+    assert_eq!(fs_err::read_dir(&temporary).unwrap().count(), 0);
+}
+
+#[test]
+fn the_cache_of_another_user_is_used() {
+    let project = project(&packages());
+    project.run(["build"]);
+    let nobody = 65534;
+    let elsewhere = project.root().join("elsewhere");
+    fs_err::create_dir(&elsewhere).unwrap();
+    std::os::unix::fs::chown(&elsewhere, Some(nobody), Some(nobody)).unwrap();
+    fs_err::set_permissions(project.root(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    // The program may lie where nobody else may look.
+    let program = project.root().join("mailimg");
+    fs_err::copy(env!("CARGO_BIN_EXE_mailimg"), &program).unwrap();
+    reads_all(&project, |args| {
+        let mut command = Command::new(&program);
+        command.env_clear().env("HOME", "/nonexistent").env("MAILIMG_CACHE_DIR", project.cache());
+        command.current_dir(project.path()).args(args).uid(nobody).gid(nobody).output().unwrap()
+    });
+}
+
+#[test]
+fn a_full_cache_is_read() {
+    let project = project(&packages());
+    fs_err::remove_dir_all(project.cache()).unwrap();
+    let disk = SmallDisk::mount(project.cache().to_owned(), "100m");
+    project.run(["build"]);
+    let rest = project.cache().join("rest");
+    let filled = Command::new("dd").args(["if=/dev/zero", "bs=64k"]).arg(format!("of={}", rest.display())).output();
+    assert!(error(&filled.unwrap()).contains("No space left"));
+    reads_all(&project, |args| project.mailimg(args).output().unwrap());
+    drop(disk);
+}
