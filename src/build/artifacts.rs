@@ -56,6 +56,12 @@ pub(super) fn remember(store: &Store, image: &Image, artifacts: &[Artifact]) -> 
     store.remember(&ArtifactsOf(image.manifest.digest), &manifests)
 }
 
+/// Whether the store has the artifacts about the image with this digest. Reads none of them: they are long.
+pub(super) fn are_known(store: &Store, image: Sha256) -> bool {
+    let manifests = store.recall(&ArtifactsOf(image));
+    manifests.is_some_and(|manifests| manifests.iter().all(|digest| store.find(digest).is_some()))
+}
+
 /// The artifacts about the image with this digest, if the store knows them: if the image was built into it.
 #[must_use]
 pub fn artifacts_of(store: &Store, image: Sha256) -> Option<Vec<Artifact>> {

@@ -58,9 +58,8 @@ impl Question for ImageOf {
 pub fn recall(inputs: &Inputs<'_>, store: &Store) -> Option<Image> {
     let manifest = store.recall(&ImageOf(inputs.derivation()))?;
     let image = read_image_at(&|digest| store.path(&digest), &inputs.recipe.name, manifest).ok()?;
-    artifacts_of(store, manifest)?;
-    let complete = image.layers.iter().all(|layer| store.find_sized(&layer.digest, layer.size).is_some());
-    complete.then_some(image)
+    let has_layers = image.layers.iter().all(|layer| store.find_sized(&layer.digest, layer.size).is_some());
+    (has_layers && artifacts::are_known(store, manifest)).then_some(image)
 }
 
 /// Builds images. All of their layers are in the store then, and their descriptions; what several images share is made
