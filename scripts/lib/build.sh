@@ -1,4 +1,4 @@
-# What it takes to compile mailimg and to make a channel's repository; sourced after common.sh.
+# Compiles mailimg and makes a channel's repository; sourced after common.sh.
 # shellcheck shell=bash disable=SC2154,SC2034
 
 # Debian's packages without which the crates don't compile.
@@ -11,7 +11,7 @@ wanted_rust() {
     sed -n 's/^channel = "\(.*\)"/\1/p' "$project/rust-toolchain.toml"
 }
 
-# Makes sure that there is a `cargo` that is new enough.
+# Makes sure that there is a recent enough `cargo`.
 ensure_rust() {
     local wanted
     wanted=$(wanted_rust)
@@ -22,8 +22,8 @@ ensure_rust() {
     have rustup || { [ "$(debian_codename)" = trixie ] && apt_install rustup; } || install_rustup
     if ! quietly rustup toolchain install "$wanted" --profile minimal --component clippy --component rustfmt; then
         export RUSTUP_TOOLCHAIN=stable
-        cargo_is_new_enough || fail "rustup could not install Rust $wanted" "install it or a newer one by hand: https://rustup.rs"
-        note "it could not; taking $(cargo --version)"
+        cargo_is_new_enough || fail "rustup could not install Rust $wanted" "install it or a newer one manually: https://rustup.rs"
+        note "rustup failed; using $(cargo --version)"
     fi
     have cargo || fail "rustup has installed Rust $wanted, but there is no cargo" "look for it in ~/.cargo/bin and /usr/bin"
 }
@@ -43,7 +43,7 @@ install_rustup() {
         && quietly "$installer/rustup-init" -y --no-modify-path --profile minimal --default-toolchain none || status=$?
     rm -rf "$installer"
     [ "$status" = 0 ] || fail "could not install rustup from $rustup_server" \
-        "install Rust by hand, then run this again: https://rustup.rs, or Debian 13's rustup package"
+        "install Rust manually, then run this again: https://rustup.rs, or Debian 13's rustup package"
 }
 
 # Whether version $2 is $1 or newer.

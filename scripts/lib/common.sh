@@ -1,11 +1,11 @@
-# Shared by the scripts beside this folder; meant to be sourced by bash, after `set -euo pipefail`.
+# Functions for the scripts in the parent directory; to be sourced by bash, after `set -euo pipefail`.
 # shellcheck shell=bash disable=SC2034,SC2016
 
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 state=${XDG_STATE_HOME:-$HOME/.local/state}/mailimg
 cache=${MAILIMG_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/mailimg}
 
-# A step that is about to be done. Everything that is said goes to standard error; results go to standard output.
+# Announces a step. All messages go to standard error; results go to standard output.
 say() {
     printf '%s\n' "==> $*" >&2
 }
@@ -50,14 +50,14 @@ quietly() {
     return "$status"
 }
 
-# Installs those of the Debian packages that are not there yet.
+# Installs missing Debian packages.
 apt_install() {
     local package missing=()
     for package in "$@"; do
         [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)" = installed ] || missing+=("$package")
     done
     [ ${#missing[@]} -gt 0 ] || return 0
-    have apt-get || fail "missing: ${missing[*]}" "this is not Debian: install their counterparts, then run this again"
+    have apt-get || fail "missing: ${missing[*]}" "this is not Debian: install the equivalent packages, then run this again"
     is_root || fail "missing Debian packages: ${missing[*]}" "sudo apt-get install --no-install-recommends ${missing[*]}"
     say "installing Debian packages: ${missing[*]}"
     apt_update
@@ -66,7 +66,7 @@ apt_install() {
         || fail "apt-get could not install ${missing[*]}" "its last lines are above"
 }
 
-# Those of the packages that this Debian release has.
+# The packages that this Debian release has.
 apt_has() {
     local package
     apt_update
@@ -78,7 +78,7 @@ apt_has() {
 apt_updated=
 apt_update() {
     [ -z "$apt_updated" ] || return 0
-    # Another vendor's source that can't be reached is no reason to stop: what is needed comes from Debian.
+    # Go on if another vendor's source can't be reached: what is needed comes from Debian.
     quietly apt-get update -q || note "apt-get update reported the errors above; going on with what it has"
     apt_updated=yes
 }

@@ -1,8 +1,8 @@
-# Makes the images of a site; sourced after common.sh.
+# Builds the images of a site; sourced after common.sh.
 # shellcheck shell=bash
 
-# Builds the images of a site from its locks. A lock that is missing, or names a package that is nowhere any more because
-# Debian has replaced it since, is made anew first. usage: build_images MAILIMG SITE
+# Builds the images of a site from its locks. First updates locks that are missing, or that pin a package which Debian has
+# replaced since. usage: build_images MAILIMG SITE
 build_images() {
     local mailimg=$1 site=$2 status=0 said
     "$mailimg" -C "$site" build || status=$?
