@@ -1,4 +1,4 @@
-//! Puts recipes, images and channels into the program, for `mailimg init` to write.
+//! Puts recipes, images, channels and schemas into the program, for `mailimg init` to write.
 //!
 //! Paths are relative and sorted, so that the same tree gives the same program wherever it is built.
 
@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
-const FOLDERS: [&str; 3] = ["apk-locks", "images", "recipes"];
+const FOLDERS: [&str; 4] = ["apk-locks", "images", "recipes", "schema"];
 
 fn main() -> io::Result<()> {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());

@@ -22,7 +22,7 @@
           inherit (manifest) version;
           src = lib.fileset.toSource {
             root = ./.;
-            # Recipes, images and channels are compiled into the program, for `mailimg init`.
+            # Recipes, images, channels and schemas are compiled into the program, for `mailimg init`.
             fileset = lib.fileset.unions [
               ./Cargo.toml
               ./Cargo.lock
@@ -31,6 +31,10 @@
               ./recipes
               ./images
               ./apk-locks
+              ./schema
+              # For the tests.
+              ./docs
+              ./mailimg.toml
             ];
           };
           cargoLock.lockFile = ./Cargo.lock;

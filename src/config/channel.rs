@@ -6,35 +6,36 @@ use super::ConfigError;
 use super::scripts::ScriptRule;
 use crate::digest::Sha256;
 
-/// `apk-locks/<channel>/channel.toml`: the repositories that recipes are locked against, and their keys.
+/// `apk-locks/<channel>/channel.toml` describes a channel: the repositories that recipes are locked against, and the
+/// keys that sign them.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Channel {
     /// Name of its folder.
     #[serde(skip)]
     pub name: String,
-    /// A one-line description.
+    /// One line on what the channel is.
     pub description: String,
-    /// Architectures, as apk names them: `x86_64`, `aarch64`.
+    /// Architectures by apk's names, such as `x86_64` and `aarch64`. The first is the default.
     pub architectures: Vec<String>,
-    /// How to make the repository on this machine, for a channel with packages of another distribution.
-    ///
-    /// Such a channel lists no repositories: its only one is made by `mailimg repo import-debian`, by default in the
-    /// cache directory, under the channel's name. Its locks pin each package and what it was made from, but neither key
-    /// nor index, because these differ on every machine.
+    /// For packages of another distribution: how to make the channel's repository on this machine. Such a channel has no
+    /// other repositories. Its locks pin each package and what it was made of, but neither key nor index, which differ
+    /// between machines.
     #[serde(default)]
     pub import: Option<Import>,
-    /// The repositories, in apk's order.
+    /// Where packages are, in the order of apk's `repositories` file.
     #[serde(default, rename = "repository")]
     pub repositories: Vec<Repository>,
-    /// Trusted signing keys: file name to the SHA-256 of the key file.
+    /// Trusted signing keys: the file name of each, and the SHA-256 of its content.
     #[serde(default)]
+    #[cfg_attr(test, schemars(with = "BTreeMap<String, String>"))]
     pub keys: BTreeMap<String, Sha256>,
-    /// The URL to fetch key files from, by name, if no keys directory is given: `https://alpinelinux.org/keys`. They
-    /// must match the fingerprints above.
+    /// Where to fetch key files that no keys directory has, such as `https://alpinelinux.org/keys`. Each must have the
+    /// SHA-256 that `keys` gives.
     #[serde(default)]
     pub keys_url: Option<String>,
-    /// What replaces packages' scripts: `scripts.toml`, next to `channel.toml`.
+    /// What becomes of packages' scripts: `scripts.toml` next to `channel.toml`.
     #[serde(skip)]
     pub scripts: Vec<ScriptRule>,
 }
@@ -52,11 +53,12 @@ impl Channel {
     }
 }
 
-/// How a channel's repository is made.
+/// How to make a channel's repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Import {
-    /// By `mailimg repo import-debian`.
+    /// With `mailimg repo import-debian`. Locks call the repository `debian`.
     Debian,
 }
 
@@ -72,13 +74,14 @@ impl Import {
 
 /// A repository of a channel.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Repository {
-    /// Its short name in locks: `main`.
+    /// Short name by which locks refer to it, such as `main`.
     pub name: String,
-    /// `https://…`, `http://…` or a directory; `<url>/<arch>/APKINDEX.tar.gz` is its index.
+    /// Its URL (`https://…` or `http://…`) or a directory. Its index is `<url>/<arch>/APKINDEX.tar.gz`.
     pub url: String,
-    /// Packages of a tagged repository are used only for `name@tag`.
+    /// With a tag, packages are taken from it only where a recipe asks for `<package>@<tag>`.
     #[serde(default)]
     pub tag: Option<String>,
 }

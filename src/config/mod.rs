@@ -10,6 +10,10 @@ mod fields;
 mod label;
 mod project;
 mod recipe;
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
+mod schema;
 mod scripts;
 mod secrets;
 mod site;

@@ -5,62 +5,64 @@ use serde::{Deserialize, Serialize};
 
 use super::values::{AbsolutePath, Mode, Name};
 
-/// One image's declaration, `recipes/<name>.toml`.
-///
-/// An unknown key anywhere in it is an error.
+/// `recipes/<image>.toml` describes one image: what it is made of, and how it runs.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Recipe {
     /// The file's name without `.toml`, which is also the name of the image and the service.
     #[serde(skip)]
     pub name: String,
-    /// A one-line description of the image, which becomes `org.opencontainers.image.description`.
+    /// One line on what the image is for. It becomes the label `org.opencontainers.image.description`.
     pub description: String,
-    /// A section of `mailimg.toml` with a switch `enabled`. While that is off, the image is neither built nor run.
+    /// A section of `mailimg.toml` with a switch `enabled`, such as `antivirus`. While the switch is off, the image is
+    /// neither built nor run.
     #[serde(default)]
     pub feature: Option<Name>,
-    /// Requested dependencies, in apk's notation (`postfix`, `postfix>=3.10`, `!sendmail`).
+    /// Packages to install, as in apk's world file: `postfix`, `postfix>=3.10`, `!sendmail`.
     pub world: Vec<String>,
-    /// Folders of `images/` whose `rootfs` is baked before this image's own, for files that several images share. The
-    /// image's own files take precedence.
+    /// Folders in `images/` with files that several images share. Their `rootfs` is baked first, then the image's own
+    /// `images/<image>/rootfs`, which wins where both have a file.
     #[serde(default)]
     pub rootfs: Vec<Name>,
-    /// What differs between channels, by channel name.
+    /// What differs by channel. A recipe with such sections can only be locked against the channels it names.
     #[serde(default)]
     pub channel: BTreeMap<String, RecipeChannel>,
-    /// Groups with pinned ids, in addition to those in packages' `etc/group`.
+    /// Groups with fixed ids, in addition to those in packages' `etc/group`.
     #[serde(default, rename = "group")]
     pub groups: Vec<Group>,
-    /// Accounts with pinned ids, in addition to those in packages' `etc/passwd`.
+    /// Accounts with fixed ids, in addition to those in packages' `etc/passwd`.
     #[serde(default, rename = "user")]
     pub users: Vec<User>,
-    /// Directories to create or change.
+    /// Directories to make. If one exists, its mode and owner are set.
     #[serde(default, rename = "directory")]
     pub directories: Vec<Directory>,
-    /// The mode and owner of baked files or packages' files, if the defaults (0644 or 0755, root) don't fit.
+    /// Modes and owners of baked files or of packages' files. A baked file is 0644, or 0755 if it is executable, and
+    /// belongs to root unless this says otherwise.
     #[serde(default, rename = "file")]
     pub files: Vec<FileRule>,
     /// Symbolic links to create.
     #[serde(default, rename = "link")]
     pub links: Vec<Link>,
-    /// The image's configuration.
+    /// The image's configuration: what an engine runs, and how.
     pub image: ImageConfig,
     /// How the compose file runs the image.
     #[serde(default)]
     pub service: Service,
 }
 
-/// A recipe's section for one channel.
+/// What a recipe adds for one channel.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RecipeChannel {
-    /// Added to the recipe's world.
+    /// Packages to install in addition to the recipe's.
     #[serde(default)]
     pub world: Vec<String>,
-    /// Paths that differ between channels; templates read them as `{{paths.name}}`.
+    /// Paths that differ between channels. Templates read them as `{{paths.NAME}}`.
     #[serde(default)]
     pub paths: BTreeMap<String, String>,
-    /// Links that only this channel needs.
+    /// Symbolic links that only this channel needs.
     #[serde(default, rename = "link")]
     pub links: Vec<Link>,
     /// Modes and owners that only this channel needs.
@@ -70,33 +72,35 @@ pub struct RecipeChannel {
 
 /// A line of `/etc/group`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Group {
-    /// Its name.
+    /// The group's name.
     pub name: String,
-    /// Its id.
+    /// The group's id.
     pub gid: u32,
-    /// Its members, except accounts for which it is the primary group.
+    /// Accounts in it, besides those that have it as their primary group.
     #[serde(default)]
     pub members: Vec<String>,
 }
 
-/// A line of `/etc/passwd`; always without a password.
+/// A line of `/etc/passwd`. No account has a password.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct User {
-    /// Its name.
+    /// The account's name.
     pub name: String,
-    /// Its id.
+    /// The account's id.
     pub uid: u32,
-    /// Name of the primary group.
+    /// The primary group's name.
     pub group: String,
     /// Full name or purpose.
     #[serde(default)]
     pub gecos: String,
     /// Home directory.
     pub home: String,
-    /// The login shell; by default one that refuses logins.
+    /// Login shell.
     #[serde(default = "nologin")]
     pub shell: String,
 }
@@ -105,8 +109,9 @@ fn nologin() -> String {
     "/sbin/nologin".to_owned()
 }
 
-/// A directory with its mode and owner. Paths are absolute.
+/// A directory with its mode and owner.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Directory {
     /// Absolute path.
@@ -121,8 +126,9 @@ pub struct Directory {
     pub group: String,
 }
 
-/// Mode and owner of one file. Paths are absolute.
+/// Mode and owner of one file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FileRule {
     /// Absolute path.
@@ -143,6 +149,7 @@ fn root() -> String {
 
 /// A symbolic link: `path` points to `target`, written as given.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Link {
     /// Absolute path of the link.
@@ -151,40 +158,41 @@ pub struct Link {
     pub target: String,
 }
 
-/// A recipe's image configuration (OCI image-spec, `config.md`).
+/// The image's configuration, as in the OCI image specification.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ImageConfig {
     /// The program with its first arguments.
     pub entrypoint: Vec<String>,
-    /// Further arguments, which `docker run IMAGE …` replaces.
+    /// Further arguments. Those of `docker run IMAGE ARGUMENTS` replace them.
     #[serde(default)]
     pub cmd: Vec<String>,
-    /// Environment variables; `PATH` is always set.
+    /// Environment variables. `PATH` is set unless this sets it.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
     /// The program's working directory.
     #[serde(default)]
     pub working_dir: Option<String>,
-    /// The program's account; root by default.
+    /// The account that the program runs as. Without it, that is root.
     #[serde(default)]
     pub user: Option<String>,
-    /// The signal that stops the program, such as `SIGTERM`.
+    /// The signal that asks the program to stop, such as `SIGTERM`.
     #[serde(default)]
     pub stop_signal: Option<String>,
-    /// Exposed ports, such as `25/tcp`.
+    /// Ports on which the image listens, such as `25/tcp`.
     #[serde(default)]
     pub ports: Vec<String>,
     /// Paths that contain data.
     #[serde(default)]
     pub volumes: Vec<AbsolutePath>,
-    /// How to check that it works.
+    /// How an engine finds out whether the container works.
     #[serde(default)]
     pub healthcheck: Option<Healthcheck>,
-    /// Labels of the image's configuration, besides title, description and time of creation.
+    /// Labels of the image's configuration, in addition to title, description and creation time, which are always set.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
-    /// Annotations of the image's manifest, besides the same.
+    /// Annotations of the image's manifest, in addition to the same three.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
 }
@@ -200,53 +208,56 @@ impl ImageConfig {
     }
 }
 
-/// How an engine checks that a container works. Durations are in seconds.
+/// A command that an engine runs in the container, which is healthy while the command succeeds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Healthcheck {
     /// Command and arguments, without a shell.
     pub command: Vec<String>,
-    /// The time between two checks.
+    /// Seconds between two checks.
     pub interval: u32,
-    /// The time limit of a check.
+    /// Seconds that one check may take.
     pub timeout: u32,
-    /// The time after the start in which failures don't count.
+    /// Seconds after the start in which failures don't count.
     pub start_period: u32,
-    /// The number of consecutive failures that make it unhealthy.
+    /// Failures in a row after which the container is unhealthy.
     pub retries: u32,
 }
 
 /// How the compose file runs the image. Every key may be left out.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Service {
-    /// What the service does for commands such as `mailimg user`.
+    /// What the service does for mailimg's own commands.
     pub role: Option<Role>,
-    /// The container's host name, by which the other services reach it, too. A template: `"{{site.hostname}}"`.
-    /// Without it, the image's name.
+    /// The container's host name, by which other services reach it too. It is a template, such as `{{site.hostname}}`.
+    /// Without it, the host name is the image's name.
     pub hostname: Option<String>,
-    /// Published container ports; the site chooses the host ports.
+    /// Ports of the container to publish on the host. `mailimg compose --port` can publish one on another port.
     pub publish: Vec<u16>,
-    /// Named volumes: volume name to absolute path.
+    /// Volumes: the name of each, and where it is mounted.
     pub volumes: BTreeMap<Name, AbsolutePath>,
-    /// Read-only mounts of the site's host directories: which one, to absolute path.
+    /// Directories of the host to mount read-only: which one, and where.
+    #[cfg_attr(test, schemars(schema_with = "super::schema::keyed::<Mount, AbsolutePath>"))]
     pub mounts: BTreeMap<Mount, AbsolutePath>,
-    /// Secrets, each a file `/run/secrets/<name>`: the name and what it is. `mailimg secrets init` makes them. Services
-    /// that name the same secret share it.
+    /// Secrets: the name and the kind of each. `mailimg secrets init` makes them, and the container reads them as
+    /// `/run/secrets/<name>`. Services that name the same secret share it.
     pub secrets: BTreeMap<Name, SecretKind>,
-    /// Writable memory file systems: path to mount options (`mode=0755,size=16m`).
+    /// Writable file systems in memory: the path of each, and its mount options, such as `mode=0755,size=16m`.
     pub tmpfs: BTreeMap<AbsolutePath, String>,
-    /// Capabilities to keep; all others are dropped.
+    /// Capabilities to keep, such as `NET_BIND_SERVICE`. All others are dropped.
     pub capabilities: Vec<String>,
-    /// Networks. Without any, the service is in compose's default network, which reaches the world.
+    /// Networks to join. Without any, that is compose's default network, which reaches the Internet.
     pub networks: Vec<Network>,
-    /// Services that must be healthy first.
+    /// Services that must be healthy before this one starts.
     pub depends_on: Vec<Name>,
-    /// Seconds to wait after the stop signal.
+    /// Seconds to wait for the program to stop before it is killed.
     pub stop_grace_period: Option<u32>,
     /// Memory limit in MiB. Without it there is none.
     pub memory: Option<u32>,
-    /// The CPU share relative to other services when the processor is busy; engines default to 1024.
+    /// Share of the processor relative to the other services, while they compete for it.
     pub cpu_shares: u32,
 }
 
@@ -272,6 +283,7 @@ impl Default for Service {
 
 /// What a service does for mailimg's own commands. At most one service of a site has each role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// The database of users and aliases, which `mailimg user` and `mailimg alias` change.
@@ -291,6 +303,7 @@ impl fmt::Display for Role {
 
 /// What a secret is, and so how it is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum SecretKind {
     /// Random letters and digits.
@@ -301,22 +314,25 @@ pub enum SecretKind {
     Certificate,
 }
 
-/// A host directory of the site.
+/// A directory of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Mount {
-    /// `fullchain.pem` and `privkey.pem`: the site's `tls.directory`, or else `secrets/tls`.
+    /// The site's certificate, `fullchain.pem` and `privkey.pem`: from `tls.directory` in `mailimg.toml`, or else from
+    /// `secrets/tls`.
     Tls,
-    /// `<selector>.<domain>.pem`, the DKIM keys: `secrets/dkim`.
+    /// The site's DKIM keys, `<selector>.<domain>.pem`: from `secrets/dkim`.
     Dkim,
 }
 
 /// A network of the compose file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Network {
-    /// Reaches only the other services.
+    /// Reaches the other services only.
     Internal,
-    /// Reaches the world; needed to publish ports.
+    /// Reaches the Internet, and is reached by it. Published ports need it.
     Outside,
 }

@@ -7,21 +7,26 @@ use super::error::ConfigError;
 pub const SCRIPT_NAMES: &[&str] =
     &["pre-install", "post-install", "pre-upgrade", "post-upgrade", "pre-deinstall", "post-deinstall", "trigger"];
 
-/// `apk-locks/<channel>/scripts.toml`.
+/// `apk-locks/<channel>/scripts.toml` says what becomes of packages' scripts, which never run: something in the image
+/// replaces them, or an image can do without.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct ScriptsFile {
+    /// The rules. Every script of every locked package needs one.
     #[serde(default)]
     script: Vec<ScriptRule>,
 }
 
-/// A rule for scripts, which are never run: either something replaces them, or images don't need them.
+/// What becomes of some scripts. Give either `replaced-by` or `ignored-because`.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ScriptRule {
-    /// Name of the package; `*` for all.
+    /// Name of the package, or `*` for all packages.
     pub package: String,
-    /// Which of its scripts, from [`SCRIPT_NAMES`].
+    /// Which of its scripts.
+    #[cfg_attr(test, schemars(extend("items" = serde_json::json!({ "enum": SCRIPT_NAMES }))))]
     pub scripts: Vec<String>,
     /// What replaces them in an image.
     #[serde(default)]

@@ -2,45 +2,50 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::values::{AbsolutePath, Address, DomainName, Name, Word};
 
-/// `mailimg.toml`: all settings of a site that aren't secret, each in one place.
+/// `mailimg.toml` describes one site: everything about it that is not secret. Templates read these values as `site`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Site {
-    /// The full name of the mail server, `mail.example.org`, for HELO, certificate and authentication results.
+    /// Full host name of the server, such as `mail.example.org`: in its greeting, its certificate and
+    /// `Authentication-Results`. The server's address should have it as its reverse DNS name.
     #[serde(default)]
     pub hostname: Option<DomainName>,
-    /// Mail domains; the first is the primary one.
+    /// Domains that the site receives mail for. The first is the primary one.
     #[serde(default, serialize_with = "unset_if_empty")]
     pub domains: Vec<DomainName>,
-    /// The mailbox for `postmaster@` and `abuse@` of every domain, unless a domain has a user or alias of that name.
+    /// Mailbox for mail to `postmaster@` and `abuse@` of every domain. A user or alias of that name comes first.
     #[serde(default)]
     pub postmaster: Option<Address>,
-    /// Name of a folder under `apk-locks/`.
+    /// Where packages come from: the name of a folder in `apk-locks/`.
     pub channel: Name,
-    /// Images to build; names of recipes.
+    /// Images to build and run: names of recipes, without `.toml`.
     pub images: Vec<Name>,
-    /// The most layers that an image may have, from 2 to 125.
+    /// The most layers an image may have. With more layers, images share more and updates are smaller, but each layer
+    /// costs an engine some 60 ms to load.
     #[serde(default = "layers")]
+    #[cfg_attr(test, schemars(range(min = LEAST_LAYERS, max = MOST_LAYERS)))]
     pub layers: u32,
-    /// Certificate and encryption.
+    /// The certificate, and encryption of outgoing mail.
     #[serde(default)]
     pub tls: Tls,
-    /// What each port allows.
+    /// What clients may do on which port.
     #[serde(default)]
     pub smtp: Smtp,
-    /// ClamAV.
+    /// Virus scanning with ClamAV.
     #[serde(default)]
     pub antivirus: Antivirus,
-    /// Signing.
+    /// DKIM signatures of outgoing mail.
     #[serde(default)]
     pub dkim: Dkim,
-    /// Policy checks.
+    /// DMARC: checks of incoming mail against the policy of the domain in its From header.
     #[serde(default)]
     pub dmarc: Dmarc,
-    /// Sizes.
+    /// Size limits.
     #[serde(default)]
     pub limits: Limits,
-    /// Where images are pushed to.
+    /// Where `mailimg push` puts images, and where the compose file takes them from. Without it, the compose file uses
+    /// images loaded into the local engine.
     #[serde(default)]
     pub registry: Option<Registry>,
 }
@@ -60,73 +65,79 @@ fn unset_if_empty<T: Serialize, S: Serializer>(list: &[T], serializer: S) -> Res
     if list.is_empty() { serializer.serialize_none() } else { list.serialize(serializer) }
 }
 
-/// The source of the certificate, and how strict outbound TLS is.
+/// The certificate, and encryption of outgoing mail.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Tls {
-    /// The host directory with `fullchain.pem` and `privkey.pem`, such as `/etc/letsencrypt/live/mail.example.org`.
-    /// Without it, `mailimg secrets init` creates a self-signed certificate.
+    /// Directory of the host with `fullchain.pem` and `privkey.pem`, such as `/etc/letsencrypt/live/mail.example.org`.
+    /// Without it, `mailimg secrets init` makes a self-signed certificate.
     pub directory: Option<AbsolutePath>,
-    /// Never send without TLS. Mail to servers that don't support it bounces.
+    /// Send mail only to servers that offer TLS. Mail to all others bounces.
     pub outbound_required: bool,
 }
 
-/// What the ports allow.
+/// What clients may do on which port.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Smtp {
-    /// Let users submit mail on port 25 as well. Ports 465 and 587 are meant for that; port 25 attracts password
-    /// guessers.
+    /// Let users log in on port 25 as well as on 465 and 587. Password guessers try port 25 first.
     pub auth_on_25: bool,
 }
 
-/// ClamAV. Turning it off saves about 1.2 GB of memory.
+/// Virus scanning with ClamAV, which needs about 1.2 GB of memory.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Antivirus {
-    /// Scan mail.
+    /// Scan all mail. Without it, ClamAV is neither built nor run.
     pub enabled: bool,
     /// Fetch ClamAV's own signatures (`main`, `daily`, `bytecode`).
     pub official: bool,
-    /// Private mirrors of these, as URLs; empty for ClamAV's own servers.
+    /// Private mirrors to fetch them from, by URL, instead of ClamAV's own servers.
     pub mirrors: Vec<Word>,
-    /// Further signature databases to fetch, by URL. Files are baked instead: see docs/images.md.
+    /// Further signature databases to fetch, by URL.
     pub databases: Vec<Word>,
 }
 
-/// Signing of submitted mail.
+/// DKIM signatures of outgoing mail.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Dkim {
-    /// The DNS label in front of `_domainkey`.
+    /// The DNS record with the public key is `<selector>._domainkey.<domain>`.
     pub selector: Name,
 }
 
-/// Checks of incoming mail against its domain's policy.
+/// DMARC: checks of incoming mail against the policy of the domain in its From header.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Dmarc {
-    /// Check mail.
+    /// Check mail, and reject what the policy says to reject.
     pub enabled: bool,
 }
 
-/// Sizes.
+/// Size limits.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Limits {
-    /// Largest message, bytes.
+    /// Largest message, in bytes.
     pub message_size: u64,
-    /// The default quota of a mailbox, in bytes.
+    /// Quota of a mailbox in bytes. `mailimg user add --quota` sets another for one user.
     pub quota: u64,
 }
 
-/// Where `mailimg push` pushes images to and the compose file pulls them from.
+/// A registry for the images.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Registry {
-    /// `host[:port]/path`; an image's name is added to it.
+    /// `host[:port]/path`, to which the name of each image is added.
     pub prefix: Word,
-    /// The registry speaks HTTP without TLS.
+    /// Use HTTP without TLS, for a registry in your own network.
     #[serde(default)]
     pub plain_http: bool,
 }

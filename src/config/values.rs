@@ -24,9 +24,26 @@ impl ValueError {
     }
 }
 
-/// Implements what all values written as strings share.
+/// Implements what every value that is written as a string shares.
+///
+/// The pattern is for editors; what decides is `FromStr`.
 macro_rules! written_as_string {
-    ($name:ident) => {
+    ($name:ident, $pattern:literal) => {
+        #[cfg(test)]
+        impl schemars::JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "string", "pattern": $pattern })
+            }
+        }
+
         impl TryFrom<String> for $name {
             type Error = ValueError;
 
@@ -56,7 +73,7 @@ impl Mode {
     }
 }
 
-written_as_string!(Mode);
+written_as_string!(Mode, "^[0-7]{3,4}$");
 
 impl FromStr for Mode {
     type Err = ValueError;
@@ -93,7 +110,7 @@ impl AbsolutePath {
     }
 }
 
-written_as_string!(AbsolutePath);
+written_as_string!(AbsolutePath, "^(/[^/]+)+$");
 
 impl FromStr for AbsolutePath {
     type Err = ValueError;
@@ -139,7 +156,7 @@ impl DomainName {
     }
 }
 
-written_as_string!(DomainName);
+written_as_string!(DomainName, "^([a-z0-9]([a-z0-9-]*[a-z0-9])?\\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$");
 
 impl FromStr for DomainName {
     type Err = ValueError;
@@ -198,7 +215,7 @@ impl Address {
     }
 }
 
-written_as_string!(Address);
+written_as_string!(Address, "^[A-Za-z0-9._-]+@[A-Za-z0-9.-]+\\.[A-Za-z0-9-]+$");
 
 impl FromStr for Address {
     type Err = ValueError;
@@ -252,7 +269,7 @@ impl Name {
     }
 }
 
-written_as_string!(Name);
+written_as_string!(Name, "^[a-z0-9_][a-z0-9._-]*$");
 
 impl FromStr for Name {
     type Err = ValueError;
@@ -301,7 +318,7 @@ impl Word {
     }
 }
 
-written_as_string!(Word);
+written_as_string!(Word, "^[^\\s\"'#\\\\`]+$");
 
 impl FromStr for Word {
     type Err = ValueError;

@@ -1,4 +1,5 @@
-//! Creates a project: `mailimg.toml` for a domain, with the recipes, images and channels compiled into this program.
+//! Creates a project: `mailimg.toml` for a domain, with the recipes, images, channels and schemas compiled into this
+//! program.
 
 use std::fs::Permissions;
 use std::io;

@@ -33,8 +33,8 @@ fn an_unknown_key_is_pointed_at() {
     let project = project();
     project.replace("mailimg.toml", "auth-on-25", "auth-on-24");
     let said = complaint(&project);
-    assert!(said.contains("./mailimg.toml:29:1: smtp.auth-on-24: unknown key \"auth-on-24\""), "{said}");
-    assert!(said.contains("29 | auth-on-24 = false"), "{said}");
+    assert!(said.contains("./mailimg.toml:31:1: smtp.auth-on-24: unknown key \"auth-on-24\""), "{said}");
+    assert!(said.contains("31 | auth-on-24 = false"), "{said}");
     assert!(said.contains("hint: did you mean auth-on-25?"), "{said}");
 }
 
@@ -44,7 +44,7 @@ fn an_ill_typed_value_is_pointed_at() {
     project.replace("mailimg.toml", "message-size = 26_214_400", "message-size = \"25M\"");
     let said = complaint(&project);
     assert!(
-        said.contains("./mailimg.toml:41:16: limits.message-size: invalid type: string \"25M\", expected u64"),
+        said.contains("./mailimg.toml:43:16: limits.message-size: invalid type: string \"25M\", expected u64"),
         "{said}"
     );
 }
@@ -74,4 +74,20 @@ fn a_missing_template_value_is_pointed_at() {
 fn a_directory_without_a_project_says_how_to_make_one() {
     let said = complaint(&Project::new());
     assert!(said.contains("mailimg init DOMAIN"), "{said}");
+}
+
+#[test]
+fn editors_find_the_schema_of_each_file() {
+    let project = project();
+    for (file, schema) in [
+        ("mailimg.toml", "schema/mailimg.json"),
+        ("recipes/postfix.toml", "../schema/recipe.json"),
+        ("apk-locks/debian-13/channel.toml", "../../schema/channel.json"),
+        ("apk-locks/alpine-3.24/scripts.toml", "../../schema/scripts.json"),
+    ] {
+        assert_eq!(project.read(file).lines().next(), Some(format!("#:schema {schema}").as_str()), "{file}");
+        let beside = project.path().join(file).parent().unwrap().join(schema);
+        let schema: serde_json::Value = serde_json::from_str(&fs_err::read_to_string(beside).unwrap()).unwrap();
+        assert!(schema["properties"].is_object(), "{file}");
+    }
 }
