@@ -29,6 +29,7 @@ enum Source {
 static EMBEDDED: &[Embedded] = include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
 const SITE: &str = include_str!("init/mailimg.toml.hbs");
+const ATTRIBUTES: &str = "# What goes into images is kept byte for byte: git converts no line ends.\n* -text\n";
 const IGNORED: &str = "# Passwords and keys.\n/secrets/\n# Built images.\n/oci/\n";
 
 /// Why no project was created.
@@ -87,9 +88,11 @@ pub fn init(directory: &Utf8Path, options: &Options) -> Result<(), InitError> {
         let path = directory.join(name);
         fs_err::rename(draft.join(name), &path).map_err(failed(&path))?;
     }
-    let ignored = directory.join(".gitignore");
-    if ignored.symlink_metadata().is_err() {
-        fs_err::write(&ignored, IGNORED).map_err(failed(&ignored))?;
+    for (name, text) in [(".gitignore", IGNORED), (".gitattributes", ATTRIBUTES)] {
+        let path = directory.join(name);
+        if path.symlink_metadata().is_err() {
+            fs_err::write(&path, text).map_err(failed(&path))?;
+        }
     }
     Ok(())
 }
@@ -122,6 +125,11 @@ fn write(path: &Utf8Path, source: &Source) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn git_leaves_line_ends_alone_in_this_project_as_in_all() {
+        assert_eq!(include_str!("../../.gitattributes"), ATTRIBUTES);
+    }
 
     #[test]
     fn the_projects_own_site_is_what_init_writes() {

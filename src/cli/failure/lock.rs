@@ -1,5 +1,5 @@
 use super::{Exit, Failure};
-use crate::lock::LockError;
+use crate::lock::{LockError, ParseError, Problem};
 
 impl From<LockError> for Failure {
     fn from(error: LockError) -> Self {
@@ -9,6 +9,10 @@ impl From<LockError> for Failure {
                 failure(Exit::Missing).hint("make it with `mailimg lock`, review it and commit it")
             }
             LockError::Read { .. } => failure(Exit::System),
+            LockError::Parse { source: ParseError { problem: Problem::LineEnd, .. }, .. } => failure(Exit::Usage).hint(
+                "git or an editor has converted line ends, perhaps also those of files that go into images. Put `* -text` \
+                 into .gitattributes, as `mailimg init` does, and check the files out again",
+            ),
             LockError::Parse { .. } => failure(Exit::Usage)
                 .hint("take the committed version, or make it anew with `mailimg lock`; locks are not for editing"),
         }

@@ -24,6 +24,9 @@ pub enum Problem {
     /// Written by another version of mailimg.
     #[error("the lock has format version {found:?}; this mailimg reads {VERSION}")]
     Version { found: String },
+    /// What git makes of line ends where `core.autocrlf` is set.
+    #[error("the line ends with CR LF, a lock's lines end with LF")]
+    LineEnd,
     /// There is an unresolved merge conflict.
     #[error("a merge conflict that nobody has resolved")]
     Conflict,
@@ -40,7 +43,7 @@ pub enum Problem {
     /// The list of packages doesn't match the blocks.
     #[error("package {name:?} is listed under `install` but has no block, or the other way round")]
     Listed { name: String },
-    /// Readable, but not in `mailimg lock`'s format: it was edited, or its line ends were converted.
+    /// Readable, but not in `mailimg lock`'s format: it was edited.
     #[error("not as `mailimg lock` writes it: expected {expected:?}, found {found:?}")]
     NotCanonical { expected: String, found: String },
 }
@@ -49,10 +52,19 @@ impl FromStr for Lock {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
+        check_line_ends(text)?;
         check_version(text)?;
         let lock = read(text)?;
         check_canonical(text, &lock.to_string())?;
         Ok(lock)
+    }
+}
+
+/// Git converts either all files or none: those that go into images would be converted, too.
+fn check_line_ends(text: &str) -> Result<(), ParseError> {
+    match text.split('\n').position(|line| line.ends_with('\r')) {
+        Some(position) => Err(ParseError { line: position + 1, problem: Problem::LineEnd }),
+        None => Ok(()),
     }
 }
 

@@ -180,7 +180,11 @@ fn errors_name_the_line() {
             "size +400",
             "line 31: not as `mailimg lock` writes it: expected \"  size 400\", found \"  size +400\"",
         ),
-        ("channel alpine-3.24\n", "channel alpine-3.24\r\n", "line 4: channel: \"alpine-3.24\\r\" is not a name"),
+        (
+            "channel alpine-3.24\n",
+            "channel alpine-3.24\r\n",
+            "line 4: the line ends with CR LF, a lock's lines end with LF",
+        ),
         (
             "world busybox\nworld musl",
             "world busybox\n\nworld musl",
