@@ -17,6 +17,7 @@ mod solve;
 use std::error::Error;
 
 use super::exit::Exit;
+use crate::config::CREDENTIALS_ADVICE;
 use crate::fetch::{FetchError, SourceError};
 use crate::store::{StoreError, WriteError};
 
@@ -128,7 +129,11 @@ impl From<WriteError> for Failure {
 
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
-        Self::new(Exit::Usage, &error)
+        let failure = Self::new(Exit::Usage, &error);
+        match error {
+            SourceError::Credentials { .. } => failure.hint(CREDENTIALS_ADVICE),
+            _ => failure,
+        }
     }
 }
 

@@ -2,6 +2,8 @@ use std::fmt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::hide_credentials;
+
 use super::Role;
 
 /// Why a project could not be read.
@@ -77,7 +79,7 @@ impl Wrong {
 
     /// An error at a line and column in `text`, the content of `path`.
     pub(super) fn at_line(path: &Utf8Path, text: &str, (line, column): (usize, usize), message: String) -> Box<Self> {
-        let excerpt = text.lines().nth(line.saturating_sub(1)).unwrap_or_default().to_owned();
+        let excerpt = hide_credentials(text.lines().nth(line.saturating_sub(1)).unwrap_or_default());
         Box::new(Self { path: path.to_owned(), line, column, key: None, message, advice: None, excerpt, width: 1 })
     }
 

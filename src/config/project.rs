@@ -6,7 +6,10 @@ use super::document::{Document, Step};
 use super::error::{ConfigError, Wrong};
 use super::site::{LEAST_LAYERS, MOST_LAYERS};
 use super::values::is_host_name;
-use super::{Channel, DomainName, Name, Recipe, RecipeChannel, Role, Secret, Site, label, scripts, secrets, template};
+use super::{
+    CREDENTIALS_ADVICE, Channel, DomainName, Name, Recipe, RecipeChannel, Repository, Role, Secret, Site,
+    has_credentials, label, scripts, secrets, template,
+};
 use crate::similar::similar;
 
 /// A directory with `mailimg.toml`, `recipes/`, `images/` and `apk-locks/`, read and checked.
@@ -211,13 +214,31 @@ fn read_channel(root: &Utf8Path, name: &str) -> Result<Channel, ConfigError> {
     if name.contains('/') || !path.exists() {
         return Err(unknown_channel(root, name));
     }
-    let mut channel: Channel = Document::read(&path)?.parse()?;
+    let document = Document::read(&path)?;
+    let mut channel: Channel = document.parse()?;
+    check_channel(&document, &channel)?;
     name.clone_into(&mut channel.name);
     let scripts = path.with_file_name("scripts.toml");
     if scripts.exists() {
         channel.scripts = scripts::rules(&Document::read(&scripts)?)?;
     }
     Ok(channel)
+}
+
+/// Whoever reads the file would know the password, and the lock and the image would have it, too.
+fn check_channel(document: &Document, channel: &Channel) -> Result<(), ConfigError> {
+    let url = |(index, repository): (usize, &Repository)| {
+        has_credentials(&repository.url).then(|| vec![Step::Key("repository"), Step::Index(index), Step::Key("url")])
+    };
+    let keys_url =
+        || channel.keys_url.as_deref().filter(|url| has_credentials(url)).map(|_| vec![Step::Key("keys-url")]);
+    match channel.repositories.iter().enumerate().find_map(url).or_else(keys_url) {
+        Some(steps) => {
+            let wrong = document.wrong(&steps, "holds a user name or a password");
+            Err(wrong.advice(Some(CREDENTIALS_ADVICE.to_owned())).into())
+        }
+        None => Ok(()),
+    }
 }
 
 fn unknown_channel(root: &Utf8Path, name: &str) -> ConfigError {

@@ -308,6 +308,41 @@ fn syntax_errors_are_told() {
 }
 
 #[test]
+fn a_channel_holds_no_password_and_no_message_shows_one() {
+    let url = |line: &str| format!("{}{line}", CHANNEL.replace("url = \"packages\"\n", ""));
+    for (channel, expected) in [
+        (
+            url("url = \"https://bob:secret@example.org/main\"\n"),
+            "6:7: repository[0].url: holds a user name or a password\n  |\n6 | url = \"https://**********@example.org/main\"\n",
+        ),
+        (
+            format!("keys-url = \"https://secret@example.org\"\n{CHANNEL}"),
+            "1:12: keys-url: holds a user name or a password\n  |\n1 | keys-url = \"https://******@example.org\"\n",
+        ),
+        (
+            url("urls = \"https://bob:secret@example.org/main\"\n"),
+            "6:1: repository[0].urls: unknown key \"urls\"\n  |\n6 | urls = \"https://**********@example.org/main\"\n",
+        ),
+    ] {
+        let fixture = Fixture::new();
+        fixture.write("apk-locks/debian-13/channel.toml", &channel);
+        let error = fixture.error();
+        assert!(error.starts_with(&format!("apk-locks/debian-13/channel.toml:{expected}")), "{error}");
+        assert!(!error.contains("secret"), "{error}");
+    }
+}
+
+#[test]
+fn lines_may_end_with_cr_lf() {
+    let fixture = Fixture::new();
+    for path in ["mailimg.toml", "recipes/postfix.toml", "apk-locks/debian-13/channel.toml"] {
+        let text = fs_err::read_to_string(fixture.root().join(path)).unwrap();
+        fixture.write(path, &text.replace('\n', "\r\n"));
+    }
+    Project::open(fixture.root()).unwrap();
+}
+
+#[test]
 fn what_is_missing_is_named() {
     let empty = tempfile::tempdir().unwrap();
     let error = Project::open(Utf8Path::from_path(empty.path()).unwrap()).unwrap_err();

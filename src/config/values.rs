@@ -8,6 +8,7 @@ use std::str::FromStr;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
+use super::hide_credentials;
 use crate::path::TreePath;
 
 /// A text that is not valid for its place.
@@ -20,7 +21,7 @@ pub struct ValueError {
 
 impl ValueError {
     fn new(found: impl Into<String>, wanted: &'static str) -> Self {
-        Self { found: found.into(), wanted }
+        Self { found: hide_credentials(&found.into()), wanted }
     }
 }
 

@@ -3,6 +3,8 @@ use std::fmt;
 use camino::{Utf8Path, Utf8PathBuf};
 use url::Url;
 
+use crate::config::{has_credentials, hide_credentials};
+
 /// Where a repository is: its root, below which `<arch>/APKINDEX.tar.gz` lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
@@ -32,6 +34,12 @@ pub enum SourceError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A URL with credentials, which would reach locks, images and messages.
+    #[error("{url} holds a user name or a password")]
+    Credentials {
+        /// The URL with stars in their place.
+        url: String,
+    },
     /// A scheme that we can't read.
     #[error("can't read from {scheme}:// ({text}): give an https:// or http:// URL or a directory")]
     Scheme {
@@ -48,6 +56,9 @@ impl Source {
         let Some((scheme, rest)) = text.split_once("://") else {
             return Ok(Self::Directory(base.join(text)));
         };
+        if has_credentials(text) {
+            return Err(SourceError::Credentials { url: hide_credentials(text) });
+        }
         let url_error = |reason: &str| SourceError::Url { text: text.to_owned(), reason: reason.to_owned() };
         match scheme {
             "http" | "https" => {
@@ -87,21 +98,10 @@ impl Source {
     }
 }
 
-/// Shows a URL without the password that it may hold.
-fn show(url: &Url, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    if url.password().is_none() {
-        return f.write_str(url.as_str());
-    }
-    let mut url = url.clone();
-    // Fails for URLs without a host alone, which have no password.
-    let _ = url.set_password(Some("***"));
-    f.write_str(url.as_str())
-}
-
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Http(url) => show(url, f),
+            Self::Http(url) => f.write_str(url.as_str()),
             Self::Directory(path) => f.write_str(path.as_str()),
         }
     }
@@ -110,7 +110,7 @@ impl fmt::Display for Source {
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Url(url) => show(url, f),
+            Self::Url(url) => f.write_str(url.as_str()),
             Self::File(path) => f.write_str(path.as_str()),
         }
     }
@@ -129,7 +129,6 @@ mod tests {
         for (source, file) in [
             ("https://example.org/v3/main/", "https://example.org/v3/main/x86_64/a.apk"),
             ("http://127.0.0.1:8080", "http://127.0.0.1:8080/x86_64/a.apk"),
-            ("https://u:secret@example.org/r", "https://u:***@example.org/r/x86_64/a.apk"),
             ("file:///srv/packages", "/srv/packages/x86_64/a.apk"),
             ("packages", "/base/packages/x86_64/a.apk"),
             ("/srv/packages", "/srv/packages/x86_64/a.apk"),
@@ -151,6 +150,8 @@ mod tests {
                 "ftp://example.org/r",
                 "can't read from ftp:// (ftp://example.org/r): give an https:// or http:// URL or a directory",
             ),
+            ("https://u:secret@example.org/r", "https://********@example.org/r holds a user name or a password"),
+            ("ftp://u:secret@example.org/r", "ftp://********@example.org/r holds a user name or a password"),
             ("https://", "\"https://\" is not a URL: empty host"),
             (
                 "file://srv",

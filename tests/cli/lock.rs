@@ -406,6 +406,31 @@ fn refuses_a_package_that_the_index_does_not_mean() {
 }
 
 #[test]
+fn a_password_on_the_command_line_is_refused_and_not_shown() {
+    let site = Site::new();
+    let (code, out, error) = site.lock(&["--repository", "main=http://bob:secret@127.0.0.1:1/"]);
+    assert_eq!(code, 2, "{error}");
+    for text in ["http://**********@127.0.0.1:1/ holds a user name or a password", ".netrc", "HTTP_AUTH"] {
+        assert!(error.contains(text), "{text:?} is not in:\n{error}");
+    }
+    assert!(!format!("{out}{error}").contains("secret"), "{error}");
+}
+
+#[test]
+fn a_lock_with_converted_line_ends_says_what_it_is() {
+    let site = Site::new();
+    site.locked();
+    let text = site.project.read(LOCK);
+    site.project.write(LOCK, text.replace('\n', "\r\n"));
+    let output = site.project.mailimg(["build"]).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    for text in ["web.x86_64.lock, line 1: the line ends with CR LF", ".gitattributes"] {
+        assert!(error.contains(text), "{text:?} is not in:\n{error}");
+    }
+}
+
+#[test]
 fn says_which_package_is_not_there() {
     let site = Site::new();
     fs_err::remove_file(site.repository.file("tool-3.0-r0.apk")).unwrap();
