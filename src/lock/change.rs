@@ -64,7 +64,7 @@ impl fmt::Display for Change {
                 write!(f, "  {name} {from} -> {to}")?;
                 if self.is_downgrade() { f.write_str(" (older)") } else { Ok(()) }
             }
-            Self::Rebuilt { name, version } => write!(f, "~ {name} {version} (same version, other bytes)"),
+            Self::Rebuilt { name, version } => write!(f, "~ {name} {version} (same version, different bytes)"),
             Self::Script { package, script } => write!(f, "! {package} {script} (script changed: read it)"),
             Self::Other(what) => write!(f, "~ {what}"),
         }
@@ -181,10 +181,10 @@ mod tests {
             shown(|new| package(new, "musl").version = Version::any("1.2.4-r0")),
             ["  musl 1.2.5-r9 -> 1.2.4-r0 (older)"]
         );
-        assert_eq!(shown(|new| package(new, "musl").size += 1), ["~ musl 1.2.5-r9 (same version, other bytes)"]);
+        assert_eq!(shown(|new| package(new, "musl").size += 1), ["~ musl 1.2.5-r9 (same version, different bytes)"]);
         assert_eq!(
             shown(|new| package(new, "musl").scripts.clear()),
-            ["~ musl 1.2.5-r9 (same version, other bytes)", "! musl post-install (script changed: read it)"]
+            ["~ musl 1.2.5-r9 (same version, different bytes)", "! musl post-install (script changed: read it)"]
         );
         assert_eq!(
             shown(|new| package(new, "musl").name = "musl-ng".to_owned()),
