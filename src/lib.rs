@@ -17,6 +17,8 @@ pub mod apk;
 
 pub mod store;
 
+pub mod http;
+
 pub mod registry;
 
 pub mod fetch;
@@ -40,6 +42,8 @@ pub mod layer;
 pub mod oci;
 
 pub mod build;
+
+pub mod push;
 
 pub mod compose;
 

@@ -141,7 +141,7 @@ impl From<FetchError> for Failure {
     fn from(error: FetchError) -> Self {
         let exit = match &error {
             FetchError::Size { .. } | FetchError::TooLarge { .. } | FetchError::Digest { .. } => Exit::Refused,
-            FetchError::File { .. } | FetchError::Store { .. } | FetchError::Client { .. } => Exit::System,
+            FetchError::File { .. } | FetchError::Store { .. } => Exit::System,
             _ => Exit::Missing,
         };
         let failure = Self::new(exit, &error);
@@ -155,6 +155,13 @@ impl From<FetchError> for Failure {
                  mirror in the middle of an update looks like this too: try again later, or another mirror with \
                  `--repository NAME=URL_OR_DIR`",
             ),
+            FetchError::Denied { location, .. } => {
+                let host = location.host().unwrap_or("HOST");
+                failure.hint(format!(
+                    "give credentials in ~/.netrc (machine {host} login USER password PASSWORD), or in the environment \
+                     (HTTP_AUTH=basic:{host}:USER:PASSWORD). Object storage also answers 403 for files that are gone"
+                ))
+            }
             FetchError::Offline { .. } => failure.hint("run once without --offline"),
             FetchError::Network { .. } | FetchError::Status { .. } => failure.hint(
                 "check the network and proxy settings (HTTPS_PROXY, NO_PROXY), or name a mirror with \

@@ -97,9 +97,6 @@ enum Command {
     Completions(completions::Args),
 }
 
-/// What we call ourselves to servers.
-const USER_AGENT: &str = concat!("mailimg/", env!("CARGO_PKG_VERSION"));
-
 /// Runs the program on the process's own arguments and returns its exit code.
 #[must_use]
 pub fn run() -> ExitCode {

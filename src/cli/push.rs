@@ -1,17 +1,12 @@
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use camino::Utf8Path;
-
 use super::exit::Exit;
 use super::layout::LayoutArgs;
 use super::steps::Steps;
+use super::ui::Ui;
 use super::{Context, Failure};
-use crate::build::artifacts_of;
 use crate::config::Project;
-use crate::digest::Sha256;
-use crate::oci::{self, Artifact, Built, Document, Image, read_image, registry_reference};
-use crate::registry::{Blob, Client, Prefix, Push, RegistryError, Repository, Tag};
-use crate::store::Store;
+use crate::oci::{Built, registry_reference};
+use crate::push::{self, Artifacts, Order, Pushed};
+use crate::registry::{Client, Prefix, Tag};
 
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
@@ -34,6 +29,9 @@ pub(super) struct Args {
     /// Speak HTTP without TLS to the registry
     #[arg(long)]
     plain_http: bool,
+    /// Push the images alone, without the packages they were made of
+    #[arg(long)]
+    no_packages: bool,
     #[command(flatten)]
     layout: LayoutArgs,
 }
@@ -42,7 +40,20 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let prefix = prefix(args, context)?;
     let layout = args.layout.path(context)?;
     let images = args.layout.chosen(&layout, &args.images, context)?;
-    context.block_on(push_all(args, context, &layout, &prefix, images))?
+    let store = if args.no_packages { None } else { Some(context.store()?) };
+    let order = Order { layout: &layout, images: &images, prefix: &prefix, tags: &args.tag, artifacts: store.as_ref() };
+    let steps = Steps::new(context.ui());
+    let mut unkept = Unkept::default();
+    let pushed = |pushed: Pushed<'_>| {
+        unkept.add(&pushed);
+        let Built { name, digest } = pushed.image;
+        context.ui().line(registry_reference(&prefix.to_string(), name, *digest))
+    };
+    let progress = |image: &str, done, total| steps.bytes(&format!("pushing {image}"), done, total);
+    let outcome = context.block_on(push::push(order, &Client::default(), &progress, pushed))?;
+    drop(steps);
+    unkept.tell(context.ui());
+    outcome
 }
 
 fn prefix(args: &Args, context: &Context) -> Result<Prefix, Failure> {
@@ -57,82 +68,41 @@ fn prefix(args: &Args, context: &Context) -> Result<Prefix, Failure> {
     Ok(Prefix::new(registry.prefix.as_str(), args.plain_http || registry.plain_http)?)
 }
 
-async fn push_all(
-    args: &Args,
-    context: &Context,
-    layout: &Utf8Path,
-    prefix: &Prefix,
-    images: Vec<Built>,
-) -> Result<(), Failure> {
-    let client = Client::new(
-        reqwest::Client::builder()
-            .user_agent(super::USER_AGENT)
-            .build()
-            .map_err(|error| Failure::new(Exit::System, &error))?,
-    );
-    let steps = Steps::new(context.ui());
-    let mut last: Option<Repository> = None;
-    for Built { name, digest } in images {
-        let repository = prefix.repository(&name)?;
-        let image = read_image(layout, &name, digest)?;
-        let push = Push {
-            blobs: blobs(layout, &image),
-            media_type: oci::MANIFEST,
-            manifest: &image.manifest.bytes,
-            tags: [parse_tag(&oci::tag(digest))?].into_iter().chain(args.tag.iter().cloned()).collect(),
-        };
-        let (total, done) = (push.blobs.iter().map(|blob| blob.size).sum(), AtomicU64::new(0));
-        let progress = |blob: &Blob, _: bool| {
-            steps.bytes(&name, done.fetch_add(blob.size, Ordering::Relaxed) + blob.size, total);
-        };
-        client.push(&repository, &push, last.as_ref(), &progress).await?;
-        push_artifacts(context, &client, (&repository, last.as_ref()), (&name, digest)).await?;
-        context.ui().line(registry_reference(&prefix.to_string(), &name, digest))?;
-        last = Some(repository);
+/// What has to be told of images that were pushed without their packages.
+#[derive(Default)]
+struct Unkept {
+    not_in_store: Vec<String>,
+    refused: Vec<String>,
+    reason: String,
+}
+
+impl Unkept {
+    fn add(&mut self, pushed: &Pushed<'_>) {
+        let name = pushed.image.name.clone();
+        match &pushed.artifacts {
+            Artifacts::Kept | Artifacts::NotWanted => {}
+            Artifacts::NotInStore => self.not_in_store.push(name),
+            Artifacts::Refused(reason) => {
+                self.refused.push(name);
+                self.reason.clone_from(reason);
+            }
+        }
     }
-    Ok(())
-}
 
-fn parse_tag(text: &str) -> Result<Tag, RegistryError> {
-    Ok(text.parse::<Tag>()?)
-}
-
-/// Pushes the artifacts about an image, its packages among them, so that its lock can still be built when their own
-/// repositories have others.
-async fn push_artifacts(
-    context: &Context,
-    client: &Client,
-    (repository, from): (&Repository, Option<&Repository>),
-    (name, image): (&str, Sha256),
-) -> Result<(), Failure> {
-    let store = context.store()?;
-    let artifacts = artifacts_of(&store, image).unwrap_or_default();
-    let pushes =
-        artifacts.iter().map(|artifact| artifact_push(&store, artifact)).collect::<Result<Option<Vec<_>>, _>>()?;
-    let Some(pushes) = pushes.filter(|pushes| !pushes.is_empty()) else {
-        context.ui().warning(format!(
-            "the registry has {name}, but not the packages that it was made of: the cache directory doesn't have them. \
-             `mailimg build` and `mailimg push` with the same cache keep them there"
-        ));
-        return Ok(());
-    };
-    for push in &pushes {
-        client.push(repository, push, from, &|_, _| ()).await?;
+    fn tell(&self, ui: &Ui) {
+        if !self.not_in_store.is_empty() {
+            let names = self.not_in_store.join(", ");
+            ui.warning(format!(
+                "the packages of {names} were not pushed: the cache directory doesn't have them. To keep them in the \
+                 registry, run `mailimg build` and `mailimg push` with the same cache directory"
+            ));
+        }
+        if !self.refused.is_empty() {
+            let (names, reason) = (self.refused.join(", "), &self.reason);
+            ui.warning(format!(
+                "the registry doesn't keep the packages of {names}, so no later build can take them from there: {reason}. \
+                 --no-packages leaves them out"
+            ));
+        }
     }
-    Ok(())
-}
-
-/// What to send of an artifact, if the store has all of it.
-fn artifact_push<'a>(store: &Store, artifact: &'a Artifact) -> Result<Option<Push<'a>>, RegistryError> {
-    let blob = |&(digest, size): &(Sha256, u64)| Some(Blob { digest, size, path: store.find_sized(&digest, size)? });
-    let Some(blobs) = artifact.blobs.iter().map(blob).collect() else { return Ok(None) };
-    let tags = vec![parse_tag(&artifact.tag())?];
-    Ok(Some(Push { blobs, media_type: oci::MANIFEST, manifest: &artifact.manifest.bytes, tags }))
-}
-
-fn blobs(layout: &Utf8Path, image: &Image) -> Vec<Blob> {
-    let blob = |digest, size| Blob { digest, size, path: oci::blob_path(layout, digest) };
-    let Document { digest, bytes } = &image.config;
-    let config = blob(*digest, bytes.len() as u64);
-    image.layers.iter().map(|layer| blob(layer.digest, layer.size)).chain([config]).collect()
 }

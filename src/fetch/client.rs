@@ -1,16 +1,15 @@
 use std::fs::File;
 use std::io::{self, Read, Seek as _};
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::Arc;
 
 use camino::Utf8Path;
 use futures_util::stream::{self, Stream, StreamExt as _};
-use reqwest::StatusCode;
-use reqwest::redirect::Policy;
 use url::Url;
 
+use super::credentials::{Credentials, Login};
 use super::{FetchError, Location};
 use crate::digest::Sha256;
+use crate::http::{Answer, Download, DownloadError, Event, Failed, Method, StatusCode, header};
 use crate::store::{Entry, Incoming, Store, StoreError};
 
 /// A file to fetch, and what is known of it.
@@ -67,33 +66,20 @@ impl Progress for Silent {
     fn finished(&self, _: &Request) {}
 }
 
-/// How patient and how greedy the client is.
+/// How greedy the client is.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// What it speaks through.
+    pub http: crate::http::Client,
     /// Transfers at the same time.
     pub parallel: usize,
-    /// How often one is tried when failures look passing.
-    pub attempts: u32,
-    /// The pause before the second attempt; it doubles with each.
-    pub backoff: Duration,
-    /// For a connection to come about.
-    pub connect_timeout: Duration,
-    /// For the next bytes to come.
-    pub read_timeout: Duration,
     /// Use nothing but files of this machine and the store.
     pub offline: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            parallel: 8,
-            attempts: 4,
-            backoff: Duration::from_millis(500),
-            connect_timeout: Duration::from_secs(20),
-            read_timeout: Duration::from_mins(1),
-            offline: false,
-        }
+        Self { http: crate::http::Client::default(), parallel: 8, offline: false }
     }
 }
 
@@ -127,73 +113,28 @@ impl Read for Fetched {
 /// Brings files into the store.
 #[derive(Debug, Clone)]
 pub struct Client {
-    /// Made when it is needed: reading the machine's root certificates takes its time.
-    http: Arc<OnceLock<reqwest::Client>>,
     settings: Settings,
+    credentials: Arc<Credentials>,
     store: Store,
-}
-
-const MAX_REDIRECTS: usize = 5;
-
-/// Follows redirects, but never from https to http.
-fn redirects() -> Policy {
-    Policy::custom(|attempt| {
-        if leads_to_plain_http(attempt.previous(), attempt.url()) {
-            attempt.error("the server redirects from https to http, which is refused")
-        } else if attempt.previous().len() > MAX_REDIRECTS {
-            attempt.error("too many redirects")
-        } else {
-            attempt.follow()
-        }
-    })
-}
-
-fn leads_to_plain_http(previous: &[Url], next: &Url) -> bool {
-    previous.last().is_some_and(|url| url.scheme() == "https") && next.scheme() != "https"
-}
-
-/// Why an attempt failed, and whether another may do better.
-struct Attempt {
-    error: FetchError,
-    passing: bool,
-}
-
-impl From<FetchError> for Attempt {
-    fn from(error: FetchError) -> Self {
-        Self { error, passing: false }
-    }
 }
 
 impl Client {
     /// A client whose files go into `store`.
     #[must_use]
     pub fn new(store: Store, settings: Settings) -> Self {
-        Self { http: Arc::default(), settings, store }
+        Self { settings, credentials: Arc::default(), store }
     }
 
-    fn http(&self) -> Result<&reqwest::Client, FetchError> {
-        if let Some(http) = self.http.get() {
-            return Ok(http);
-        }
-        let http = self.new_http()?;
-        Ok(self.http.get_or_init(|| http))
+    /// What it speaks through.
+    #[must_use]
+    pub fn http(&self) -> &crate::http::Client {
+        &self.settings.http
     }
 
     /// Whether nothing but files of this machine and the store may be used.
     #[must_use]
     pub fn is_offline(&self) -> bool {
         self.settings.offline
-    }
-
-    /// A client of its own for somebody else who speaks HTTP.
-    pub fn new_http(&self) -> Result<reqwest::Client, FetchError> {
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("mailimg/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirects())
-            .connect_timeout(self.settings.connect_timeout)
-            .read_timeout(self.settings.read_timeout)
-            .build();
-        http.map_err(|source| FetchError::Client { source })
     }
 
     /// Where files go.
@@ -262,7 +203,7 @@ impl Client {
     }
 
     fn read_file(&self, request: &Request, mut file: File, progress: &dyn Progress) -> Result<Incoming, FetchError> {
-        let mut incoming = self.incoming(request)?;
+        let mut incoming = self.store.incoming(request.size.limit()).map_err(|error| failed(request, error))?;
         let mut buffer = vec![0; 128 * 1024];
         loop {
             let n = file.read(&mut buffer).map_err(|source| unreadable(request, source))?;
@@ -270,7 +211,9 @@ impl Client {
                 check_size(request, incoming.size())?;
                 return Ok(incoming);
             }
-            append(request, &mut incoming, buffer.get(..n).unwrap_or_default())?;
+            let found = incoming.size() + n as u64;
+            let written = incoming.write(buffer.get(..n).unwrap_or_default());
+            written.map_err(|error| overfull(request, error, found))?;
             progress.received(request, n as u64);
         }
     }
@@ -280,19 +223,11 @@ impl Client {
         if self.settings.offline {
             return Err(FetchError::Offline { location: Box::new(request.location.clone()) });
         }
-        let mut number = 1;
-        let mut pause = self.settings.backoff;
-        loop {
-            progress.started(request);
-            match self.attempt(request, url, number, progress).await {
-                Ok(incoming) => return Ok(incoming),
-                Err(Attempt { error, passing }) if !passing || number >= self.settings.attempts => return Err(error),
-                Err(Attempt { error, .. }) => tracing::info!("{error}; trying again in {pause:?}"),
-            }
-            tokio::time::sleep(pause).await;
-            pause *= 2;
-            number += 1;
-        }
+        let download = Download::new(&self.store, request.size.limit(), request.digest.is_some());
+        let mut download = download.map_err(|error| failed(request, error))?;
+        let attempt = async |number| self.attempt(request, url, number, &mut download, progress).await;
+        self.http().attempts(attempt).await?;
+        Ok(download.finish())
     }
 
     async fn attempt(
@@ -300,52 +235,77 @@ impl Client {
         request: &Request,
         url: &Url,
         attempts: u32,
+        download: &mut Download<'_>,
         progress: &dyn Progress,
-    ) -> Result<Incoming, Attempt> {
+    ) -> Result<(), Failed<FetchError>> {
         let location = || Box::new(request.location.clone());
-        let network = |source: reqwest::Error| Attempt {
-            // A refused redirect or a malformed request stays as it is.
-            passing: !(source.is_redirect() || source.is_builder()),
-            error: FetchError::Network { location: location(), attempts, source: source.without_url() },
-        };
-        let mut response = self.http()?.get(url.clone()).send().await.map_err(network)?;
-        let status = response.status();
-        if matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE) {
-            return Err(FetchError::NotFound { location: location(), status: Some(status.as_u16()) }.into());
-        }
-        if !status.is_success() {
-            let passing = status.is_server_error()
-                || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
-            let error = FetchError::Status { location: location(), status: status.as_u16(), attempts };
-            return Err(Attempt { error, passing });
-        }
-        if let (Size::Exactly(expected), Some(found)) = (request.size, response.content_length())
+        let network = |source| FetchError::Network { location: location(), attempts, source };
+        let answer = self.ask(url, download).await.map_err(|error| Failed::of(error, network))?;
+        check_status(request, &answer, attempts)?;
+        if answer.status().is_success()
+            && let (Size::Exactly(expected), Some(found)) = (request.size, download.size_by(&answer))
             && expected != found
         {
             return Err(FetchError::Size { location: location(), expected, found }.into());
         }
-        let mut incoming = self.incoming(request)?;
-        while let Some(bytes) = response.chunk().await.map_err(network)? {
-            append(request, &mut incoming, &bytes)?;
-            progress.received(request, bytes.len() as u64);
+        let status = answer.status();
+        let mut event = |event| match event {
+            Event::Started => progress.started(request),
+            Event::Received(bytes) => progress.received(request, bytes),
+        };
+        match download.take(answer, &mut event).await {
+            Ok(()) => Ok(check_size(request, download.size())?),
+            Err(DownloadError::Http(error)) => Err(Failed::of(error, network)),
+            Err(DownloadError::Store { source, found }) => Err(overfull(request, source, found).into()),
+            Err(DownloadError::Range) => {
+                let error = FetchError::Status { location: location(), status: status.as_u16(), attempts };
+                Err(Failed::Passing { error, after: None, cost: 1 })
+            }
         }
-        check_size(request, incoming.size())?;
-        Ok(incoming)
     }
 
-    fn incoming(&self, request: &Request) -> Result<Incoming, FetchError> {
-        self.store.incoming(request.size.limit()).map_err(|error| failed(request, error))
+    /// Asks for the file, and again with credentials where the server wants some that are known.
+    async fn ask(&self, url: &Url, download: &Download<'_>) -> Result<Answer, crate::http::HttpError> {
+        let send = async |login: Option<&Login>| {
+            let request = download.resume(self.http().request(Method::GET, url)?);
+            let request = match login {
+                Some(login) => request.basic_auth(&login.user, Some(&login.password)),
+                None => request,
+            };
+            self.http().open(request).await
+        };
+        let login = self.credentials.for_url(url);
+        let answer = send(login.as_ref()).await?;
+        if answer.status() != StatusCode::UNAUTHORIZED || login.is_some() {
+            return Ok(answer);
+        }
+        let challenges = answer.headers().get_all(header::WWW_AUTHENTICATE);
+        match self.credentials.for_challenge(url, challenges.iter().filter_map(|value| value.to_str().ok())) {
+            Some(login) => send(Some(&login)).await,
+            None => Ok(answer),
+        }
     }
 }
 
-fn append(request: &Request, incoming: &mut Incoming, bytes: &[u8]) -> Result<(), FetchError> {
-    let found = incoming.size() + bytes.len() as u64;
-    incoming.write(bytes).map_err(|error| match (error, request.size) {
+fn check_status(request: &Request, answer: &Answer, attempts: u32) -> Result<(), Failed<FetchError>> {
+    let (location, status) = (Box::new(request.location.clone()), answer.status());
+    let error = match status {
+        _ if status.is_success() || status == StatusCode::RANGE_NOT_SATISFIABLE => return Ok(()),
+        StatusCode::NOT_FOUND | StatusCode::GONE => FetchError::NotFound { location, status: Some(status.as_u16()) },
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => FetchError::Denied { location, status: status.as_u16() },
+        _ => FetchError::Status { location, status: status.as_u16(), attempts },
+    };
+    Err(Failed::of_status(status, answer.headers(), error))
+}
+
+/// An error of the store that took `found` bytes.
+fn overfull(request: &Request, error: StoreError, found: u64) -> FetchError {
+    match (error, request.size) {
         (StoreError::TooLarge { .. }, Size::Exactly(expected)) => {
             FetchError::Size { location: Box::new(request.location.clone()), expected, found }
         }
         (error, _) => failed(request, error),
-    })
+    }
 }
 
 fn check_size(request: &Request, found: u64) -> Result<(), FetchError> {

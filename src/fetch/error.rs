@@ -1,9 +1,9 @@
 use std::io;
 
-use crate::digest::Sha256;
-use crate::store::StoreError;
-
 use super::Location;
+use crate::digest::Sha256;
+use crate::http::HttpError;
+use crate::store::StoreError;
 
 /// A file could not be had, or is not the one that was asked for. Nothing of it was kept.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +15,14 @@ pub enum FetchError {
         location: Box<Location>,
         /// The server's answer, if there is a server.
         status: Option<u16>,
+    },
+    /// The server wants other credentials, or some. Object stores also answer 403 for what is not there.
+    #[error("access to {location} is denied (the server answers {status})")]
+    Denied {
+        /// Where.
+        location: Box<Location>,
+        /// The server's answer: 401 or 403.
+        status: u16,
     },
     /// The server refuses, or fails again and again.
     #[error("{location}: the server answers {status}{}", tries(*attempts))]
@@ -34,7 +42,7 @@ pub enum FetchError {
         /// How often it was tried.
         attempts: u32,
         /// The last failure.
-        source: reqwest::Error,
+        source: HttpError,
     },
     /// The file can't be read.
     #[error("can't read {location}")]
@@ -86,12 +94,6 @@ pub enum FetchError {
         /// Why.
         source: StoreError,
     },
-    /// The HTTP client can't be set up.
-    #[error("can't set up the HTTP client")]
-    Client {
-        /// Why.
-        source: reqwest::Error,
-    },
 }
 
 impl FetchError {
@@ -100,7 +102,7 @@ impl FetchError {
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::NotFound { status, .. } => *status,
-            Self::Status { status, .. } => Some(*status),
+            Self::Denied { status, .. } | Self::Status { status, .. } => Some(*status),
             _ => None,
         }
     }
@@ -108,7 +110,7 @@ impl FetchError {
     /// Whether a file that has been there is gone. Object stores answer 403 for it where listing is not allowed.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        matches!(self, Self::NotFound { .. } | Self::Status { status: 403, .. })
+        matches!(self, Self::NotFound { .. } | Self::Denied { status: 403, .. })
     }
 }
 

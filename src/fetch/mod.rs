@@ -2,7 +2,9 @@
 //! and checked against what is known of it.
 
 mod client;
+mod credentials;
 mod error;
+mod netrc;
 mod source;
 
 pub use client::{Client, Fetched, Progress, Request, Settings, Silent, Size};

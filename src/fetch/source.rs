@@ -1,9 +1,13 @@
 use std::fmt;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
 use crate::config::{has_credentials, hide_credentials};
+
+/// What is escaped in a path: all that RFC 3986 doesn't call unreserved. Object storage takes a plain `+` for a space.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Where a repository is: its root, below which `<arch>/APKINDEX.tar.gz` lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,12 +92,24 @@ impl Source {
                 Location::File(path.iter().fold(directory.clone(), |path, part| path.join(part)))
             }
             Self::Http(url) => {
-                let mut url = url.clone();
-                if let Ok(mut segments) = url.path_segments_mut() {
-                    segments.pop_if_empty().extend(path);
+                let (mut url, mut whole) = (url.clone(), url.path().trim_end_matches('/').to_owned());
+                for part in path {
+                    whole.extend(["/"].into_iter().chain(utf8_percent_encode(part, RESERVED)));
                 }
+                url.set_path(&whole);
                 Location::Url(url)
             }
+        }
+    }
+}
+
+impl Location {
+    /// The server that has it, if one does.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        match self {
+            Self::Url(url) => url.host_str(),
+            Self::File(_) => None,
         }
     }
 }
@@ -139,8 +155,8 @@ mod tests {
 
     #[test]
     fn a_name_stays_a_name() {
-        let file = parse("https://example.org/r").unwrap().file("x86_64", "g++-1.0?a#b-r0.apk");
-        assert_eq!(file.to_string(), "https://example.org/r/x86_64/g++-1.0%3Fa%23b-r0.apk");
+        let file = parse("https://example.org/r").unwrap().file("x86_64", "g++-1.0~a?b#c%d e-r0.apk");
+        assert_eq!(file.to_string(), "https://example.org/r/x86_64/g%2B%2B-1.0~a%3Fb%23c%25d%20e-r0.apk");
     }
 
     #[test]

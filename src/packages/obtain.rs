@@ -116,7 +116,7 @@ fn pull(gone: Vec<(&Missing<'_>, &Request, Gone)>, fetching: Fetching<'_>) -> Re
     if gone.iter().all(|(missing, ..)| missing.registries.is_empty()) {
         return Ok(gone.into_iter().map(|(.., gone)| gone).collect());
     }
-    let client = registry::Client::new(fetching.client.new_http()?);
+    let client = registry::Client::new(fetching.client.http().clone());
     let packages: Vec<_> = gone.iter().map(|(missing, ..)| missing.package).collect();
     let pulls = stream::iter(gone).map(|(missing, request, gone)| missing.pull(request, gone, &client, fetching));
     let answers: Vec<Option<Gone>> = fetching.runtime.block_on(pulls.buffered(PULLS).try_collect())?;

@@ -1,192 +1,325 @@
-//! Who we are, for a registry: Docker's credentials, and tokens that are made of them.
+//! How a registry wants to be authenticated against, and tokens.
+//!
+//! Source: the Docker registry's token authentication and its OAuth 2 variant (distribution's documentation).
 
-use docker_credential::{CredentialRetrievalError, DockerCredential};
-use reqwest::header::HeaderValue;
+use base64::Engine as _;
 use serde::Deserialize;
 use url::Url;
 
-use super::repository::is_loopback;
+use super::client::{Client, message};
+use super::keychain::Credential;
 use super::{RegistryError, Repository};
+use crate::http::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use crate::http::{Answer, Failed, HttpError, Method, RequestBuilder, StatusCode, is_loopback};
 
-/// Largest answer of a token service, bytes.
-const MAX_TOKEN: u64 = 65_536;
+/// What is to be done in a repository.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Access<'a> {
+    pub(super) repository: &'a Repository,
+    pub(super) push: bool,
+    /// Repositories of the same registry that blobs are to be linked from.
+    pub(super) from: &'a [Repository],
+}
 
 /// What a `WWW-Authenticate` header asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Challenge {
+enum Challenge {
     /// Name and password with each request.
     Basic,
     /// A token from the service at `realm`.
     Bearer { realm: String, service: Option<String>, scope: Option<String> },
 }
 
-impl Challenge {
-    /// Parses a header's value; the first scheme that is known counts (RFC 9110, section 11.6.1).
-    pub(super) fn parse(header: &str) -> Option<Self> {
-        let (scheme, rest) = header.trim().split_once(' ').unwrap_or((header.trim(), ""));
-        if scheme.eq_ignore_ascii_case("basic") {
-            return Some(Self::Basic);
+/// Parses a header's value, which may hold several challenges (RFC 9110, section 11.6.1).
+fn challenges(header: &str) -> Vec<Challenge> {
+    let mut schemes: Vec<(&str, Vec<(&str, String)>)> = Vec::new();
+    let mut rest = header.trim();
+    loop {
+        rest = rest.trim_start_matches([' ', ',', '\t']);
+        let end = rest.find([' ', ',', '=', '\t']).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        if word.is_empty() {
+            // The end, or a `=` without a name: nothing sensible follows.
+            break;
         }
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return None;
+        if let Some(value) = after.trim_start().strip_prefix('=') {
+            let (value, after) = parameter_value(value.trim_start());
+            if let Some((_, parameters)) = schemes.last_mut() {
+                parameters.push((word, value));
+            }
+            rest = after;
+        } else {
+            schemes.push((word, Vec::new()));
+            rest = after;
         }
-        let mut parameters = parameters(rest);
-        let mut take = |name: &str| {
-            let at = parameters.iter().position(|(key, _)| key.eq_ignore_ascii_case(name))?;
-            Some(parameters.swap_remove(at).1)
-        };
-        Some(Self::Bearer { realm: take("realm")?, service: take("service"), scope: take("scope") })
     }
+    schemes.into_iter().filter_map(|(scheme, parameters)| challenge(scheme, parameters)).collect()
 }
 
-/// `name="value", name=value` pairs; a quoted value may hold commas.
-fn parameters(mut text: &str) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    while let Some((name, rest)) = text.split_once('=') {
-        let name = name.trim_matches([' ', ',']).to_owned();
-        let (value, rest) = match rest.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
-            None => rest.split_once(',').unwrap_or((rest, "")),
-        };
-        found.push((name, value.to_owned()));
-        text = rest;
-    }
-    found
-}
-
-/// The credentials for a registry from Docker's configuration, if it has any.
-pub(super) fn credentials(host: &str) -> Result<Option<DockerCredential>, RegistryError> {
-    match docker_credential::get_credential(host) {
-        Ok(credential) => Ok(Some(credential)),
-        Err(
-            CredentialRetrievalError::NoCredentialConfigured
-            | CredentialRetrievalError::ConfigNotFound
-            | CredentialRetrievalError::ConfigReadError,
-        ) => Ok(None),
-        Err(source) => Err(RegistryError::Credentials { host: host.to_owned(), source }),
-    }
-}
-
-/// Answers a challenge with the value of an `Authorization` header.
-pub(super) async fn answer(
-    http: &reqwest::Client,
-    repository: &Repository,
-    challenge: &Challenge,
-) -> Result<HeaderValue, RegistryError> {
-    let credentials = credentials(repository.host())?;
-    let text = match (challenge, credentials) {
-        (Challenge::Basic, Some(DockerCredential::UsernamePassword(user, password))) => {
-            use base64::Engine as _;
-            format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
-        }
-        (Challenge::Basic, _) => {
-            return Err(RegistryError::Denied { repository: repository.to_string(), status: 401 });
-        }
-        (Challenge::Bearer { realm, service, scope }, credentials) => {
-            let scope = scope.clone().unwrap_or_else(|| format!("repository:{}:pull,push", repository.path()));
-            let request = token_request(http, repository, realm, service.as_deref(), &scope, credentials)?;
-            format!("Bearer {}", token(request, repository).await?)
-        }
+/// A quoted value may hold commas, and quotes after backslashes.
+fn parameter_value(text: &str) -> (String, &str) {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let (value, rest) = text.split_at(text.find([',', ' ']).unwrap_or(text.len()));
+        return (value.to_owned(), rest);
     };
-    let mut value = HeaderValue::from_str(&text).map_err(|_| RegistryError::Challenge {
-        host: repository.host().to_owned(),
-        reason: "the token is not a header's value".to_owned(),
-    })?;
-    value.set_sensitive(true);
-    Ok(value)
+    let (mut value, mut chars) = (String::new(), quoted.chars());
+    while let Some(char) = chars.next() {
+        match char {
+            '"' => break,
+            '\\' => value.extend(chars.next()),
+            _ => value.push(char),
+        }
+    }
+    (value, chars.as_str())
 }
 
-fn token_request(
-    http: &reqwest::Client,
-    repository: &Repository,
-    realm: &str,
-    service: Option<&str>,
-    scope: &str,
-    credentials: Option<DockerCredential>,
-) -> Result<reqwest::RequestBuilder, RegistryError> {
-    let challenge = |reason: &str| RegistryError::Challenge {
-        host: repository.host().to_owned(),
-        reason: format!("{reason}: {realm:?}"),
+fn challenge(scheme: &str, mut parameters: Vec<(&str, String)>) -> Option<Challenge> {
+    let mut take = |name: &str| {
+        let at = parameters.iter().position(|(key, _)| key.eq_ignore_ascii_case(name))?;
+        Some(parameters.swap_remove(at).1)
     };
-    let mut url = Url::parse(realm).map_err(|_| challenge("the token service is not a URL"))?;
-    // A registry must not be able to have the password sent in the clear.
-    if url.scheme() != "https" && !(url.scheme() == "http" && url.host_str().is_some_and(is_loopback)) {
-        return Err(challenge("the token service is not reached by https"));
+    if scheme.eq_ignore_ascii_case("basic") {
+        Some(Challenge::Basic)
+    } else if scheme.eq_ignore_ascii_case("bearer") {
+        Some(Challenge::Bearer { realm: take("realm")?, service: take("service"), scope: take("scope") })
+    } else {
+        None
     }
-    let mut fields: Vec<(&str, &str)> = vec![("scope", scope)];
-    fields.extend(service.map(|service| ("service", service)));
-    Ok(match credentials {
-        Some(DockerCredential::IdentityToken(token)) => {
-            fields.extend([
-                ("grant_type", "refresh_token"),
-                ("client_id", "mailimg"),
-                ("refresh_token", token.as_str()),
-            ]);
-            let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-            http.post(url).header("content-type", "application/x-www-form-urlencoded").body(body)
+}
+
+impl Access<'_> {
+    /// What to ask the token service for: what the registry named, but all that will be needed in this repository at once.
+    fn scopes(&self, named: Option<&str>) -> Vec<String> {
+        let own = format!("repository:{}:", self.repository.path());
+        let named: Vec<&str> = named.unwrap_or_default().split_whitespace().collect();
+        let is_own = |scope: &&&str| scope.starts_with(&own);
+        let mut scopes: Vec<String> = named.iter().filter(|scope| !is_own(scope)).map(ToString::to_string).collect();
+        if named.is_empty() || named.iter().any(|scope| is_own(&scope)) {
+            scopes.insert(0, format!("{own}{}", if self.push { "pull,push" } else { "pull" }));
         }
-        other => {
-            url.query_pairs_mut().extend_pairs(fields);
-            let request = http.get(url);
-            match other {
-                Some(DockerCredential::UsernamePassword(user, password)) => request.basic_auth(user, Some(password)),
-                _ => request,
+        let from = self.from.iter().map(|from| format!("repository:{}:pull", from.path()));
+        for scope in from.filter(|_| self.push) {
+            if !scopes.contains(&scope) {
+                scopes.push(scope);
             }
         }
-    })
+        scopes
+    }
 }
 
-async fn token(request: reqwest::RequestBuilder, repository: &Repository) -> Result<String, RegistryError> {
+impl Client {
+    /// Answers the challenge of a registry with the value of an `Authorization` header.
+    pub(super) async fn authenticate(&self, access: Access<'_>, answer: &Answer) -> Result<HeaderValue, RegistryError> {
+        let repository = access.repository;
+        let headers = answer.headers().get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+        let mut found: Vec<_> = headers.flat_map(challenges).collect();
+        found.sort_by_key(|challenge| *challenge == Challenge::Basic);
+        let credential = self.keychain.find(repository).await;
+        let is_known = credential.is_some();
+        let text = match (found.into_iter().next(), credential) {
+            (Some(_), Some(Credential::RegistryToken(token))) => format!("Bearer {token}"),
+            (Some(Challenge::Basic), Some(Credential::Login { user, password })) => basic(&user, &password),
+            (Some(Challenge::Basic), _) => return Err(denied(repository, StatusCode::UNAUTHORIZED, is_known, "")),
+            (Some(Challenge::Bearer { realm, service, scope }), credential) => {
+                let realm = realm_url(repository, answer.url(), &realm)?;
+                let scopes = access.scopes(scope.as_deref());
+                let service = TokenService { repository, realm, service, credential };
+                let token = match self.token(&service, &scopes).await {
+                    // Perhaps because of the other repositories.
+                    Err(RegistryError::Denied { .. }) if !access.from.is_empty() => {
+                        let scopes = Access { from: &[], ..access }.scopes(scope.as_deref());
+                        self.token(&service, &scopes).await?
+                    }
+                    token => token?,
+                };
+                format!("Bearer {token}")
+            }
+            (None, _) => return Err(denied(repository, answer.status(), is_known, "")),
+        };
+        let mut value = HeaderValue::from_str(&text)
+            .map_err(|_| challenge_error(repository, "the token can't be sent in a header"))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    async fn token(&self, service: &TokenService<'_>, scopes: &[String]) -> Result<String, RegistryError> {
+        self.http.attempts(async |_| self.token_once(service, scopes).await).await
+    }
+
+    async fn token_once(&self, service: &TokenService<'_>, scopes: &[String]) -> Result<String, Failed<RegistryError>> {
+        let unreachable = |source| RegistryError::Unreachable { url: service.realm.to_string(), source };
+        let request = match &service.credential {
+            Some(Credential::IdentityToken(_)) => service.by_post(&self.http, scopes),
+            _ => service.by_get(&self.http, scopes),
+        };
+        let request = request.map_err(unreachable)?;
+        let mut answer = self.http.send(request).await.map_err(|error| Failed::of(error, unreachable))?;
+        if matches!(answer.status(), StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_FOUND) {
+            let request = service.by_post(&self.http, scopes).map_err(unreachable)?;
+            answer = self.http.send(request).await.map_err(|error| Failed::of(error, unreachable))?;
+        }
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let body = answer.bytes().await.map_err(|error| Failed::of(error, unreachable))?;
+        if !status.is_success() {
+            let said = message(&body);
+            let error = denied(service.repository, status, service.credential.is_some(), &said);
+            return Err(Failed::of_status(status, &headers, error));
+        }
+        Ok(token_of(&body).map_err(|reason| challenge_error(service.repository, reason))?)
+    }
+}
+
+/// Who gives tokens, and what it is shown for them.
+struct TokenService<'a> {
+    repository: &'a Repository,
+    realm: Url,
+    service: Option<String>,
+    credential: Option<Credential>,
+}
+
+impl TokenService<'_> {
+    fn fields<'f>(&'f self, scopes: impl Iterator<Item = &'f str>) -> Vec<(&'f str, &'f str)> {
+        let service = self.service.iter().map(|service| ("service", service.as_str()));
+        service.chain(scopes.map(|scope| ("scope", scope))).collect()
+    }
+
+    fn by_get(&self, http: &crate::http::Client, scopes: &[String]) -> Result<RequestBuilder, HttpError> {
+        let mut url = self.realm.clone();
+        url.query_pairs_mut().extend_pairs(self.fields(scopes.iter().map(String::as_str)));
+        let request = http.request(Method::GET, &url)?;
+        Ok(match &self.credential {
+            Some(Credential::Login { user, password }) => request.basic_auth(user, Some(password)),
+            _ => request,
+        })
+    }
+
+    fn by_post(&self, http: &crate::http::Client, scopes: &[String]) -> Result<RequestBuilder, HttpError> {
+        let scopes = scopes.join(" ");
+        let mut fields = self.fields([scopes.as_str()].into_iter());
+        fields.push(("client_id", "mailimg"));
+        match &self.credential {
+            Some(Credential::IdentityToken(token)) => {
+                fields.extend([("grant_type", "refresh_token"), ("refresh_token", token)]);
+            }
+            Some(Credential::Login { user, password }) => {
+                fields.extend([("grant_type", "password"), ("username", user), ("password", password)]);
+            }
+            _ => {}
+        }
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let request = http.request(Method::POST, &self.realm)?;
+        Ok(request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body))
+    }
+}
+
+fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
+}
+
+/// Where tokens come from. A registry must not be able to have the password sent in the clear, unless that is how it is
+/// spoken to anyway.
+fn realm_url(repository: &Repository, base: &Url, realm: &str) -> Result<Url, RegistryError> {
+    let url = base.join(realm).map_err(|_| challenge_error(repository, "its token service is not a URL"))?;
+    let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
+    if is_safe || (url.scheme() == "http" && repository.is_declared_plain_http()) {
+        Ok(url)
+    } else {
+        Err(challenge_error(repository, &format!("its token service {realm:?} is not reached by https")))
+    }
+}
+
+fn token_of(body: &[u8]) -> Result<String, &'static str> {
     #[derive(Deserialize)]
     struct Answer {
         token: Option<String>,
         access_token: Option<String>,
     }
-    let challenge =
-        |reason: &str| RegistryError::Challenge { host: repository.host().to_owned(), reason: reason.to_owned() };
-    let response = request.send().await.map_err(|source| RegistryError::Unreachable {
-        url: format!("the token service of {}", repository.host()),
-        source: source.without_url(),
-    })?;
-    let status = response.status();
-    if !status.is_success() {
-        return Err(RegistryError::Denied { repository: repository.to_string(), status: status.as_u16() });
+    let answer: Answer = serde_json::from_slice(body).map_err(|_| "its token service doesn't answer with JSON")?;
+    let tokens = [answer.token, answer.access_token].into_iter().flatten();
+    tokens.into_iter().find(|token| !token.is_empty()).ok_or("its token service gave no token")
+}
+
+fn challenge_error(repository: &Repository, reason: &str) -> RegistryError {
+    RegistryError::Challenge { host: repository.host().to_owned(), reason: reason.to_owned() }
+}
+
+pub(super) fn denied(repository: &Repository, status: StatusCode, is_known: bool, said: &str) -> RegistryError {
+    RegistryError::Denied {
+        repository: repository.to_string(),
+        status: status.as_u16(),
+        logged_in: is_known,
+        said: said.to_owned(),
     }
-    let body = super::client::body(response, MAX_TOKEN).await?;
-    let answer: Answer =
-        serde_json::from_slice(&body).map_err(|_| challenge("the token service's answer is not JSON"))?;
-    answer.token.or(answer.access_token).ok_or_else(|| challenge("the token service gave no token"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn reads_a_bearer_challenge() {
-        let header =
-            r#"Bearer realm="https://auth.example.org/token",service="r.example.org",scope="repository:a:pull,push""#;
-        assert_eq!(
-            Challenge::parse(header),
-            Some(Challenge::Bearer {
-                realm: "https://auth.example.org/token".to_owned(),
-                service: Some("r.example.org".to_owned()),
-                scope: Some("repository:a:pull,push".to_owned()),
-            })
-        );
+    fn bearer(realm: &str, scope: Option<&str>) -> Challenge {
+        let service = Some("r.example.org".to_owned());
+        Challenge::Bearer { realm: realm.to_owned(), service, scope: scope.map(str::to_owned) }
     }
 
     #[test]
-    fn reads_a_basic_challenge_and_no_other() {
-        assert_eq!(Challenge::parse("basic realm=\"x\""), Some(Challenge::Basic));
-        assert_eq!(Challenge::parse("Negotiate"), None);
-        assert_eq!(Challenge::parse("Bearer service=\"x\""), None);
+    fn reads_challenges() {
+        let realm = "https://auth.example.org/token?a=b,c";
+        let expected = bearer(realm, Some("repository:a:pull,push repository:b:pull"));
+        let header = format!(
+            r#"Bearer realm="{realm}",service="r.example.org", scope="repository:a:pull,push repository:b:pull""#
+        );
+        assert_eq!(challenges(&header), [expected]);
+        let both = format!(r#"Basic realm="a \"b\", c", bearer service=r.example.org, realm="{realm}""#);
+        assert_eq!(challenges(&both), [Challenge::Basic, bearer(realm, None)]);
+        assert_eq!(challenges("basic"), [Challenge::Basic]);
+        assert_eq!(challenges("Negotiate, Basic realm=x"), [Challenge::Basic]);
+        assert_eq!(challenges(r#"Bearer service="x""#), []);
+        assert_eq!(challenges(""), []);
     }
 
     proptest::proptest! {
         #[test]
         fn survives_any_header(header in ".{0,200}") {
-            Challenge::parse(&header);
+            challenges(&header);
         }
+    }
+
+    #[test]
+    fn asks_for_all_it_will_need() {
+        let names = ["r.example.org/mail/a", "r.example.org/mail/b"];
+        let [repository, other] = names.map(|name| name.parse::<Repository>().unwrap());
+        let from = [other];
+        let push = Access { repository: &repository, push: true, from: &from };
+        let own = ["repository:mail/a:pull,push", "repository:mail/b:pull"];
+        assert_eq!(push.scopes(Some("repository:mail/a:pull")), own);
+        assert_eq!(push.scopes(None), own);
+        assert_eq!(push.scopes(Some("repository:mail/a:pull,push repository:mail/b:pull")), own);
+        assert_eq!(push.scopes(Some("aws")), ["aws", "repository:mail/b:pull"], "as the registry calls it");
+        let pull = Access { push: false, ..push };
+        assert_eq!(pull.scopes(Some("repository:mail/a:pull")), ["repository:mail/a:pull"]);
+    }
+
+    #[test]
+    fn takes_the_token_by_either_name() {
+        for body in [r#"{"token":"t"}"#, r#"{"access_token":"t","expires_in":3}"#, r#"{"token":"","access_token":"t"}"#]
+        {
+            assert_eq!(token_of(body.as_bytes()), Ok("t".to_owned()));
+        }
+        assert!(token_of(b"{}").is_err() && token_of(b"<html>").is_err());
+    }
+
+    #[test]
+    fn a_password_goes_to_no_other_place_in_the_clear() {
+        let realm = |name: &str, plain: bool, realm: &str| {
+            let prefix = super::super::Prefix::new(name, plain).unwrap();
+            let repository = prefix.repository("web").unwrap();
+            realm_url(&repository, &repository.url("blobs/x").unwrap(), realm).map(|url| url.to_string()).ok()
+        };
+        assert_eq!(realm("r.example.org/a", false, "http://auth.example.org/"), None);
+        assert_eq!(realm("127.0.0.1:5000/a", false, "http://auth.example.org/"), None);
+        assert!(realm("r.example.org/a", true, "http://auth.example.org/").is_some());
+        assert!(realm("r.example.org/a", false, "https://auth.example.org/").is_some());
+        assert_eq!(realm("127.0.0.1:5000/a", false, "/token").as_deref(), Some("http://127.0.0.1:5000/token"));
+        assert_eq!(realm("r.example.org/a", false, "ftp://r.example.org/"), None);
     }
 }

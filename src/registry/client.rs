@@ -1,82 +1,58 @@
 use std::collections::HashMap;
-use std::time::Duration;
+use std::sync::Arc;
 
-use camino::Utf8Path;
-use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION, WWW_AUTHENTICATE};
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde::Deserialize;
 use tokio::sync::Mutex;
-use tokio_util::io::ReaderStream;
 use url::Url;
 
-use super::auth::{self, Challenge};
+use super::auth::{Access, denied};
+use super::keychain::Keychain;
+use super::upload::Limits;
 use super::{RegistryError, Repository, Tag};
 use crate::digest::Sha256;
+use crate::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use crate::http::{Answer, Download, DownloadError, Failed, HttpError, Method, RequestBuilder, StatusCode};
 use crate::store::Store;
 
-/// How often a request is sent until the registry's trouble is believed.
-const TRIES: u32 = 4;
+/// How much of a registry's message is shown, characters.
+const MAX_MESSAGE: usize = 500;
 
-/// How much of an unexpected answer is shown, bytes.
-const MAX_MESSAGE: u64 = 4096;
-
-/// Speaks to registries; keeps connections and tokens.
-#[derive(Debug)]
+/// Speaks to registries; keeps tokens, and what it learns of each registry.
+#[derive(Debug, Default)]
 pub struct Client {
-    http: reqwest::Client,
-    /// The `Authorization` header that worked last, by repository.
-    authorization: Mutex<HashMap<String, HeaderValue>>,
+    pub(super) http: crate::http::Client,
+    pub(super) keychain: Keychain,
+    /// What each registry takes at once, by host.
+    pub(super) limits: Mutex<HashMap<String, Limits>>,
+    /// Repositories that have been pushed to, and in which of them a blob is.
+    pub(super) homes: Mutex<Vec<(Repository, Vec<Sha256>)>>,
+    sessions: Mutex<HashMap<String, Session>>,
 }
 
-/// A body that can be sent again.
-enum Body<'a> {
-    None,
-    Bytes(&'static str, &'a [u8]),
-    File(&'a Utf8Path, u64),
-}
+/// The `Authorization` header that worked last.
+type Session = Arc<Mutex<Option<HeaderValue>>>;
 
 impl Client {
-    /// Speaks through `http`, whose redirects and proxies are the caller's to choose.
+    /// Speaks through `http`.
     #[must_use]
-    pub fn new(http: reqwest::Client) -> Self {
-        Self { http, authorization: Mutex::new(HashMap::new()) }
+    pub fn new(http: crate::http::Client) -> Self {
+        Self { http, ..Self::default() }
     }
 
-    /// Whether the repository has the blob.
+    /// Whether the repository has the blob. A registry that can't say counts as one that doesn't have it.
     pub async fn has_blob(&self, repository: &Repository, digest: Sha256) -> Result<bool, RegistryError> {
-        let url = repository.url(&format!("blobs/{}", digest.to_oci()))?;
-        let response = self.send(repository, Method::HEAD, &url, &Body::None).await?;
-        match response.status() {
-            StatusCode::OK => Ok(true),
-            StatusCode::NOT_FOUND => Ok(false),
-            _ => Err(unexpected(&url, response).await),
-        }
+        self.finds(Access { repository, push: false, from: &[] }, digest).await
     }
 
-    /// Uploads a file of `size` bytes as the blob `digest`, or, where the registry has it in the repository `from`,
-    /// has it linked from there.
-    pub async fn push_blob(
-        &self,
-        repository: &Repository,
-        digest: Sha256,
-        path: &Utf8Path,
-        size: u64,
-        from: Option<&Repository>,
-    ) -> Result<(), RegistryError> {
-        let mut start = repository.url("blobs/uploads/")?;
-        if let Some(from) = from.filter(|from| from.host() == repository.host()) {
-            start.query_pairs_mut().append_pair("mount", &digest.to_oci()).append_pair("from", from.path());
-        }
-        let response = self.send(repository, Method::POST, &start, &Body::None).await?;
-        let mut upload = match response.status() {
-            StatusCode::CREATED => return Ok(()),
-            StatusCode::ACCEPTED => location(&start, &response)?,
-            _ => return Err(unexpected(&start, response).await),
-        };
-        upload.query_pairs_mut().append_pair("digest", &digest.to_oci());
-        let response = self.send(repository, Method::PUT, &upload, &Body::File(path, size)).await?;
-        match response.status() {
-            StatusCode::CREATED => Ok(()),
-            _ => Err(unexpected(&upload, response).await),
+    pub(super) async fn finds(&self, access: Access<'_>, digest: Sha256) -> Result<bool, RegistryError> {
+        let url = access.repository.url(&format!("blobs/{}", digest.to_oci()))?;
+        let asked = self.http.attempts(async |_| {
+            let answer = self.exchange(access, Method::HEAD, &url, |request| request).await?;
+            if answer.status().is_success() { Ok(true) } else { Err(self.refused(access, answer).await) }
+        });
+        match asked.await {
+            Err(RegistryError::Unexpected { .. } | RegistryError::Denied { .. }) => Ok(false),
+            found => found,
         }
     }
 
@@ -88,37 +64,34 @@ impl Client {
         size: u64,
         store: &Store,
     ) -> Result<(), RegistryError> {
+        let access = Access { repository, push: false, from: &[] };
         let url = repository.url(&format!("blobs/{}", digest.to_oci()))?;
         let refused = |source| RegistryError::Blob { url: url.to_string(), source };
-        let mut tries = 1;
-        loop {
-            let mut response = self.send(repository, Method::GET, &url, &Body::None).await?;
-            match response.status() {
-                StatusCode::OK => {}
-                StatusCode::NOT_FOUND => {
-                    return Err(RegistryError::Missing { repository: repository.to_string(), digest: digest.to_oci() });
+        let mut download = Download::new(store, size, true).map_err(refused)?;
+        self.http
+            .attempts(async |_| {
+                let ask = async |authorization| {
+                    let request = self.request(Method::GET, &url, authorization)?;
+                    let answer = self.http.open(download.resume(request)).await;
+                    answer.map_err(|error| Failed::of(error, unreachable(&url)))
+                };
+                let answer = self.authenticated(access, &url, ask).await?;
+                match answer.status() {
+                    status if status.is_success() || status == StatusCode::RANGE_NOT_SATISFIABLE => {}
+                    StatusCode::NOT_FOUND => return Err(missing(repository, digest).into()),
+                    _ => return Err(self.refused(access, answer).await),
                 }
-                _ => return Err(unexpected(&url, response).await),
-            }
-            let mut incoming = store.incoming(size).map_err(refused)?;
-            let broken = loop {
-                match response.chunk().await {
-                    Ok(Some(bytes)) => incoming.write(&bytes).map_err(refused)?,
-                    Ok(None) => break None,
-                    Err(error) => break Some(error),
-                }
-            };
-            match broken {
-                None => return incoming.finish(Some(digest)).map(drop).map_err(refused),
-                Some(error) if tries < TRIES => {
-                    tracing::info!("{url}: {error}, trying again");
-                    wait(&mut tries).await;
-                }
-                Some(source) => {
-                    return Err(RegistryError::Unreachable { url: url.to_string(), source: source.without_url() });
-                }
-            }
-        }
+                download.take(answer, &mut |_| ()).await.map_err(|error| match error {
+                    DownloadError::Http(error) => Failed::of(error, unreachable(&url)),
+                    DownloadError::Store { source, .. } => refused(source).into(),
+                    DownloadError::Range => {
+                        let error = unexpected(&url, StatusCode::RANGE_NOT_SATISFIABLE, String::new());
+                        Failed::Passing { error, after: None, cost: 1 }
+                    }
+                })
+            })
+            .await?;
+        download.finish().finish(Some(digest)).map(drop).map_err(refused)
     }
 
     /// Stores a manifest under `tag` and makes sure that the registry computed the same digest.
@@ -129,13 +102,15 @@ impl Client {
         media_type: &'static str,
         manifest: &[u8],
     ) -> Result<(), RegistryError> {
+        let access = Access { repository, push: true, from: &[] };
         let url = repository.url(&format!("manifests/{tag}"))?;
-        let response = self.send(repository, Method::PUT, &url, &Body::Bytes(media_type, manifest)).await?;
-        if response.status() != StatusCode::CREATED {
-            return Err(unexpected(&url, response).await);
-        }
+        let fill = |request: RequestBuilder| request.header(CONTENT_TYPE, media_type).body(manifest.to_vec());
+        let answer = self.http.attempts(async |_| {
+            let answer = self.exchange(access, Method::PUT, &url, fill).await?;
+            if answer.status().is_success() { Ok(answer) } else { Err(self.refused(access, answer).await) }
+        });
         let expected = Sha256::of(manifest).to_oci();
-        match response.headers().get("docker-content-digest").and_then(|found| found.to_str().ok()) {
+        match answer.await?.headers().get("docker-content-digest").and_then(|found| found.to_str().ok()) {
             Some(found) if found != expected => {
                 Err(RegistryError::Stored { url: url.to_string(), expected, found: found.to_owned() })
             }
@@ -143,130 +118,123 @@ impl Client {
         }
     }
 
-    /// Sends a request, authenticates where asked to, and tries again where the trouble may pass.
-    async fn send(
+    /// One request with a short answer, whatever that is.
+    pub(super) async fn exchange(
         &self,
-        repository: &Repository,
+        access: Access<'_>,
         method: Method,
         url: &Url,
-        body: &Body<'_>,
-    ) -> Result<Response, RegistryError> {
-        let mut challenged = false;
-        let mut tries = 1;
-        loop {
-            let mut request = fill(self.http.request(method.clone(), url.clone()), body).await?;
-            if is_same_origin(repository, url)
-                && let Some(value) = self.authorization.lock().await.get(&repository.to_string())
-            {
-                request = request.header(AUTHORIZATION, value.clone());
-            }
-            match request.send().await {
-                Ok(response) if response.status() == StatusCode::UNAUTHORIZED && !challenged => {
-                    challenged = true;
-                    self.authenticate(repository, &response).await?;
-                }
-                Ok(response) if is_denied(response.status()) => {
-                    let status = response.status().as_u16();
-                    return Err(RegistryError::Denied { repository: repository.to_string(), status });
-                }
-                Ok(response) if tries < TRIES && is_transient(response.status()) => wait(&mut tries).await,
-                Err(error) if tries < TRIES && !error.is_builder() => {
-                    tracing::info!("{url}: {error}, trying again");
-                    wait(&mut tries).await;
-                }
-                Ok(response) => return Ok(response),
-                Err(source) => {
-                    return Err(RegistryError::Unreachable { url: url.to_string(), source: source.without_url() });
-                }
-            }
-        }
+        fill: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Answer, Failed<RegistryError>> {
+        let send = async |authorization| {
+            let request = fill(self.request(method.clone(), url, authorization)?);
+            self.http.send(request).await.map_err(|error| Failed::of(error, unreachable(url)))
+        };
+        self.authenticated(access, url, send).await
     }
 
-    async fn authenticate(&self, repository: &Repository, response: &Response) -> Result<(), RegistryError> {
-        let headers = response.headers().get_all(WWW_AUTHENTICATE).iter();
-        let challenge =
-            headers.filter_map(|value| value.to_str().ok()).find_map(Challenge::parse).ok_or_else(|| {
-                RegistryError::Challenge {
-                    host: repository.host().to_owned(),
-                    reason: "neither Basic nor Bearer".to_owned(),
-                }
-            })?;
-        let value = auth::answer(&self.http, repository, &challenge).await?;
-        self.authorization.lock().await.insert(repository.to_string(), value);
-        Ok(())
+    pub(super) fn request(
+        &self,
+        method: Method,
+        url: &Url,
+        authorization: Option<HeaderValue>,
+    ) -> Result<RequestBuilder, RegistryError> {
+        let request = self.http.request(method, url).map_err(unreachable(url))?;
+        Ok(match authorization {
+            Some(value) => request.header(AUTHORIZATION, value),
+            None => request,
+        })
+    }
+
+    /// Sends a request, and once more with new credentials if the registry wants some.
+    pub(super) async fn authenticated(
+        &self,
+        access: Access<'_>,
+        url: &Url,
+        mut send: impl AsyncFnMut(Option<HeaderValue>) -> Result<Answer, Failed<RegistryError>>,
+    ) -> Result<Answer, Failed<RegistryError>> {
+        if !is_same_origin(access.repository, url) {
+            // A registry may have uploads sent elsewhere; our token is not for there.
+            return send(None).await;
+        }
+        let session = Arc::clone(self.sessions.lock().await.entry(access.repository.to_string()).or_default());
+        let used = session.lock().await.clone();
+        let answer = send(used.clone()).await?;
+        if answer.status() != StatusCode::UNAUTHORIZED {
+            return Ok(answer);
+        }
+        let renewed = {
+            // Others whose token has expired meanwhile wait here, and take the new one.
+            let mut current = session.lock().await;
+            if *current == used {
+                *current = Some(self.authenticate(access, &answer).await?);
+            }
+            current.clone()
+        };
+        send(renewed).await
+    }
+
+    /// The error that an answer is.
+    pub(super) async fn refused(&self, access: Access<'_>, answer: Answer) -> Failed<RegistryError> {
+        let (status, headers, url) = (answer.status(), answer.headers().clone(), answer.url().clone());
+        let said = message(&answer.bytes().await.unwrap_or_default());
+        let error = match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                let is_known = self.keychain.find(access.repository).await.is_some();
+                denied(access.repository, status, is_known, &said)
+            }
+            _ => unexpected(&url, status, said),
+        };
+        Failed::of_status(status, &headers, error)
     }
 }
 
-async fn fill(request: RequestBuilder, body: &Body<'_>) -> Result<RequestBuilder, RegistryError> {
-    Ok(match body {
-        Body::None => request,
-        Body::Bytes(media_type, bytes) => request.header(CONTENT_TYPE, *media_type).body(bytes.to_vec()),
-        Body::File(path, size) => {
-            let file = fs_err::tokio::File::open(path)
-                .await
-                .map_err(|source| RegistryError::Read { path: path.to_path_buf(), source })?;
-            request
-                .header(CONTENT_TYPE, "application/octet-stream")
-                .header(CONTENT_LENGTH, *size)
-                .body(reqwest::Body::wrap_stream(ReaderStream::with_capacity(file, 1 << 18)))
-        }
-    })
+pub(super) fn unreachable(url: &Url) -> impl Fn(HttpError) -> RegistryError {
+    |source| RegistryError::Unreachable { url: without_query(url), source }
 }
 
-/// A registry may send the upload elsewhere; our token is not for there.
+pub(super) fn unexpected(url: &Url, status: StatusCode, said: String) -> RegistryError {
+    RegistryError::Unexpected { url: without_query(url), status: status.as_u16(), said }
+}
+
+/// What follows the question mark may be a signature that gives access.
+fn without_query(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.to_string()
+}
+
+fn missing(repository: &Repository, digest: Sha256) -> RegistryError {
+    RegistryError::Missing { repository: repository.to_string(), digest: digest.to_oci() }
+}
+
 fn is_same_origin(repository: &Repository, url: &Url) -> bool {
     repository.url("").is_ok_and(|own| own.origin() == url.origin())
 }
 
-fn is_denied(status: StatusCode) -> bool {
-    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
-}
-
-fn is_transient(status: StatusCode) -> bool {
-    status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::REQUEST_TIMEOUT || status.is_server_error()
-}
-
-/// Waits a second, then two, then four.
-async fn wait(tries: &mut u32) {
-    tokio::time::sleep(Duration::from_secs(1 << (*tries - 1))).await;
-    *tries += 1;
-}
-
-/// Where to upload to: the `Location` header, which may be relative.
-fn location(url: &Url, response: &Response) -> Result<Url, RegistryError> {
-    let header = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
-    header.and_then(|header| url.join(header).ok()).ok_or_else(|| RegistryError::Unexpected {
-        url: url.to_string(),
-        status: response.status().as_u16(),
-        body: "no Location to upload to".to_owned(),
-    })
-}
-
-async fn unexpected(url: &Url, response: Response) -> RegistryError {
-    let status = response.status().as_u16();
-    match body(response, MAX_MESSAGE).await {
-        Ok(body) => {
-            let body = String::from_utf8_lossy(&body).trim().to_owned();
-            RegistryError::Unexpected { url: url.to_string(), status, body }
-        }
-        Err(error) => error,
+/// What a registry says of an error, in one line: the codes and messages of the distribution-spec, or whatever it sent.
+pub(super) fn message(body: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct Errors {
+        errors: Vec<Error>,
     }
-}
-
-/// At most `limit` bytes of an answer.
-pub(super) async fn body(mut response: Response, limit: u64) -> Result<Vec<u8>, RegistryError> {
-    let url = response.url().to_string();
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|source| RegistryError::Unreachable { url: url.clone(), source: source.without_url() })?
-    {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() as u64 >= limit {
-            bytes.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-            break;
-        }
+    #[derive(Deserialize)]
+    struct Error {
+        #[serde(default)]
+        code: String,
+        #[serde(default)]
+        message: Option<String>,
     }
-    Ok(bytes)
+    let listed = serde_json::from_slice::<Errors>(body).map(|Errors { errors }| {
+        let line = |Error { code, message }: Error| match message.filter(|message| !message.is_empty()) {
+            Some(message) if code.is_empty() => message,
+            Some(message) => format!("{code}: {message}"),
+            None => code,
+        };
+        errors.into_iter().map(line).collect::<Vec<_>>().join("; ")
+    });
+    let text = listed.unwrap_or_else(|_| String::from_utf8_lossy(body).into_owned());
+    let words: Vec<&str> =
+        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();
+    words.join(" ").chars().take(MAX_MESSAGE).collect()
 }

@@ -3,6 +3,7 @@ use std::io;
 use camino::Utf8PathBuf;
 
 use super::TagError;
+use crate::http::HttpError;
 use crate::store::StoreError;
 
 /// Why a registry could not be used.
@@ -22,44 +23,39 @@ pub enum RegistryError {
     Unreachable {
         /// What was asked for.
         url: String,
-        /// What the network said.
+        /// What happened.
         #[source]
-        source: reqwest::Error,
+        source: HttpError,
     },
     /// The registry wants other credentials, or some.
-    #[error("the registry refused access to {repository} ({status})")]
+    #[error("{}", denial(repository, *status, *logged_in, said))]
     Denied {
         /// The repository that was asked for.
         repository: String,
         /// The HTTP status.
         status: u16,
+        /// Whether there were credentials to show.
+        logged_in: bool,
+        /// What the registry says about it.
+        said: String,
     },
     /// An answer that the protocol does not allow at this point.
-    #[error("{url} answered {status}: {body}")]
+    #[error("{url} answered {status}{}", after_colon(said))]
     Unexpected {
         /// What was asked for.
         url: String,
         /// The HTTP status.
         status: u16,
         /// The beginning of what it said.
-        body: String,
+        said: String,
     },
     /// The registry wants to be authenticated against in a way that is not known or not safe.
-    #[error("the registry {host} asks for an authentication that can't be given: {reason}")]
+    #[error("can't authenticate against the registry {host}: {reason}")]
     Challenge {
         /// The registry.
         host: String,
         /// What is wrong with it.
         reason: String,
-    },
-    /// Docker's credential store, or the helper that it names, failed.
-    #[error("the credentials for {host} can't be read from Docker's configuration")]
-    Credentials {
-        /// The registry.
-        host: String,
-        /// What failed.
-        #[source]
-        source: docker_credential::CredentialRetrievalError,
     },
     /// The registry stored the manifest under another digest than the one that was sent.
     #[error("{url} stored the manifest as {found} instead of {expected}")]
@@ -97,4 +93,30 @@ pub enum RegistryError {
         #[source]
         source: io::Error,
     },
+}
+
+impl RegistryError {
+    /// Whether the registry understood what it was asked, and won't do it.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Denied { .. } | Self::Unexpected { status: 400..500, .. })
+    }
+
+    /// Whether the registry gave this code (distribution-spec, "Error Codes"), or the beginning of one.
+    pub(super) fn says(&self, code: &str) -> bool {
+        matches!(self, Self::Unexpected { said, .. } if said.contains(code))
+    }
+}
+
+fn denial(repository: &str, status: u16, logged_in: bool, said: &str) -> String {
+    let why = if logged_in {
+        format!("the registry denies access to {repository} with the credentials given ({status})")
+    } else {
+        format!("the registry denies access to {repository} without credentials ({status})")
+    };
+    why + &after_colon(said)
+}
+
+fn after_colon(said: &str) -> String {
+    if said.is_empty() { String::new() } else { format!(": {said}") }
 }

@@ -5,12 +5,18 @@
 mod auth;
 mod client;
 mod error;
+mod helper;
+mod keychain;
 mod push;
 mod repository;
 mod tag;
+mod upload;
 
 pub use client::Client;
 pub use error::RegistryError;
 pub use push::{Blob, Push};
 pub use repository::{Prefix, Repository};
 pub use tag::{Tag, TagError};
+
+#[cfg(test)]
+mod tests;

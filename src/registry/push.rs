@@ -1,11 +1,13 @@
 use camino::Utf8PathBuf;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
+use super::auth::Access;
+use super::upload::Sent;
 use super::{Client, RegistryError, Repository, Tag};
 use crate::digest::Sha256;
 
 /// Blobs that are on their way at once.
-const PARALLEL: usize = 3;
+const PARALLEL: usize = 4;
 
 /// A blob to push: a file.
 #[derive(Debug, Clone)]
@@ -32,24 +34,22 @@ pub struct Push<'a> {
 }
 
 impl Client {
-    /// Makes the registry have an image: the blobs that it lacks, then the manifest under each tag. `from` is a
-    /// repository that may have some of the blobs already. `done` is told of each blob and whether it had to be sent.
+    /// Makes the registry have an image: the blobs that it lacks, then the manifest under each tag. `sent` is told how many
+    /// bytes of a blob the registry has so far; of one that needn't be sent, all at once.
     pub async fn push(
         &self,
         repository: &Repository,
         image: &Push<'_>,
-        from: Option<&Repository>,
-        done: &(dyn Fn(&Blob, bool) + Sync),
+        sent: &(dyn Fn(&Blob, u64) + Sync),
     ) -> Result<(), RegistryError> {
+        let from: Vec<Repository> = {
+            let homes = self.homes.lock().await;
+            let others = homes.iter().map(|(home, _)| home);
+            others.filter(|home| *home != repository && home.host() == repository.host()).cloned().collect()
+        };
+        let access = Access { repository, push: true, from: &from };
         stream::iter(&image.blobs)
-            .map(|blob| async move {
-                let there = self.has_blob(repository, blob.digest).await?;
-                if !there {
-                    self.push_blob(repository, blob.digest, &blob.path, blob.size, from).await?;
-                }
-                done(blob, !there);
-                Ok::<_, RegistryError>(())
-            })
+            .map(|blob| self.push_blob(access, blob, sent))
             .buffer_unordered(PARALLEL)
             .try_collect::<()>()
             .await?;
@@ -57,5 +57,39 @@ impl Client {
             self.push_manifest(repository, tag, image.media_type, image.manifest).await?;
         }
         Ok(())
+    }
+
+    async fn push_blob(&self, access: Access<'_>, blob: &Blob, sent: Sent<'_>) -> Result<(), RegistryError> {
+        let home = self.home_of(access.repository, blob.digest).await;
+        if home.as_ref() != Some(access.repository) && !self.finds(access, blob.digest).await? {
+            let is_linked = match &home {
+                Some(home) => self.mount(access, blob, home).await?,
+                None => false,
+            };
+            if !is_linked {
+                self.upload(access, blob, sent).await?;
+            }
+        }
+        sent(blob, blob.size);
+        self.remember(access.repository, blob.digest).await;
+        Ok(())
+    }
+
+    /// A repository of the same registry that is known to have the blob: this one itself, if it does.
+    async fn home_of(&self, repository: &Repository, digest: Sha256) -> Option<Repository> {
+        let homes = self.homes.lock().await;
+        let mut having =
+            homes.iter().filter(|(home, blobs)| home.host() == repository.host() && blobs.contains(&digest));
+        let first = having.next()?;
+        let found = having.find(|(home, _)| home == repository).unwrap_or(first);
+        Some(found.0.clone())
+    }
+
+    async fn remember(&self, repository: &Repository, digest: Sha256) {
+        let mut homes = self.homes.lock().await;
+        match homes.iter_mut().find(|(home, _)| home == repository) {
+            Some((_, blobs)) => blobs.push(digest),
+            None => homes.push((repository.clone(), vec![digest])),
+        }
     }
 }

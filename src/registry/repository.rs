@@ -1,10 +1,11 @@
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use url::Url;
 
 use super::RegistryError;
+use crate::http::is_loopback;
 
 /// Docker Hub's names, and the host that answers for them.
 const DOCKER_HUB: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
@@ -67,11 +68,17 @@ impl Repository {
     /// Whether requests go without TLS: because the user said so, or because, as with Docker, it is this machine.
     #[must_use]
     pub fn is_plain_http(&self) -> bool {
-        self.plain_http || is_loopback(&self.host)
+        let is_loopback = Url::parse(&format!("http://{}/", self.host)).is_ok_and(|url| is_loopback(&url));
+        self.plain_http || is_loopback
+    }
+
+    /// Whether the user said so.
+    pub(super) fn is_declared_plain_http(&self) -> bool {
+        self.plain_http
     }
 
     pub(super) fn is_on_docker_hub(&self) -> bool {
-        DOCKER_HUB.contains(&self.host.as_str())
+        is_docker_hub(&self.host)
     }
 
     /// The URL of `rest` below this repository's part of the API.
@@ -83,13 +90,9 @@ impl Repository {
     }
 }
 
-/// Whether this is the machine itself.
-pub(super) fn is_loopback(authority: &str) -> bool {
-    let host = match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    };
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+/// Whether this is one of Docker Hub's names.
+pub(super) fn is_docker_hub(host: &str) -> bool {
+    DOCKER_HUB.contains(&host)
 }
 
 impl fmt::Display for Repository {
@@ -108,7 +111,7 @@ impl FromStr for Repository {
             return Err(error());
         }
         // Docker Hub keeps its own images there.
-        let is_official = DOCKER_HUB.contains(&host) && !path.contains('/');
+        let is_official = is_docker_hub(host) && !path.contains('/');
         let path = if is_official { format!("library/{path}") } else { path.to_owned() };
         Ok(Self { name: name.to_owned(), host: host.to_owned(), path, plain_http: false })
     }

@@ -12,6 +12,7 @@ mod build;
 mod cache;
 mod compose;
 mod config;
+mod credentials;
 mod debian;
 mod digest;
 mod disk;

@@ -5,6 +5,8 @@ use mailimg::digest::Sha256;
 use mailimg::lock::Lock;
 
 use super::build::{digests, packages, project};
+use crate::common::faulty::{Fault, Faulty};
+use crate::common::foreign;
 use crate::common::project::Project;
 use crate::common::registry::Registry;
 
@@ -134,7 +136,7 @@ fn a_push_without_the_packages_says_so() {
     fs_err::remove_dir_all(project.cache().join("files-v2")).unwrap();
     let output = project.mailimg(["push", "--to", &registry.name("mail")]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success() && said.contains("but not the packages that it was made of"), "{said}");
+    assert!(output.status.success() && said.contains("the packages of web were not pushed"), "{said}");
 }
 
 #[test]
@@ -202,4 +204,135 @@ fn a_name_that_no_registry_takes_is_refused_before_anything_is_read() {
         assert!(message.contains(wrong), "{args:?}: {message}");
         assert!(!message.contains("mailimg build"), "there is nothing built, and nobody looked: {message}");
     }
+}
+
+/// Pushes with these variables, and returns what was said.
+fn push_with(project: &Project, prefix: &str, variables: &[(&str, &str)]) -> (bool, String) {
+    let mut command = project.mailimg(["push", "--to", prefix]);
+    command.envs(variables.iter().copied());
+    let output = command.output().unwrap();
+    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// The same image under two names.
+fn project_with_two_images() -> Project {
+    let project = project(&packages());
+    project.replace("mailimg.toml", "images = [\"web\"]", "images = [\"web\", \"site\"]");
+    project.write("recipes/site.toml", project.read("recipes/web.toml"));
+    let keys = project.root().join("keys");
+    project.run(["lock", "--keys-dir", keys.to_str().unwrap()]);
+    project.run(["build"]);
+    project
+}
+
+#[test]
+fn skopeo_reads_what_was_pushed() {
+    let registry = Registry::start();
+    let project = project(&packages());
+    let digest = digests(&project.run(["build", "--json"])).remove(0);
+    project.run(["push", "--to", &registry.name("mail"), "--tag", "latest"]);
+    let (source, copy) = (registry.name("mail/web:latest"), project.root().join("copy"));
+    let mut skopeo = std::process::Command::new("skopeo");
+    skopeo.args(["--insecure-policy", "copy", "--quiet", "--src-tls-verify=false", &format!("docker://{source}")]);
+    foreign::run(skopeo.arg(format!("dir:{}", copy.display())));
+    assert_eq!(Sha256::of(fs_err::read(copy.join("manifest.json")).unwrap()).to_oci(), digest);
+}
+
+#[test]
+fn nothing_is_sent_twice() {
+    let registry = Registry::start();
+    let proxy = Faulty::before(registry.port(), |_| Fault::None);
+    let project = project_with_two_images();
+    project.run(["push", "--to", &proxy.name("mail")]);
+    let uploads = || proxy.count("PUT /v2/mail/web/blobs/") + proxy.count("PUT /v2/mail/site/blobs/");
+    let (first, linked) = (uploads(), proxy.count("POST /v2/mail/web/blobs/uploads/?mount="));
+    assert!(linked > 5, "what the second image shares is linked: {:?}", proxy.log());
+    project.run(["push", "--to", &proxy.name("mail")]);
+    assert_eq!(uploads(), first, "{:?}", proxy.log());
+}
+
+#[test]
+fn images_go_without_their_packages_where_those_are_not_taken() {
+    let registry = Registry::start();
+    let proxy = Faulty::before(registry.port(), |asked| {
+        let is_artifact =
+            asked.path.contains("/manifests/") && asked.body.windows(14).any(|it| it == b"\"artifactType\"");
+        if is_artifact { Fault::Answer("415 Unsupported Media Type") } else { Fault::None }
+    });
+    let project = project_with_two_images();
+    let output = project.mailimg(["push", "--to", &proxy.name("mail")]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 2, "both images are there");
+    for text in ["the registry doesn't keep the packages of site, web", "answered 415", "--no-packages"] {
+        assert!(said.contains(text), "{text:?} is not in:\n{said}");
+    }
+    assert_eq!(proxy.log().iter().filter(|line| line.contains(".packages")).count(), 1, "it isn't asked again");
+    project.run(["push", "--to", &proxy.name("mail"), "--no-packages"]);
+    assert_eq!(proxy.log().iter().filter(|line| line.contains(".packages")).count(), 1);
+}
+
+#[test]
+fn credentials_come_from_wherever_a_login_keeps_them() {
+    let registry = Registry::start_for("admin", "correct horse");
+    let project = project(&packages());
+    project.run(["build"]);
+    let (prefix, host) = (registry.name("mail"), format!("127.0.0.1:{}", registry.port()));
+    let auth = base64::engine::general_purpose::STANDARD.encode("admin:correct horse");
+    let file = |path: &str, key: &str| {
+        let path = project.write(path, format!(r#"{{"auths":{{"{key}":{{"auth":"{auth}"}}}}}}"#));
+        path.to_str().unwrap().to_owned()
+    };
+    let named = file("auth.json", &host);
+    file("runtime/containers/auth.json", &format!("{host}/mail"));
+    file("config/containers/auth.json", &format!("{host}/mail/web"));
+    let folder = |name: &str| project.path().join(name).to_str().unwrap().to_owned();
+    let helper = project.write(
+        "bin/docker-credential-made-up",
+        "#!/bin/sh\nread server\necho \"{\\\"Username\\\":\\\"admin\\\",\\\"Secret\\\":\\\"correct horse\\\"}\"\n",
+    );
+    std::process::Command::new("chmod").arg("755").arg(helper).status().unwrap();
+    project.write("docker/config.json", format!(r#"{{"credHelpers":{{"{host}":"made-up"}}}}"#));
+    let path = format!("{}:{}", folder("bin"), std::env::var("PATH").unwrap());
+    for variables in [
+        &[("REGISTRY_AUTH_FILE", named.as_str())][..],
+        &[("XDG_RUNTIME_DIR", &folder("runtime"))],
+        &[("XDG_CONFIG_HOME", &folder("config"))],
+        &[("DOCKER_CONFIG", &folder("docker")), ("PATH", &path)],
+    ] {
+        let (success, said) = push_with(&project, &prefix, variables);
+        assert!(success, "{variables:?}: {said}");
+    }
+}
+
+#[test]
+fn credentials_that_cannot_be_read_are_a_warning() {
+    let registry = Registry::start();
+    let project = project(&packages());
+    project.run(["build"]);
+    for (config, warning) in [
+        (r#"{"auths": }"#, "config.json are not used"),
+        (r#"{"credsStore":"that-is-not-there"}"#, "docker-credential-that-is-not-there can't be run"),
+    ] {
+        project.write("docker/config.json", config);
+        let folder = project.path().join("docker");
+        // A registry that asks nobody for credentials: so the file doesn't matter, and isn't read.
+        let variables = [("DOCKER_CONFIG", folder.to_str().unwrap())];
+        let (success, said) = push_with(&project, &registry.name("mail"), &variables);
+        assert!(success && !said.contains("not used"), "{said}");
+        let closed = Registry::start_for("admin", "correct horse");
+        let (success, said) = push_with(&project, &closed.name("mail"), &variables);
+        assert!(!success && said.contains(warning) && said.contains("podman login"), "{said}");
+    }
+}
+
+#[test]
+fn a_proxy_is_not_for_this_machine() {
+    let registry = Registry::start();
+    let project = project(&packages());
+    project.run(["build"]);
+    let nobody = "http://127.0.0.1:1";
+    let (success, said) =
+        push_with(&project, &registry.name("mail"), &[("HTTP_PROXY", nobody), ("http_proxy", nobody)]);
+    assert!(success, "{said}");
 }

@@ -16,6 +16,7 @@
 pub mod alpine;
 pub mod dns;
 pub mod engine;
+pub mod faulty;
 pub mod flat;
 pub mod foreign;
 pub mod http;

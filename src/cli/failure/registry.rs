@@ -1,4 +1,6 @@
 use super::{Exit, Failure};
+use crate::http::HttpError;
+use crate::push::PushError;
 use crate::registry::RegistryError;
 use crate::store::StoreError;
 
@@ -6,6 +8,15 @@ impl From<RegistryError> for Failure {
     fn from(error: RegistryError) -> Self {
         let (exit, hint) = advice(&error);
         Self::new(exit, &error).hint(hint)
+    }
+}
+
+impl From<PushError> for Failure {
+    fn from(error: PushError) -> Self {
+        match error {
+            PushError::Images(error) => error.into(),
+            PushError::Registry(error) => error.into(),
+        }
     }
 }
 
@@ -19,12 +30,11 @@ pub(super) fn advice(error: &RegistryError) -> (Exit, String) {
         ),
         RegistryError::Name { .. } => (Exit::Usage, "for example registry.example.org/mail".to_owned()),
         RegistryError::Tag(_) => (Exit::Usage, "for example latest, or v1.2".to_owned()),
-        RegistryError::Unreachable { .. } => {
-            (Exit::Missing, "is the registry's name right, and does it answer? -v shows each attempt".to_owned())
-        }
-        RegistryError::Denied { repository, .. } => {
+        RegistryError::Unreachable { source, .. } => (Exit::Missing, unreachable(source).to_owned()),
+        RegistryError::Denied { repository, logged_in, .. } => {
             let host = repository.split('/').next().unwrap_or_default();
-            (Exit::Missing, format!("log in with `docker login {host}`, as somebody who may do that there"))
+            let who = if *logged_in { "as somebody who may do this" } else { "first" };
+            (Exit::Missing, format!("log in with `docker login {host}` or `podman login {host}` {who}"))
         }
         RegistryError::Missing { .. } => {
             (Exit::Missing, "`mailimg push` puts images and their packages there".to_owned())
@@ -35,10 +45,21 @@ pub(super) fn advice(error: &RegistryError) -> (Exit, String) {
         RegistryError::Blob { .. } => {
             (Exit::Refused, "it was changed on its way or in the registry; nothing of it was kept".to_owned())
         }
-        RegistryError::Credentials { .. } => (Exit::Missing, "see credsStore in ~/.docker/config.json".to_owned()),
         RegistryError::Unexpected { .. } | RegistryError::Challenge { .. } | RegistryError::Stored { .. } => {
             (Exit::Refused, "is this a registry, and not something in between?".to_owned())
         }
         RegistryError::Read { .. } => (Exit::System, "build the images again: mailimg build".to_owned()),
+    }
+}
+
+fn unreachable(error: &HttpError) -> &'static str {
+    if error.is_not_tls() {
+        "the registry doesn't speak TLS: pass --plain-http, or set registry.plain-http in mailimg.toml"
+    } else if error.is_untrusted() {
+        "add the authority that signed the registry's certificate to those of this machine, or name its file in \
+         SSL_CERT_FILE"
+    } else {
+        "check the registry's name and the proxy settings (HTTPS_PROXY, NO_PROXY); -v shows each attempt. A registry \
+         without TLS needs --plain-http or registry.plain-http in mailimg.toml"
     }
 }

@@ -1,0 +1,116 @@
+use reqwest::header::{CONTENT_RANGE, RANGE};
+use reqwest::{RequestBuilder, StatusCode};
+
+use super::{Answer, HttpError};
+use crate::store::{Incoming, Store, StoreError};
+
+/// A file on its way into the store, which goes on where it broke off.
+#[derive(Debug)]
+pub struct Download<'a> {
+    store: &'a Store,
+    limit: u64,
+    incoming: Incoming,
+    /// Whether what comes later must belong to what came before.
+    is_pinned: bool,
+}
+
+/// What happens to a download.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// It starts, again perhaps.
+    Started,
+    /// So many bytes came.
+    Received(u64),
+}
+
+/// Why a body did not come.
+#[derive(Debug)]
+pub enum DownloadError {
+    /// The server broke off.
+    Http(HttpError),
+    /// The store took no more.
+    Store {
+        /// Why.
+        source: StoreError,
+        /// How many bytes there were by then.
+        found: u64,
+    },
+    /// The server has no such part, or sent another.
+    Range,
+}
+
+impl<'a> Download<'a> {
+    /// Of at most `limit` bytes. Only a file that is known by its digest, `is_pinned`, can be put together from the
+    /// answers to several requests: another may change in between.
+    pub fn new(store: &'a Store, limit: u64, is_pinned: bool) -> Result<Self, StoreError> {
+        Ok(Self { store, limit, incoming: store.incoming(limit)?, is_pinned })
+    }
+
+    /// Asks for the rest.
+    pub fn resume(&self, request: RequestBuilder) -> RequestBuilder {
+        match self.incoming.size() {
+            0 => request,
+            _ if !self.is_pinned => request,
+            size => request.header(RANGE, format!("bytes={size}-")),
+        }
+    }
+
+    /// Bytes that have come.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.incoming.size()
+    }
+
+    /// Of how many bytes the file is, by this answer.
+    #[must_use]
+    pub fn size_by(&self, answer: &Answer) -> Option<u64> {
+        let before = if answer.status() == StatusCode::PARTIAL_CONTENT { self.incoming.size() } else { 0 };
+        Some(before + answer.length()?)
+    }
+
+    /// Takes the body of an answer that is a success or says that there is no such range.
+    pub async fn take(&mut self, mut answer: Answer, event: &mut dyn FnMut(Event)) -> Result<(), DownloadError> {
+        let is_rest = match answer.status() {
+            StatusCode::PARTIAL_CONTENT => range_start(&answer) == Some(self.incoming.size()),
+            StatusCode::RANGE_NOT_SATISFIABLE => false,
+            _ => {
+                self.begin_anew()?;
+                true
+            }
+        };
+        if !is_rest {
+            self.begin_anew()?;
+            return Err(DownloadError::Range);
+        }
+        if self.incoming.size() == 0 {
+            event(Event::Started);
+        }
+        while let Some(chunk) = answer.chunk().await.map_err(DownloadError::Http)? {
+            let bytes = chunk.as_ref();
+            let found = self.incoming.size() + bytes.len() as u64;
+            self.incoming.write(bytes).map_err(|source| DownloadError::Store { source, found })?;
+            event(Event::Received(bytes.len() as u64));
+        }
+        Ok(())
+    }
+
+    /// Forgets what has come.
+    fn begin_anew(&mut self) -> Result<(), DownloadError> {
+        if self.incoming.size() > 0 {
+            let incoming = self.store.incoming(self.limit);
+            self.incoming = incoming.map_err(|source| DownloadError::Store { source, found: 0 })?;
+        }
+        Ok(())
+    }
+
+    /// What has come.
+    #[must_use]
+    pub fn finish(self) -> Incoming {
+        self.incoming
+    }
+}
+
+fn range_start(answer: &Answer) -> Option<u64> {
+    let (start, _) = answer.header(CONTENT_RANGE)?.trim().strip_prefix("bytes ")?.split_once('-')?;
+    start.trim().parse().ok()
+}

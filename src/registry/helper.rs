@@ -1,0 +1,115 @@
+//! Docker's credential helpers: programs that keep passwords (docker/docker-credential-helpers, its README).
+
+use std::io;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
+
+use super::keychain::Credential;
+
+/// How long a helper may take: some ask the user.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// What a helper says that knows nothing of the registry.
+const NOT_FOUND: &str = "credentials not found";
+
+/// A helper did not answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HelperError {
+    #[error("{program} can't be run: {source}")]
+    Run { program: String, source: io::Error },
+    #[error("{program} did not answer within {} seconds", .limit.as_secs())]
+    Slow { program: String, limit: Duration },
+    #[error("{program} failed: {said}")]
+    Failed { program: String, said: String },
+    #[error("{program} gave an answer that is not understood")]
+    Answer { program: String },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer {
+    username: String,
+    secret: String,
+}
+
+/// What `docker-credential-NAME` knows of a registry.
+pub(super) async fn ask(name: &str, server: &str) -> Result<Option<Credential>, HelperError> {
+    run(&format!("docker-credential-{name}"), LIMIT, server).await
+}
+
+async fn run(program: &str, limit: Duration, server: &str) -> Result<Option<Credential>, HelperError> {
+    let program = program.to_owned();
+    let run = |source| HelperError::Run { program: program.clone(), source };
+    let mut command = Command::new(&program);
+    command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().map_err(run)?;
+    let asked = async {
+        if let Some(mut stdin) = child.stdin.take() {
+            // A helper that doesn't read the question answers all the same.
+            let _ = stdin.write_all(server.as_bytes()).await;
+        }
+        child.wait_with_output().await
+    };
+    let output = tokio::time::timeout(limit, asked).await;
+    let output = output.map_err(|_| HelperError::Slow { program: program.clone(), limit })?.map_err(run)?;
+    let said = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).trim().to_owned());
+    if !output.status.success() {
+        if said.iter().any(|said| said.contains(NOT_FOUND)) {
+            return Ok(None);
+        }
+        // Only a failed helper's words are shown: a good one's hold the password.
+        let said = said.into_iter().find(|said| !said.is_empty()).unwrap_or_else(|| output.status.to_string());
+        return Err(HelperError::Failed { program, said: said.chars().take(200).collect() });
+    }
+    let Answer { username, secret } =
+        serde_json::from_slice(&output.stdout).map_err(|_| HelperError::Answer { program })?;
+    Ok(match username.as_str() {
+        _ if secret.is_empty() => None,
+        "<token>" => Some(Credential::IdentityToken(secret)),
+        _ => Some(Credential::Login { user: username, password: secret }),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Asks a helper that is this script.
+    async fn answer(script: &str) -> Result<Option<Credential>, HelperError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("docker-credential-made-up");
+        // By another process: a file that is open for writing in this one, or in what it has just forked, can't be run.
+        let write = r#"printf '#!/bin/sh\n%s\n' "$1" > "$2"; chmod 755 "$2""#;
+        let written = std::process::Command::new("sh").args(["-c", write, "sh", script]).arg(&path).status().unwrap();
+        assert!(written.success());
+        run(&path.display().to_string(), Duration::from_secs(2), "r.example.org").await
+    }
+
+    #[tokio::test]
+    async fn takes_what_a_helper_knows() {
+        let login = answer(r#"echo "{\"ServerURL\":\"x\",\"Username\":\"bob\",\"Secret\":\"$(cat)\"}""#).await.unwrap();
+        assert_eq!(login, Some(Credential::Login { user: "bob".to_owned(), password: "r.example.org".to_owned() }));
+        let token = answer(r#"echo '{"Username":"<token>","Secret":"t"}'"#).await.unwrap();
+        assert_eq!(token, Some(Credential::IdentityToken("t".to_owned())));
+        let nothing = answer("echo credentials not found in native keychain; exit 1").await.unwrap();
+        assert_eq!(nothing, None);
+        let empty = answer(r#"echo '{"Username":"","Secret":""}'"#).await.unwrap();
+        assert_eq!(empty, None);
+    }
+
+    #[tokio::test]
+    async fn tells_of_a_helper_that_fails() {
+        let failed = answer("echo the keychain is locked >&2; exit 3").await.unwrap_err();
+        assert!(failed.to_string().ends_with("failed: the keychain is locked"), "{failed}");
+        let nonsense = answer("echo secret").await.unwrap_err();
+        assert!(nonsense.to_string().ends_with("an answer that is not understood"), "{nonsense}");
+        let missing = ask("that-is-not-there", "r.example.org").await.unwrap_err();
+        assert!(missing.to_string().starts_with("docker-credential-that-is-not-there can't be run"), "{missing}");
+        let slow = answer("exec sleep 60").await.unwrap_err();
+        assert!(matches!(slow, HelperError::Slow { .. }), "{slow}");
+    }
+}

@@ -1,0 +1,265 @@
+use std::io::SeekFrom;
+
+use tokio::io::AsyncSeekExt as _;
+use url::Url;
+
+use super::auth::Access;
+use super::client::{Client, unexpected, unreachable};
+use super::{Blob, RegistryError, Repository};
+use crate::http::header::{CONTENT_LENGTH, CONTENT_RANGE, LOCATION, RANGE};
+use crate::http::{Answer, Failed, Method, Part, RequestBuilder, StatusCode, is_passing};
+
+/// The most bytes of a chunk. GitHub's registry takes no more.
+const CHUNK: u64 = 4 << 20;
+
+/// The fewest bytes of a chunk, if the registry takes not even those.
+const LEAST_CHUNK: u64 = 64 << 10;
+
+/// The attempt from which on a large blob is sent in chunks: what breaks then is no longer sent from the beginning.
+const CHUNKS_FROM: u32 = 3;
+
+/// What a registry takes at once, as far as it has turned out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Blobs of so many bytes are too large for one request.
+    whole: u64,
+    chunk: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { whole: u64::MAX, chunk: CHUNK }
+    }
+}
+
+/// Where the rest of a blob goes.
+struct Session {
+    url: Url,
+    /// Only the last chunk may be smaller (`OCI-Chunk-Min-Length`).
+    least_chunk: u64,
+}
+
+/// Is told how many bytes of a blob have gone out.
+pub(super) type Sent<'a> = &'a (dyn Fn(&Blob, u64) + Sync);
+
+impl Client {
+    /// Has the registry link a blob from another of its repositories. False if it won't, for whatever reason.
+    pub(super) async fn mount(
+        &self,
+        access: Access<'_>,
+        blob: &Blob,
+        from: &Repository,
+    ) -> Result<bool, RegistryError> {
+        let mut url = access.repository.url("blobs/uploads/")?;
+        url.query_pairs_mut().append_pair("mount", &blob.digest.to_oci()).append_pair("from", from.path());
+        let answer = match self.exchange(access, Method::POST, &url, without_body).await {
+            Ok(answer) => answer,
+            Err(Failed::Passing { error, .. } | Failed::Final(error)) => {
+                tracing::debug!("{} is not linked from {from}: {error}", blob.digest);
+                return Ok(false);
+            }
+        };
+        // A registry that doesn't know how begins an upload instead, and some call that 201, too.
+        let begins = answer.header(LOCATION).is_some_and(|location| location.contains("/uploads/"));
+        Ok(answer.status() == StatusCode::CREATED && !begins)
+    }
+
+    /// Uploads a blob.
+    pub(super) async fn upload(&self, access: Access<'_>, blob: &Blob, sent: Sent<'_>) -> Result<(), RegistryError> {
+        self.http
+            .attempts(async |number| {
+                if number > 1 && self.finds(access, blob.digest).await? {
+                    // The answer that got lost was a good one.
+                    return Ok(());
+                }
+                let limits = self.limits_of(access).await;
+                let in_chunks = blob.size >= limits.whole || (number >= CHUNKS_FROM && blob.size > limits.chunk);
+                if !in_chunks && self.send_whole(access, blob, sent).await? {
+                    return Ok(());
+                }
+                self.send_chunks(access, blob, sent).await
+            })
+            .await
+    }
+
+    async fn limits_of(&self, access: Access<'_>) -> Limits {
+        self.limits.lock().await.get(access.repository.host()).copied().unwrap_or_default()
+    }
+
+    async fn learn(&self, access: Access<'_>, change: impl FnOnce(&mut Limits)) {
+        change(self.limits.lock().await.entry(access.repository.host().to_owned()).or_default());
+    }
+
+    async fn begin(&self, access: Access<'_>) -> Result<Session, Failed<RegistryError>> {
+        let url = access.repository.url("blobs/uploads/")?;
+        let answer = self.exchange(access, Method::POST, &url, without_body).await?;
+        if !answer.status().is_success() {
+            return Err(self.refused(access, answer).await);
+        }
+        let least = answer.headers().get("oci-chunk-min-length").and_then(|value| value.to_str().ok());
+        let least_chunk = least.and_then(|value| value.trim().parse().ok()).unwrap_or(0);
+        let Some(url) = location(&url, &answer) else {
+            return Err(unexpected(&url, answer.status(), "it gave no usable Location to upload to".to_owned()).into());
+        };
+        Ok(Session { url, least_chunk })
+    }
+
+    /// Sends a blob in one request. False if that is too large for the registry.
+    async fn send_whole(&self, access: Access<'_>, blob: &Blob, sent: Sent<'_>) -> Result<bool, Failed<RegistryError>> {
+        let session = self.begin(access).await?;
+        let url = with_digest(&session.url, blob);
+        let answer = self.send_part(access, (Method::PUT, &url), blob, 0..blob.size, sent).await?;
+        match answer.status() {
+            status if status.is_success() => Ok(true),
+            StatusCode::PAYLOAD_TOO_LARGE | StatusCode::RANGE_NOT_SATISFIABLE => {
+                self.learn(access, |limits| limits.whole = limits.whole.min(blob.size)).await;
+                Ok(false)
+            }
+            _ => Err(self.refused_upload(access, answer).await),
+        }
+    }
+
+    /// Sends a blob in chunks, each of which can be sent again.
+    async fn send_chunks(&self, access: Access<'_>, blob: &Blob, sent: Sent<'_>) -> Result<(), Failed<RegistryError>> {
+        let Session { mut url, least_chunk } = self.begin(access).await?;
+        let mut offset = 0;
+        let mut stalled = 0;
+        while offset < blob.size {
+            let before = offset;
+            let (next, reached) = self.send_chunk(access, &url, blob, (offset, least_chunk), sent).await?;
+            (url, offset) = (next, reached);
+            stalled = if offset > before { 0 } else { stalled + 1 };
+            if stalled > self.http.settings().attempts {
+                let said = format!("it takes no more than {offset} of {} bytes", blob.size);
+                return Err(unexpected(&url, StatusCode::RANGE_NOT_SATISFIABLE, said).into());
+            }
+        }
+        let url = with_digest(&url, blob);
+        let answer = self.exchange(access, Method::PUT, &url, without_body).await?;
+        if answer.status().is_success() { Ok(()) } else { Err(self.refused_upload(access, answer).await) }
+    }
+
+    /// Sends the chunk at `offset`. Returns where the next one goes, and at which offset.
+    async fn send_chunk(
+        &self,
+        access: Access<'_>,
+        url: &Url,
+        blob: &Blob,
+        (offset, least): (u64, u64),
+        sent: Sent<'_>,
+    ) -> Result<(Url, u64), Failed<RegistryError>> {
+        let chunk = self.limits_of(access).await.chunk.max(least).min(blob.size - offset);
+        let end = offset + chunk;
+        let outcome = self.http.attempts(async |number| {
+            if number > 1 {
+                // What broke may have arrived, or not.
+                let progress = self.progress_of(access, url).await;
+                if progress.as_ref().map_or(true, |(_, reached)| *reached != offset) {
+                    return Ok(progress);
+                }
+            }
+            let answer = self.send_part(access, (Method::PATCH, url), blob, offset..end, sent).await?;
+            match answer.status() {
+                status if status.is_success() => {
+                    let reached = range_end(&answer).filter(|reached| *reached <= blob.size).unwrap_or(end);
+                    Ok(Ok((location(url, &answer).unwrap_or_else(|| url.clone()), reached)))
+                }
+                StatusCode::PAYLOAD_TOO_LARGE if chunk > least.max(LEAST_CHUNK) => {
+                    self.learn(access, |limits| limits.chunk = (chunk / 2).max(LEAST_CHUNK)).await;
+                    Ok(self.progress_of(access, url).await)
+                }
+                StatusCode::RANGE_NOT_SATISFIABLE => Ok(self.progress_of(access, url).await),
+                status if is_passing(status) => Err(self.refused(access, answer).await),
+                _ => Ok(Err(self.refused_upload(access, answer).await)),
+            }
+        });
+        outcome.await?
+    }
+
+    /// Where an upload goes on, and how many bytes of it the registry has.
+    async fn progress_of(&self, access: Access<'_>, url: &Url) -> Result<(Url, u64), Failed<RegistryError>> {
+        let asked = self.http.attempts(async |_| {
+            let answer = self.exchange(access, Method::GET, url, |request| request).await?;
+            match answer.status() {
+                status if status.is_success() => Ok(Ok(answer)),
+                // Lost, which only beginning anew can mend.
+                StatusCode::NOT_FOUND | StatusCode::GONE => Ok(Err(answer)),
+                _ => Err(self.refused(access, answer).await),
+            }
+        });
+        match asked.await? {
+            Ok(answer) => {
+                let next = location(url, &answer).unwrap_or_else(|| url.clone());
+                // "0-0" is what registries say of nothing.
+                Ok((next, range_end(&answer).filter(|reached| *reached > 1).unwrap_or(0)))
+            }
+            Err(answer) => Err(self.refused_upload(access, answer).await),
+        }
+    }
+
+    async fn send_part(
+        &self,
+        access: Access<'_>,
+        (method, url): (Method, &Url),
+        blob: &Blob,
+        part: std::ops::Range<u64>,
+        sent: Sent<'_>,
+    ) -> Result<Answer, Failed<RegistryError>> {
+        let unreadable = |source| RegistryError::Read { path: blob.path.clone(), source };
+        let request_part = async |authorization| {
+            let mut file = tokio::fs::File::open(&blob.path).await.map_err(unreadable)?;
+            file.seek(SeekFrom::Start(part.start)).await.map_err(unreadable)?;
+            let mut request = self.request(method.clone(), url, authorization)?;
+            if method == Method::PATCH {
+                request = request.header(CONTENT_RANGE, format!("{}-{}", part.start, part.end.saturating_sub(1)));
+            }
+            sent(blob, part.start);
+            let part = Part { file, length: part.end - part.start };
+            let answer = self.http.upload(request, part, &mut |bytes| sent(blob, bytes)).await;
+            answer.map_err(|error| Failed::of(error, unreachable(url)))
+        };
+        self.authenticated(access, url, request_part).await
+    }
+
+    /// As [`refused`](Client::refused), but an upload that the registry has lost, or mixed up, can begin anew.
+    async fn refused_upload(&self, access: Access<'_>, answer: Answer) -> Failed<RegistryError> {
+        let is_lost = matches!(answer.status(), StatusCode::NOT_FOUND | StatusCode::GONE);
+        match self.refused(access, answer).await {
+            Failed::Final(error) if is_lost || error.says("BLOB_UPLOAD_") => {
+                Failed::Passing { error, after: None, cost: 1 }
+            }
+            failed => failed,
+        }
+    }
+}
+
+/// Some servers insist on a length, as RFC 9110 (section 8.6) has it.
+fn without_body(request: RequestBuilder) -> RequestBuilder {
+    request.header(CONTENT_LENGTH, 0)
+}
+
+fn with_digest(url: &Url, blob: &Blob) -> Url {
+    let mut url = url.clone();
+    url.query_pairs_mut().append_pair("digest", &blob.digest.to_oci());
+    url
+}
+
+/// Where to go on: the `Location` header, which may be relative. A registry behind a proxy may believe that it is spoken to
+/// without TLS.
+fn location(base: &Url, answer: &Answer) -> Option<Url> {
+    let mut url = base.join(answer.header(LOCATION)?).ok()?;
+    if base.scheme() == "https" && url.scheme() == "http" {
+        if url.host() != base.host() {
+            return None;
+        }
+        url.set_port(base.port()).ok()?;
+        url.set_scheme("https").ok()?;
+    }
+    matches!(url.scheme(), "http" | "https").then_some(url)
+}
+
+/// How many bytes a registry has, by its `Range: 0-LAST`.
+fn range_end(answer: &Answer) -> Option<u64> {
+    let (_, last) = answer.header(RANGE)?.rsplit_once('-')?;
+    last.trim().parse::<u64>().ok()?.checked_add(1)
+}

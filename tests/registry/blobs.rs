@@ -1,0 +1,115 @@
+use mailimg::registry::RegistryError;
+
+use super::common::faulty::{Fault, Faulty};
+use super::common::registry::Registry;
+use super::setup;
+
+#[tokio::test]
+async fn a_blob_is_there_when_it_has_been_pushed() {
+    let (registry, setup) = (Registry::start(), setup());
+    let repository = registry.name("mail/web").parse().unwrap();
+    let blob = setup.blob(b"layer");
+    assert!(!setup.client.has_blob(&repository, blob.digest).await.unwrap());
+    setup.push(&repository, &[&blob]).await.unwrap();
+    assert!(setup.client.has_blob(&repository, blob.digest).await.unwrap());
+    assert_eq!(std::fs::read(registry.blob(&blob.digest.to_string())).unwrap(), b"layer");
+}
+
+#[tokio::test]
+async fn an_empty_blob_and_a_large_one_are_blobs() {
+    let (registry, setup) = (Registry::start(), setup());
+    let repository = registry.name("web").parse().unwrap();
+    let blobs = [setup.blob(b""), setup.large(1, 20_000_000)];
+    setup.push(&repository, &blobs.each_ref()).await.unwrap();
+    for blob in &blobs {
+        assert_eq!(std::fs::metadata(registry.blob(&blob.digest.to_string())).unwrap().len(), blob.size);
+    }
+}
+
+#[tokio::test]
+async fn many_blobs_go_at_once() {
+    let (registry, setup) = (Registry::start(), setup());
+    let repository = registry.name("mail/web").parse().unwrap();
+    let blobs: Vec<_> = (0..20).map(|seed| setup.large(seed, 100_000)).collect();
+    setup.push(&repository, &blobs.iter().collect::<Vec<_>>()).await.unwrap();
+    for blob in &blobs {
+        assert!(setup.client.has_blob(&repository, blob.digest).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn what_is_there_is_not_read() {
+    let (registry, setup) = (Registry::start(), setup());
+    let repository = registry.name("mail/web").parse().unwrap();
+    let blob = setup.blob(b"layer");
+    setup.push(&repository, &[&blob]).await.unwrap();
+    std::fs::remove_file(&blob.path).unwrap();
+    super::setup().push(&repository, &[&blob]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_blob_is_linked_from_another_repository() {
+    let (registry, setup) = (Registry::start(), setup());
+    let [first, second] = ["mail/first", "mail/second"].map(|path| registry.name(path).parse().unwrap());
+    let blob = setup.blob(b"layer");
+    setup.push(&first, &[&blob]).await.unwrap();
+    // Nothing can be read any more.
+    std::fs::remove_file(&blob.path).unwrap();
+    setup.push(&second, &[&blob]).await.unwrap();
+    assert!(setup.client.has_blob(&second, blob.digest).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_blob_that_is_not_what_its_digest_says_is_refused() {
+    let (registry, setup) = (Registry::start(), setup());
+    let blob = setup.blob(b"layer");
+    std::fs::write(&blob.path, b"loyer").unwrap();
+    let error = setup.push(&registry.name("mail/bad").parse().unwrap(), &[&blob]).await.unwrap_err();
+    assert!(matches!(error, RegistryError::Unexpected { status: 400, .. }), "{error:?}");
+    assert!(error.to_string().contains("DIGEST_INVALID"), "{error}");
+}
+
+#[tokio::test]
+async fn a_blob_that_cannot_be_read_is_named() {
+    let (registry, setup) = (Registry::start(), setup());
+    let blob = setup.blob(b"layer");
+    std::fs::remove_file(&blob.path).unwrap();
+    let error = setup.push(&registry.name("mail/web").parse().unwrap(), &[&blob]).await.unwrap_err();
+    assert_eq!(error.to_string(), format!("{} can't be read", blob.path));
+}
+
+#[tokio::test]
+async fn a_proxy_that_fails_once_is_got_over() {
+    for (method, count) in [("HEAD", 1), ("POST", 1), ("PUT", 1)] {
+        let (registry, setup) = (Registry::start(), setup());
+        let proxy = Faulty::before(registry.port(), move |asked| {
+            let fails = asked.method == method && asked.count == count;
+            if fails { Fault::Answer("502 Bad Gateway") } else { Fault::None }
+        });
+        let blob = setup.blob(b"layer");
+        setup.push(&proxy.name("mail/web").parse().unwrap(), &[&blob]).await.unwrap();
+        assert!(registry.blob(&blob.digest.to_string()).exists(), "{method}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_is_looked_for() {
+    let (registry, setup) = (Registry::start(), setup());
+    // The registry has stored it, and nobody hears of that.
+    let proxy = Faulty::before(registry.port(), |asked| match asked.method.as_str() {
+        "PUT" => Fault::Cut(0),
+        _ => Fault::None,
+    });
+    let blob = setup.blob(b"layer");
+    setup.push(&proxy.name("mail/web").parse().unwrap(), &[&blob]).await.unwrap();
+    assert_eq!((proxy.count("PUT"), proxy.count("HEAD")), (1, 2), "{:?}", proxy.log());
+}
+
+#[tokio::test]
+async fn a_registry_that_is_not_there_is_named() {
+    let setup = setup();
+    let error = setup.push(&"127.0.0.1:1/mail/web".parse().unwrap(), &[&setup.blob(b"layer")]).await.unwrap_err();
+    assert!(error.to_string().starts_with("http://127.0.0.1:1/v2/mail/web/blobs/sha256:"), "{error}");
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.starts_with("can't connect: Connection refused"), "{cause}");
+}
