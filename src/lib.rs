@@ -11,6 +11,8 @@ pub mod path;
 
 pub mod similar;
 
+pub mod progress;
+
 pub mod config;
 
 pub mod apk;

@@ -38,13 +38,10 @@ pub(super) struct Context {
 
 impl Context {
     pub(super) fn new(args: &GlobalArgs) -> Self {
-        start_log(args.verbose);
-        Self {
-            project: args.project.clone(),
-            cache_dir: args.cache_dir.clone(),
-            ui: Ui::new(args.quiet),
-            runtime: OnceLock::new(),
-        }
+        let ui = Ui::new(args.quiet);
+        start_log(args.verbose, &ui);
+        let (project, cache_dir) = (args.project.clone(), args.cache_dir.clone());
+        Self { project, cache_dir, ui, runtime: OnceLock::new() }
     }
 
     /// The directory that holds `mailimg.toml`.
@@ -90,12 +87,12 @@ impl Context {
     }
 }
 
-fn start_log(verbose: u8) {
+fn start_log(verbose: u8, ui: &Ui) {
     let default = match verbose {
         0 => "warn",
         1 => "mailimg=info,warn",
         _ => "mailimg=debug,info",
     };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| default.into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).without_time().init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(ui.log_writer()).without_time().init();
 }

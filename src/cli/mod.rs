@@ -3,6 +3,7 @@
 mod accounts;
 mod alias;
 mod apk;
+mod bars;
 mod build;
 mod channel;
 mod completions;

@@ -5,16 +5,19 @@ use std::io::{self, Write};
 use owo_colors::OwoColorize;
 
 use super::Failure;
+use super::bars::Bars;
+use crate::progress::{Progress, Step, Total};
 
 /// The only code in the crate that writes to the terminal.
 #[derive(Debug)]
 pub(super) struct Ui {
     quiet: bool,
+    bars: Bars,
 }
 
 impl Ui {
     pub(super) fn new(quiet: bool) -> Self {
-        Self { quiet }
+        Self { quiet, bars: Bars::new(quiet) }
     }
 
     /// Whether only results and errors are wanted.
@@ -22,10 +25,19 @@ impl Ui {
         self.quiet
     }
 
+    /// Where the log goes.
+    pub(super) fn log_writer(&self) -> impl Fn() -> Box<dyn Write> + use<> {
+        let bars = self.bars.clone();
+        move || Box::new(bars.writer())
+    }
+
     /// Writes a result to standard output, as it is. A reader that has gone away (`| head`) is no failure.
     pub(super) fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
-        let mut out = io::stdout().lock();
-        match out.write_all(bytes).and_then(|()| out.flush()) {
+        let write = || {
+            let mut out = io::stdout().lock();
+            out.write_all(bytes).and_then(|()| out.flush())
+        };
+        match self.bars.suspend(write) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
             _ => Ok(()),
         }
@@ -70,6 +82,16 @@ impl Ui {
 
     fn note(&self, line: &str) {
         // Nothing can be told to a user whose standard error is closed.
-        let _ = writeln!(anstream::stderr().lock(), "{line}");
+        let _ = self.bars.suspend(|| writeln!(anstream::stderr().lock(), "{line}"));
+    }
+}
+
+impl Progress for Ui {
+    fn start(&self, title: &str, total: Total) -> Box<dyn Step> {
+        Box::new(self.bars.start(title, total))
+    }
+
+    fn warn(&self, message: &str) {
+        self.warning(message);
     }
 }

@@ -1,0 +1,87 @@
+//! Progress on the terminal: one line for each step that is under way.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::progress::{Step, Total};
+
+/// The lines at the bottom of the terminal. Nothing is shown where standard error is no terminal.
+#[derive(Debug, Clone)]
+pub(super) struct Bars(MultiProgress);
+
+impl Bars {
+    pub(super) fn new(quiet: bool) -> Self {
+        let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        Self(MultiProgress::with_draw_target(target))
+    }
+
+    pub(super) fn start(&self, title: &str, total: Total) -> Bar {
+        tracing::info!("{title}");
+        let (length, template) = match total {
+            Total::Unknown => (None, "{spinner} {prefix} {wide_msg}"),
+            Total::Bytes(bytes) => (
+                Some(bytes),
+                "{prefix} [{bar:30}] {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {wide_msg}",
+            ),
+            Total::Items(items) => (Some(items), "{prefix} [{bar:30}] {pos}/{len} {wide_msg}"),
+        };
+        let bar = self.0.add(ProgressBar::with_draw_target(length, ProgressDrawTarget::hidden()));
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.set_prefix(title.to_owned());
+        if length.is_none() {
+            bar.enable_steady_tick(Duration::from_millis(120));
+        }
+        Bar(bar)
+    }
+
+    /// Lets `write` use the terminal, and draws the lines again below what it wrote.
+    pub(super) fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.0.suspend(write)
+    }
+
+    /// Standard error, for others who write to it.
+    pub(super) fn writer(&self) -> impl Write + use<> {
+        Above(self.clone())
+    }
+}
+
+/// A step's line, which goes when the step ends.
+#[derive(Debug)]
+pub(super) struct Bar(ProgressBar);
+
+impl Step for Bar {
+    fn advance(&self, amount: u64) {
+        self.0.inc(amount);
+    }
+
+    fn retract(&self, amount: u64) {
+        self.0.dec(amount);
+    }
+
+    fn item(&self, name: &str) {
+        self.0.set_message(name.to_owned());
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// Writes to standard error above the lines.
+struct Above(Bars);
+
+impl Write for Above {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.suspend(|| io::stderr().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
