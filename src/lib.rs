@@ -49,6 +49,8 @@ pub mod push;
 
 pub mod compose;
 
+pub mod engine;
+
 pub mod mail;
 
 pub mod report;

@@ -2,7 +2,8 @@ mod add;
 mod del;
 mod list;
 
-use super::{Context, Failure, accounts};
+use super::engine::EngineArgs;
+use super::{Context, Failure};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {

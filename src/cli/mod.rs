@@ -1,6 +1,5 @@
 //! Arguments, progress and errors. One file a command; no logic of its own.
 
-mod accounts;
 mod alias;
 mod apk;
 mod bars;
@@ -12,6 +11,7 @@ mod config;
 mod context;
 mod digest;
 mod dkim;
+mod engine;
 mod exit;
 mod failure;
 mod images;
@@ -63,7 +63,6 @@ enum Command {
     Lock(lock::Args),
     /// Build images from their locks into an OCI layout
     Build(build::Args),
-    /// Put built images into the local container engine
     Load(load::Args),
     /// Put built images into a registry
     Push(push::Args),

@@ -4,7 +4,8 @@ mod list;
 mod passwd;
 mod prompt;
 
-use super::{Context, Failure, accounts};
+use super::engine::EngineArgs;
+use super::{Context, Failure};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {

@@ -6,22 +6,28 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::stack::{Stack, StackError};
 use crate::config::{Address, ConfigError, DomainName, Project, Role, ValueError};
+use crate::engine::{EngineError, Exec, Stack};
 
 /// Owner of all mail in the image that stores it, and where that is.
 const MAIL_OWNER: &str = "vmail";
 const MAIL: &str = "/srv/mail";
+
+/// How long a statement may take on a busy machine.
+const STATEMENT: Duration = Duration::from_mins(1);
+/// How long it may take to remove a mailbox of millions of files.
+const PURGE: Duration = Duration::from_hours(1);
 
 /// Why users or aliases could not be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountsError {
     /// The database could not be reached.
     #[error(transparent)]
-    Stack(#[from] StackError),
+    Engine(#[from] EngineError),
     /// No recipe says which service it is.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -236,7 +242,7 @@ impl Accounts {
         match self.change(&statement) {
             Ok(0) => Err(AccountsError::ForeignDomain { domain: address.domain().clone() }),
             Ok(_) => Ok(()),
-            Err(AccountsError::Stack(StackError::Failed { said, .. })) if is_duplicate(&said) => {
+            Err(AccountsError::Engine(EngineError::Failed { said, .. })) if is_duplicate(&said) => {
                 Err(AccountsError::UserExists { address: address.clone() })
             }
             Err(error) => Err(error),
@@ -278,8 +284,13 @@ impl Accounts {
     /// Deletes a mailbox and its content.
     pub fn purge(&self, address: &Address) -> Result<(), AccountsError> {
         let home = format!("{MAIL}/{}/{}", address.domain(), address.local());
-        let service = &self.project.image_with(Role::Mailboxes)?.name;
-        self.stack.exec(service, Some(MAIL_OWNER), &["rm", "-rf", "--", &home], &[])?;
+        self.stack.exec(&Exec {
+            service: &self.project.image_with(Role::Mailboxes)?.name,
+            user: Some(MAIL_OWNER),
+            program: &["rm", "-rf", "--", &home],
+            input: &[],
+            time: PURGE,
+        })?;
         Ok(())
     }
 
@@ -295,7 +306,7 @@ impl Accounts {
         match self.change(&statement) {
             Ok(0) => Err(AccountsError::ForeignDomain { domain: source.domain().clone() }),
             Ok(_) => Ok(true),
-            Err(AccountsError::Stack(StackError::Failed { said, .. })) if is_duplicate(&said) => Ok(false),
+            Err(AccountsError::Engine(EngineError::Failed { said, .. })) if is_duplicate(&said) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -339,8 +350,13 @@ impl Accounts {
             "--skip-column-names",
             "mailserver",
         ];
-        let service = &self.project.image_with(Role::Accounts)?.name;
-        let output = self.stack.exec(service, None, &client, format!("{statement};\n").as_bytes())?;
+        let output = self.stack.exec(&Exec {
+            service: &self.project.image_with(Role::Accounts)?.name,
+            user: None,
+            program: &client,
+            input: format!("{statement};\n").as_bytes(),
+            time: STATEMENT,
+        })?;
         let output = String::from_utf8(output).map_err(|error| answer(&error.to_string()))?;
         Ok(output.lines().map(str::to_owned).collect())
     }

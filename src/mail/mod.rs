@@ -7,4 +7,3 @@ pub mod dkim;
 pub mod init;
 pub mod password;
 pub mod secrets;
-pub mod stack;

@@ -1,4 +1,4 @@
-//! `mailimg build` and `mailimg load`: the same bytes everywhere, and each way in which they refuse.
+//! `mailimg build`: the same bytes everywhere, and each way in which they refuse.
 
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -394,26 +394,6 @@ fn a_directory_with_something_else_in_it_is_left_alone() {
     assert_eq!(code, 2, "{error}");
     assert!(error.contains("neither empty nor an OCI layout"), "{error}");
     assert_eq!(fs_err::read_dir(precious.parent().unwrap()).unwrap().count(), 1);
-}
-
-#[test]
-fn images_are_not_loaded_before_they_are_built_or_without_an_engine() {
-    let project = project(&packages());
-    let load = |args: &[&str]| {
-        let output = project.mailimg(["load"]).args(args).output().unwrap();
-        (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
-    };
-    let (code, error) = load(&[]);
-    assert_eq!(code, 4, "{error}");
-    assert!(error.contains("no images have been built"), "{error}");
-    project.run(["build"]);
-    let (code, error) = load(&["--engine", "/nonexistent/engine"]);
-    assert_eq!(code, 4, "{error}");
-    assert!(error.contains("no container engine answers") && error.contains("install Docker"), "{error}");
-    let (code, error) = load(&["absent"]);
-    assert_eq!(code, 4, "{error}");
-    assert!(error.contains(r#"no image "absent"; it has web"#), "{error}");
-    assert!(Path::new(&project.path().join("oci/oci-layout")).exists());
 }
 
 #[test]

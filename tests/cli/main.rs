@@ -20,6 +20,7 @@ mod documentation;
 mod flat;
 mod init;
 mod layers;
+mod load;
 mod lock;
 mod packages;
 mod plain;

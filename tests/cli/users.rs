@@ -15,7 +15,7 @@ fn project(answer: &str, said: &str, code: u8) -> Project {
     project.write("answer", answer);
     project.write("said", said);
     let script = format!(
-        "#!/bin/sh\ncd \"${{0%/*}}/..\"\n[ \"$2\" != version ] || exit 0\nprintf '%s\\n' \"$@\" >arguments\ncat >input\n\
+        "#!/bin/sh\ncd \"${{0%/*}}/..\"\ncase \"$1 $2\" in 'version '|'compose version') exit 0;; esac\nprintf '%s\\n' \"$@\" >arguments\ncat >input\n\
          cat answer\ncat said >&2\nexit {code}\n"
     );
     let docker = project.write("bin/docker", script);
@@ -178,5 +178,12 @@ fn what_is_needed_is_named() {
     project.write("compose.yaml", "services: {}\n");
     let output = project.mailimg(["user", "list"]).env("PATH", "/nowhere").output().unwrap();
     assert_eq!(output.status.code(), Some(4));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("neither `docker compose` nor docker-compose"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no container engine answers (docker: "));
+
+    let engine = project.write("bin/podman", "#!/bin/sh\n[ \"$1\" = version ]\n");
+    fs_err::set_permissions(&engine, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let bin = engine.parent().unwrap();
+    let output = project.mailimg(["user", "list"]).env("PATH", bin).output().unwrap();
+    assert_eq!(output.status.code(), Some(4));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("neither `podman compose` nor docker-compose"));
 }

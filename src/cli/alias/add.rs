@@ -1,6 +1,6 @@
 use crate::mail::accounts::{AliasSource, Destination};
 
-use super::{Context, Failure, accounts};
+use super::{Context, EngineArgs, Failure};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
@@ -9,10 +9,12 @@ pub(in crate::cli) struct Args {
     /// Where its mail goes
     #[arg(required = true)]
     destinations: Vec<Destination>,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let accounts = accounts::open(context)?;
+    let accounts = args.engine.accounts(context)?;
     for destination in &args.destinations {
         let news = if accounts.add_alias(&args.source, destination)? { "now goes" } else { "went already" };
         context.ui().status(format!("{} {news} to {destination}", args.source));

@@ -1,6 +1,6 @@
 use crate::mail::accounts::{AliasSource, Destination};
 
-use super::{Context, Failure, accounts};
+use super::{Context, EngineArgs, Failure};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
@@ -8,10 +8,12 @@ pub(in crate::cli) struct Args {
     source: AliasSource,
     /// Where mail shall no longer go [default: to none of its destinations]
     destinations: Vec<Destination>,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let accounts = accounts::open(context)?;
+    let accounts = args.engine.accounts(context)?;
     if args.destinations.is_empty() {
         accounts.delete_alias(&args.source, None)?;
         context.ui().status(format!("deleted {}", args.source));

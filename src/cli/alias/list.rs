@@ -1,14 +1,16 @@
-use super::{Context, Failure, accounts};
+use super::{Context, EngineArgs, Failure};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
     /// Print a JSON array of objects with source and destination
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let aliases = accounts::open(context)?.aliases()?;
+    let aliases = args.engine.accounts(context)?.aliases()?;
     if args.json {
         return context.ui().json(&aliases);
     }

@@ -5,7 +5,6 @@ use crate::mail::dkim::DkimError;
 use crate::mail::init::InitError;
 use crate::mail::password::PasswordError;
 use crate::mail::secrets::SecretsError;
-use crate::mail::stack::StackError;
 
 impl From<ValueError> for Failure {
     fn from(error: ValueError) -> Self {
@@ -59,27 +58,11 @@ impl From<PasswordError> for Failure {
     }
 }
 
-impl From<StackError> for Failure {
-    fn from(error: StackError) -> Self {
-        match &error {
-            StackError::NoComposeFile { .. } => Self::new(Exit::Missing, &error)
-                .hint("write it with `mailimg compose`, and start it with `docker compose up -d`"),
-            StackError::NoCompose => Self::new(Exit::Missing, &error)
-                .hint("install Docker with its compose plugin, or docker-compose 1.29 or newer"),
-            StackError::NotRunning { .. } => Self::new(Exit::Missing, &error)
-                .hint("start it with `docker compose up -d`, and wait until it is healthy"),
-            StackError::Failed { .. } => Self::new(Exit::Missing, &error)
-                .hint("see `docker compose ps` and `docker compose logs` for what is wrong with it"),
-            StackError::Run { .. } => Self::new(Exit::System, &error),
-        }
-    }
-}
-
 impl From<AccountsError> for Failure {
     fn from(error: AccountsError) -> Self {
         match error {
-            AccountsError::Stack(error) => error.into(),
             AccountsError::Config(error) => error.into(),
+            AccountsError::Engine(error) => error.into(),
             AccountsError::ForeignDomain { .. } => Self::new(Exit::Usage, &error).hint(
                 "add it to `domains` in mailimg.toml, then build, load and compose anew, and start with `docker compose \
                  up -d`",

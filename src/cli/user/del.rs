@@ -1,6 +1,6 @@
 use crate::config::Address;
 
-use super::{Context, Failure, accounts};
+use super::{Context, EngineArgs, Failure};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
@@ -9,10 +9,12 @@ pub(in crate::cli) struct Args {
     /// Delete the user's mail, too
     #[arg(long)]
     purge: bool,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let accounts = accounts::open(context)?;
+    let accounts = args.engine.accounts(context)?;
     let aliases = accounts.delete_user(&args.address)?;
     if args.purge {
         accounts.purge(&args.address)?;

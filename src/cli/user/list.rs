@@ -1,14 +1,16 @@
-use super::{Context, Failure, accounts};
+use super::{Context, EngineArgs, Failure};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
     /// Print a JSON array of objects with address, quota (bytes; 0 is unlimited, null the default) and active
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let users = accounts::open(context)?.users()?;
+    let users = args.engine.accounts(context)?.users()?;
     if args.json {
         return context.ui().json(&users);
     }

@@ -1,7 +1,7 @@
 use crate::config::Address;
 use crate::mail::password;
 
-use super::{Context, Failure, accounts, prompt};
+use super::{Context, EngineArgs, Failure, prompt};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
@@ -10,10 +10,12 @@ pub(in crate::cli) struct Args {
     /// Read the password from the first line of standard input
     #[arg(long)]
     password_stdin: bool,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let accounts = accounts::open(context)?;
+    let accounts = args.engine.accounts(context)?;
     let hash = password::hash(&prompt::password(args.password_stdin)?)?;
     accounts.set_password(&args.address, &hash)?;
     context.ui().status(format!("{} has a new password", args.address));

@@ -1,0 +1,24 @@
+use super::{Context, Failure};
+use crate::config::Project;
+use crate::engine::{Engine, Stack};
+use crate::mail::accounts::Accounts;
+
+/// Which container engine a command speaks to.
+#[derive(Debug, clap::Args)]
+pub(super) struct EngineArgs {
+    /// Command line of the container engine [default: docker, or podman if docker doesn't answer]
+    #[arg(long, value_name = "PROGRAM", env = "MAILIMG_ENGINE")]
+    engine: Option<String>,
+}
+
+impl EngineArgs {
+    pub(super) fn find(&self) -> Result<Engine, Failure> {
+        Ok(Engine::find(self.engine.as_deref())?)
+    }
+
+    /// Users and aliases of the project's running stack.
+    pub(super) fn accounts(&self, context: &Context) -> Result<Accounts, Failure> {
+        let stack = Stack::open(context.project(), self.engine.as_deref())?;
+        Ok(Accounts::new(stack, Project::open(context.project())?))
+    }
+}

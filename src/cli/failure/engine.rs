@@ -1,0 +1,32 @@
+use super::{Exit, Failure};
+use crate::engine::{EngineError, RunError};
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        let failure = |exit| Self::new(exit, &error);
+        match &error {
+            EngineError::NoEngine { .. } => failure(Exit::Missing).hint(
+                "install Docker (Debian's docker.io, or https://docs.docker.com/engine/install/) and start it; in a \
+                 checkout, `scripts/engine` does both. DOCKER_HOST selects an engine on another machine, and --engine \
+                 another program, such as podman",
+            ),
+            EngineError::NoCompose { .. } => {
+                failure(Exit::Missing).hint("install Docker's compose plugin, or docker-compose 1.29 or newer")
+            }
+            EngineError::Run { source: RunError::TimedOut { .. }, .. } => {
+                failure(Exit::Missing).hint("the engine may be overloaded or stuck: see whether `docker info` answers")
+            }
+            EngineError::Run { .. } => failure(Exit::System),
+            EngineError::Load { .. } => {
+                failure(Exit::System).hint("see the engine's log, and whether its disk is full")
+            }
+            EngineError::NoComposeFile { .. } => failure(Exit::Missing)
+                .hint("write one with `mailimg compose`, then start the stack with `docker compose up -d`"),
+            EngineError::NotRunning { .. } => {
+                failure(Exit::Missing).hint("start the stack with `docker compose up -d`, and wait until it is healthy")
+            }
+            EngineError::Failed { .. } => failure(Exit::Missing)
+                .hint("`docker compose ps` and `docker compose logs` may show what is wrong with the service"),
+        }
+    }
+}
