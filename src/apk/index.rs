@@ -3,7 +3,7 @@
 mod file;
 mod write;
 
-pub use file::{Index, IndexFileError, SignedIndex, sign_file};
+pub use file::{FILE_LIMIT, Index, IndexFileError, SignedIndex, sign_file};
 pub use write::text;
 pub(super) use write::{block, installed_fields};
 

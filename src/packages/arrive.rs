@@ -7,14 +7,11 @@ use std::io::{self, Read};
 
 use super::ObtainError;
 use super::inspect::{Inspected, Trust};
-use crate::apk::package::{Listing, Measured, Member, PackageError, PackageReader};
+use crate::apk::package::{DATA_LIMIT, Listing, Measured, Member, PackageError, PackageReader};
 use crate::digest::{Digesting, Hashing, Sha256};
 use crate::fetch::{FetchError, Fetched};
 use crate::lock::LockedPackage;
 use crate::store::{Incoming, Keeper, Store, StoreError};
-
-/// Largest package file: the members' sizes are checked one by one, this bounds what is written meanwhile.
-const LIMIT: u64 = 64 << 30;
 
 /// A package that has been read, and is not in the store yet.
 pub(crate) struct Arrival {
@@ -48,7 +45,7 @@ pub(crate) fn read(source: impl Read, reading: Reading<'_>) -> Result<Arrival, O
     let signatures = reader.signature_bytes().map(<[u8]>::to_vec).collect();
     let (control_bytes, control) = (reader.control_bytes().to_vec(), reader.control().clone());
     let reader = match store {
-        Some(store) => reader.keep_data(store.incoming(LIMIT)?),
+        Some(store) => reader.keep_data(store.incoming(DATA_LIMIT)?),
         None => reader,
     };
     let (listing, data) = Listing::read(reader).map_err(refused)?;

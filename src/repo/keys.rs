@@ -3,11 +3,10 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{RepoError, read_limited};
+use crate::apk::signature::KEY_LIMIT;
 use crate::apk::{Keyring, SigningKey};
 use crate::digest::Sha256;
 use crate::store::write_atomic;
-
-const KEY_LIMIT: u64 = 1 << 16;
 
 /// A key pair that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]

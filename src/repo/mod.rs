@@ -14,9 +14,6 @@ use std::io::Read;
 
 use camino::Utf8Path;
 
-/// Largest index file.
-const INDEX_LIMIT: u64 = 256 << 20;
-
 /// Reads a file that should be no larger than `limit`.
 fn read_limited(path: &Utf8Path, limit: u64) -> Result<Vec<u8>, RepoError> {
     let failed = |source| RepoError::Read { path: path.to_owned(), source };

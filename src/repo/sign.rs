@@ -2,7 +2,7 @@
 
 use camino::Utf8Path;
 
-use super::{INDEX_LIMIT, RepoError, read_limited};
+use super::{RepoError, read_limited};
 use crate::apk::index::{self, Index};
 use crate::apk::package::{Measured, PackageReader};
 use crate::apk::{Keyring, SigningKey};
@@ -50,7 +50,7 @@ pub fn verify(path: &Utf8Path, keyring: &Keyring) -> Result<Verified, RepoError>
             Ok(Verified { keys, packages: 1 })
         }
         Kind::Index => {
-            let bytes = read_limited(path, INDEX_LIMIT)?;
+            let bytes = read_limited(path, index::FILE_LIMIT)?;
             let refused = |source| RepoError::Index { path: path.to_owned(), source };
             let signed = Index::read(&bytes, keyring).map_err(refused)?;
             Ok(Verified { keys: signed.keys, packages: signed.index.packages.len() })
@@ -63,7 +63,7 @@ pub fn sign(path: &Utf8Path, key: &SigningKey) -> Result<(), RepoError> {
     let signed = match Kind::of(path) {
         Kind::Package => sign_package(path, key)?,
         Kind::Index => {
-            let bytes = read_limited(path, INDEX_LIMIT)?;
+            let bytes = read_limited(path, index::FILE_LIMIT)?;
             let refused = |source| RepoError::Index { path: path.to_owned(), source };
             Index::read_unverified(&bytes).map_err(refused)?;
             index::sign_file(&bytes, key).map_err(refused)?

@@ -4,13 +4,10 @@ use camino::Utf8Path;
 
 use super::ResolveError;
 use crate::apk::Keyring;
-use crate::apk::signature::Pins;
+use crate::apk::signature::{KEY_LIMIT, Pins};
 use crate::config::Channel;
 use crate::digest::Sha256;
 use crate::fetch::{Client, FetchError, Progress, Request, Size, Source};
-
-/// Longest key file.
-const KEY_LIMIT: u64 = 64 * 1024;
 
 /// The keys that a channel trusts, as far as their files can be had.
 pub(super) struct Trusted {

@@ -7,16 +7,13 @@ use super::hold::Held;
 use super::keys::{self, Trusted};
 use super::{ResolveError, Wanted};
 use crate::apk::Package;
-use crate::apk::index::Index;
+use crate::apk::index::{self, Index};
 use crate::config::{self, Channel, Import};
 use crate::fetch::{Request, Size, Source};
 use crate::lock::{LockedRepository, Place};
 use crate::packages::{Fetching, ObtainError, Sources};
 use crate::solve::{Repository, Step, Universe, solve};
 use crate::timestamp::Timestamp;
-
-/// Longest `APKINDEX.tar.gz`. Alpine's largest has 2.5 MB.
-const INDEX_LIMIT: u64 = 256 * 1024 * 1024;
 
 /// What a channel offers now: its indexes, verified.
 pub struct Offer {
@@ -148,7 +145,7 @@ impl Declared<'_> {
     ) -> Result<Opened, ResolveError> {
         let name = format!("index of {}", self.name());
         let location = source.file(arch, "APKINDEX.tar.gz");
-        let request = Request { name, location, size: Size::AtMost(INDEX_LIMIT), digest: None };
+        let request = Request { name, location, size: Size::AtMost(index::FILE_LIMIT), digest: None };
         let entry = fetching.client.fetch(&request, fetching.progress).await?;
         let bytes = std::fs::read(&entry.path).map_err(|source| ResolveError::Read { path: entry.path, source })?;
         let signed = Index::read(&bytes, &trusted.keyring).map_err(|source| {

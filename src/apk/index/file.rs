@@ -10,6 +10,9 @@ use crate::apk::signature::{self, KeyError, Keyring, Signature, SignatureError, 
 use crate::apk::tar::{self, Entries, Entry, EntryKind, TarError};
 use crate::apk::{Package, gzip};
 
+/// Largest `APKINDEX.tar.gz`. Alpine's largest has 2.5 MB.
+pub const FILE_LIMIT: u64 = 256 << 20;
+
 /// Most bytes that an index may expand to. Alpine's largest has 10 MB.
 const LIMIT: usize = 1 << 29;
 

@@ -30,6 +30,7 @@ pub use error::PackageError;
 pub use files::{EntryId, Listing, PackageEntry, PackageFiles, READ_LIMIT, is_read};
 pub use info::{Info, InfoError};
 pub use read::{DataReader, PackageReader};
+pub use source::DATA_LIMIT;
 pub use write::{PackageWriter, WriteError, Written};
 
 use super::{Checksum, Package};

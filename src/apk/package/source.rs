@@ -9,7 +9,7 @@ use super::{Member, PackageError};
 use crate::digest::{Digesting, Sha256};
 
 /// Most bytes that data may expand to: far beyond any real package.
-const DATA_LIMIT: u64 = 64 << 30;
+pub const DATA_LIMIT: u64 = 64 << 30;
 
 /// Bytes of compressed data that are read, and of uncompressed data that are made, at a time.
 const BUFFER: usize = 1 << 18;

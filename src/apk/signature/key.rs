@@ -12,7 +12,7 @@ use crate::apk::tar::{self, Entry, EntryKind};
 use crate::digest::Sha256;
 
 /// Largest key file that is read.
-const FILE_LIMIT: usize = 1 << 16;
+pub const KEY_LIMIT: u64 = 1 << 16;
 
 /// A public key, as trusted.
 #[derive(Debug, Clone)]
@@ -180,7 +180,7 @@ fn checked_name(name: &str) -> Result<String, KeyError> {
 
 /// The first block of this label.
 fn from_pem(pem: &[u8], label: &str) -> Option<Vec<u8>> {
-    let blocks = pem::parse_many(pem.get(..FILE_LIMIT).unwrap_or(pem)).ok()?;
+    let blocks = pem::parse_many(Some(pem).filter(|pem| pem.len() as u64 <= KEY_LIMIT)?).ok()?;
     blocks.into_iter().find(|block| block.tag() == label).map(pem::Pem::into_contents)
 }
 

@@ -21,7 +21,7 @@ use std::io::Read;
 use aws_lc_rs::signature::{self as aws, RsaParameters};
 use flate2::bufread::GzDecoder;
 
-pub use key::{KeyError, PublicKey, SigningKey};
+pub use key::{KEY_LIMIT, KeyError, PublicKey, SigningKey};
 pub use keyring::{Keyring, Pins};
 
 use super::tar::{Entries, EntryKind, TarError};

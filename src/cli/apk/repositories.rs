@@ -3,16 +3,14 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
 
-use crate::apk::index::Index;
+use crate::apk::index::{self, Index};
+use crate::apk::package::DATA_LIMIT;
 use crate::apk::{Dependency, Keyring, Package};
 use crate::cli::exit::Exit;
 use crate::cli::{Context, Failure};
 use crate::fetch::{Client, Location, Request, Settings, Silent, Size, Source};
 use crate::repo::read_keyring;
 use crate::solve::{Repository, Universe};
-
-/// Longest index file.
-const INDEX_LIMIT: u64 = 256 << 20;
 
 /// Which packages there are and who vouches for them.
 #[derive(Debug, clap::Args)]
@@ -58,8 +56,8 @@ impl RepositoryArgs {
         let (tag, place) = split_tag(text);
         let source = Source::parse(place, Utf8Path::new(""))?;
         let location = source.file(&self.arch, "APKINDEX.tar.gz");
-        let path = obtain(&location, "APKINDEX.tar.gz", Size::AtMost(INDEX_LIMIT), context)?;
-        let signed = Index::read(&read_limited(&path, INDEX_LIMIT)?, keyring).map_err(|error| {
+        let path = obtain(&location, "APKINDEX.tar.gz", Size::AtMost(index::FILE_LIMIT), context)?;
+        let signed = Index::read(&read_limited(&path, index::FILE_LIMIT)?, keyring).map_err(|error| {
             let hint = format!("this is about {location}, and the keys in {}", self.keys_dir);
             Failure::new(Exit::Refused, &error).hint(hint)
         })?;
@@ -78,7 +76,7 @@ impl Offer {
         let name = format!("{}-{}.apk", package.name, package.version);
         let missing = || Failure::new(Exit::Missing, &std::io::Error::other(format!("{name} is in no repository")));
         let location = self.sources.get(position).ok_or_else(missing)?.file(&self.arch, &name);
-        let size = package.file_size.map_or(Size::AtMost(4 << 30), Size::Exactly);
+        let size = package.file_size.map_or(Size::AtMost(DATA_LIMIT), Size::Exactly);
         obtain(&location, &name, size, context)
     }
 }
