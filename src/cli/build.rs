@@ -1,16 +1,12 @@
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::BufWriter;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use rayon::prelude::*;
 use serde_json::json;
 
 use super::images::{self, ImageArgs};
 use super::{Context, Failure};
-use crate::config::Channel;
-use crate::oci::{Image, Layout, UNFINISHED, archive};
-use crate::store::WriteError;
+use crate::oci::{Image, Layout, archive_path, write_archive};
 
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
@@ -45,9 +41,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     layout.add(&images, &store)?;
     let known: BTreeSet<&str> = project.recipes().map(|recipe| recipe.name.as_str()).collect();
     layout.commit(&images, |name| known.contains(name))?;
-    let archive = |image: &Image| output.join(archive_name(image, project.channel()));
+    let usual = project.channel().architectures.first();
+    let archive = |image: &Image| archive_path(&output, image, usual.map_or("", String::as_str));
     if args.archive {
-        images.par_iter().try_for_each(|image| write_archive(&archive(image), &output, image))?;
+        images.par_iter().try_for_each(|image| write_archive(&output, image, &archive(image)))?;
     }
     if !args.json {
         return context.ui().write(images::lines(&images).as_bytes());
@@ -61,31 +58,4 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         object
     };
     context.ui().json(&images.iter().map(object).collect::<Vec<_>>())
-}
-
-/// What the archive of an image is called.
-fn archive_name(image: &Image, channel: &Channel) -> String {
-    let Image { name, platform, .. } = image;
-    let is_usual = channel.architectures.first().is_some_and(|usual| usual == platform.arch);
-    if is_usual { format!("{name}.tar") } else { format!("{name}.{platform}.tar") }
-}
-
-/// Writes the archive under another name first, so that a build that is cut off leaves the old one.
-fn write_archive(path: &Utf8Path, layout: &Utf8Path, image: &Image) -> Result<(), Failure> {
-    let write = || {
-        let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(layout)?;
-        let mut out = BufWriter::with_capacity(1 << 20, file);
-        archive(layout, image, &mut out)?;
-        let file = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
-        readable_by_all(file.as_file())?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)
-    };
-    write().map_err(|source| WriteError { path: path.to_owned(), source })?;
-    Ok(())
-}
-
-fn readable_by_all(file: &File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
 }

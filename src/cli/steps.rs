@@ -22,20 +22,9 @@ impl Steps {
         Self { bar: ProgressBar::with_draw_target(None, target), step: Mutex::default() }
     }
 
-    /// A step whose end can't be foreseen.
-    pub(super) fn wait(&self, step: &str) {
-        self.start(step, "{spinner} {msg}", None);
-    }
-
     /// A step counted in bytes.
     pub(super) fn bytes(&self, step: &str, done: u64, total: u64) {
         self.start(step, "{msg} [{bar:30}] {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec}", Some(total));
-        self.bar.set_position(done);
-    }
-
-    /// A step counted in things.
-    pub(super) fn count(&self, step: &str, done: u64, total: u64) {
-        self.start(step, "{msg} [{bar:30}] {pos}/{len}", Some(total));
         self.bar.set_position(done);
     }
 

@@ -14,6 +14,7 @@ use super::control::Paragraph;
 use super::error::ImportError;
 use super::version::DebianVersion;
 use crate::digest::Sha256;
+use crate::progress::{Progress, Total};
 
 /// Keys of Debian's archive, as the package debian-archive-keyring installs them.
 const KEYRINGS: &[&str] =
@@ -221,9 +222,8 @@ impl Apt {
         self.root.join("downloads").join(candidate.file_name())
     }
 
-    /// Downloads those of the packages that are not there yet, and checks each against the signed lists. `progress`
-    /// is told how many bytes have come, and how many will.
-    pub(super) fn download(&self, packages: &[&Candidate], progress: &dyn Fn(u64, u64)) -> Result<(), ImportError> {
+    /// Downloads the packages that are missing, and checks each against the signed lists.
+    pub(super) fn download(&self, packages: &[&Candidate], progress: &dyn Progress) -> Result<(), ImportError> {
         let mut missing = Vec::new();
         for candidate in packages {
             match sha256_of(&self.path(candidate))? {
@@ -253,7 +253,7 @@ impl Apt {
         Ok(())
     }
 
-    fn fetch(&self, missing: &[&Candidate], progress: &dyn Fn(u64, u64)) -> Result<(), ImportError> {
+    fn fetch(&self, missing: &[&Candidate], progress: &dyn Progress) -> Result<(), ImportError> {
         let downloads = self.root.join("downloads");
         let total = missing.iter().map(|candidate| candidate.size).sum();
         let before = self.downloaded_bytes();
@@ -272,9 +272,13 @@ impl Apt {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|source| ImportError::NoApt { source })?;
+        let step = progress.start("Downloading Debian packages", Total::Bytes(total));
+        let mut done = 0;
         let status = loop {
             let status = child.try_wait().map_err(|source| ImportError::NoApt { source })?;
-            progress(self.downloaded_bytes().saturating_sub(before).min(total), total);
+            let downloaded = self.downloaded_bytes().saturating_sub(before).min(total);
+            step.advance(downloaded.saturating_sub(done));
+            done = done.max(downloaded);
             match status {
                 Some(status) => break status,
                 None => std::thread::sleep(Duration::from_millis(100)),

@@ -13,6 +13,16 @@ pub enum ImportError {
     /// The mapping file is wrong.
     #[error(transparent)]
     Mapping(#[from] ConfigError),
+    /// No channel imports the suite.
+    #[error("no {channels}/*/import.toml is for the suite {suite:?}")]
+    NoMapping {
+        /// The directory of the channels.
+        channels: Utf8PathBuf,
+        /// The suite asked for.
+        suite: String,
+        /// Suites that can be imported.
+        known: Vec<String>,
+    },
     /// A file of ours could not be read or written.
     #[error("can't use {path}")]
     File {

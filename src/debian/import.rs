@@ -1,7 +1,6 @@
 //! The whole way: lists, downloads, needs, packages, index.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
@@ -19,6 +18,7 @@ use crate::apk::index::Index;
 use crate::apk::package::PackageReader;
 use crate::apk::{Package, SigningKey};
 use crate::digest::Sha256;
+use crate::progress::{Progress, Total};
 use crate::store::write_atomic;
 
 /// Part of what decides whether a package must be made anew: raise it when the same `.deb` gives other bytes.
@@ -36,22 +36,6 @@ pub struct Request {
     /// Where downloads are kept.
     pub cache: Utf8PathBuf,
 }
-
-/// What is going on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// Asking for the lists of packages.
-    Lists,
-    /// Downloading; counted in bytes.
-    Download,
-    /// Looking into packages for what they need; counted in packages.
-    Read,
-    /// Making packages; counted in packages.
-    Convert,
-}
-
-/// Told how far a stage has come: done, of how many.
-pub type Progress<'a> = dyn Fn(Stage, u64, u64) + Sync + 'a;
 
 /// What came out.
 #[derive(Debug, Clone)]
@@ -81,25 +65,26 @@ struct Record {
 }
 
 /// Makes or updates a repository.
-pub fn import(request: &Request, progress: &Progress<'_>) -> Result<Imported, ImportError> {
+pub fn import(request: &Request, progress: &dyn Progress) -> Result<Imported, ImportError> {
     let Request { mapping, source, out, cache } = request;
     let arch = apk_arch(&source.arch).ok_or_else(|| ImportError::NoArch { arch: source.arch.clone() })?;
     let root = cache.join(format!("apt-{}-{}", source.suite, source.arch));
     let root = camino::absolute_utf8(&root).map_err(ImportError::file(root))?;
     let apt = Apt::open(&root, source.clone())?;
-    progress(Stage::Lists, 0, 1);
-    apt.update()?;
-    let lists = apt.lists()?;
-    progress(Stage::Lists, 1, 1);
+    let lists = {
+        let _step = progress.start("Fetching Debian's package lists", Total::Unknown);
+        apt.update()?;
+        apt.lists()?
+    };
 
     let fetch = |wanted: &[&Candidate]| {
-        apt.download(wanted, &|done, total| progress(Stage::Download, done, total))?;
-        let counter = Counter::new(Stage::Read, wanted.len(), progress);
+        apt.download(wanted, progress)?;
+        let step = progress.start("Reading Debian packages", Total::Items(wanted.len() as u64));
         wanted
             .par_iter()
             .map(|candidate| {
                 let facts = Facts::of(&apt.path(candidate), candidate.sha256, &source.arch, &root.join("facts"));
-                counter.one_more();
+                step.advance(1);
                 facts
             })
             .collect()
@@ -113,24 +98,6 @@ pub fn import(request: &Request, progress: &Progress<'_>) -> Result<Imported, Im
     Ok(Imported { packages, made, size, key })
 }
 
-struct Counter<'a> {
-    stage: Stage,
-    done: AtomicUsize,
-    total: usize,
-    progress: &'a Progress<'a>,
-}
-
-impl<'a> Counter<'a> {
-    fn new(stage: Stage, total: usize, progress: &'a Progress<'a>) -> Self {
-        Self { stage, done: AtomicUsize::new(0), total, progress }
-    }
-
-    fn one_more(&self) {
-        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
-        (self.progress)(self.stage, done as u64, self.total as u64);
-    }
-}
-
 /// Makes those packages that are not there yet, and removes those of earlier runs that are not wanted any more. Returns
 /// all, sorted by name, and how many were made.
 fn convert_all(
@@ -139,13 +106,13 @@ fn convert_all(
     mapping: &Mapping,
     arch: &str,
     directory: &Utf8Path,
-    progress: &Progress<'_>,
+    progress: &dyn Progress,
 ) -> Result<(Vec<Package>, usize), ImportError> {
     let records_path = directory.join("import.json");
     // Without records, or with unreadable ones, everything is made anew.
     let records: Records =
         fs::read(&records_path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-    let counter = Counter::new(Stage::Convert, selected.len(), progress);
+    let step = progress.start("Converting packages", Total::Items(selected.len() as u64));
     let results: Vec<(String, Record, Package, bool)> = selected
         .par_iter()
         .map(|selected| {
@@ -163,7 +130,7 @@ fn convert_all(
                 write_atomic(&directory.join(&file), &bytes, 0o644)?;
                 (file, Record { inputs, sha256: written.sha256 }, written.package, true)
             };
-            counter.one_more();
+            step.advance(1);
             Ok(result)
         })
         .collect::<Result<_, ImportError>>()?;

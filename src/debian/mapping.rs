@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 
-use super::glob;
+use super::{ImportError, glob};
 use crate::apk::Provide;
 use crate::config::{AbsolutePath, ConfigError, Directory, Link, Mode, read_toml};
 
@@ -152,6 +152,21 @@ impl Mapping {
         read_toml(file)
     }
 
+    /// The file for `suite` among `<channels>/*/import.toml`.
+    pub fn find(channels: &Utf8Path, suite: &str) -> Result<Utf8PathBuf, ImportError> {
+        let mut known = Vec::new();
+        for file in files(channels)? {
+            // Mistakes in the rest are told when the file is used.
+            let text = fs_err::read_to_string(&file).map_err(ImportError::file(&file))?;
+            let SuiteOf { suite: found } = toml::from_str(&text).unwrap_or_default();
+            if found == suite {
+                return Ok(file);
+            }
+            known.push(format!("{found} in {file}"));
+        }
+        Err(ImportError::NoMapping { channels: channels.to_owned(), suite: suite.to_owned(), known })
+    }
+
     /// What differs for a package, by Debian's name.
     #[must_use]
     pub fn rule(&self, name: &str) -> Option<&PackageRule> {
@@ -173,6 +188,26 @@ impl Mapping {
         }
         !any(&self.exclude) || any(&self.include)
     }
+}
+
+/// As much of a mapping as says what it is for.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct SuiteOf {
+    suite: String,
+}
+
+/// All `<channels>/*/import.toml`, sorted. Without a directory of channels there are none.
+fn files(channels: &Utf8Path) -> Result<Vec<Utf8PathBuf>, ImportError> {
+    let mut files = Vec::new();
+    for entry in channels.read_dir_utf8().into_iter().flatten() {
+        let file = entry.map_err(ImportError::file(channels))?.into_path().join("import.toml");
+        if file.exists() {
+            files.push(file);
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 #[cfg(test)]

@@ -18,5 +18,5 @@ mod version;
 
 pub use apt::Source;
 pub use error::ImportError;
-pub use import::{Imported, Progress, Request, Stage, import};
+pub use import::{Imported, Request, import};
 pub use mapping::{FileRule, Made, Mapping, PackageRule};

@@ -1,14 +1,16 @@
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::fs::{File, Permissions};
+use std::io::{self, BufWriter, Read, Write};
+use std::os::unix::fs::PermissionsExt as _;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 
-use super::layout::{blob_path, entry, index};
+use super::layout::{UNFINISHED, blob_path, entry, index};
 use super::{Document, Image, NAME, local_reference, tag};
 use crate::apk::tar::{self, Entry, EntryKind};
 use crate::digest::Sha256;
+use crate::store::WriteError;
 
 /// Annotation by which containerd names an image that it loads.
 const CONTAINERD_NAME: &str = "io.containerd.image.name";
@@ -42,6 +44,28 @@ pub fn archive(layout: &Utf8Path, image: &Image, out: &mut impl Write) -> io::Re
     tar::end(&mut end);
     out.write_all(&end)?;
     out.flush()
+}
+
+/// Where the archive of an image is in the layout's directory. The architecture is part of the name if it isn't the
+/// `usual` one.
+#[must_use]
+pub fn archive_path(layout: &Utf8Path, image: &Image, usual: &str) -> Utf8PathBuf {
+    let Image { name, platform, .. } = image;
+    layout.join(if platform.arch == usual { format!("{name}.tar") } else { format!("{name}.{platform}.tar") })
+}
+
+/// Writes an image as an archive at `path`, under another name first, so that the old one stays if this is interrupted.
+pub fn write_archive(layout: &Utf8Path, image: &Image, path: &Utf8Path) -> Result<(), WriteError> {
+    let write = || {
+        let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(layout)?;
+        let mut out = BufWriter::with_capacity(1 << 20, file);
+        archive(layout, image, &mut out)?;
+        let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.as_file().set_permissions(Permissions::from_mode(0o644))?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)
+    };
+    write().map(drop).map_err(|source| WriteError { path: path.to_owned(), source })
 }
 
 fn document(out: &mut impl Write, name: &str, json: &Value) -> io::Result<()> {

@@ -18,7 +18,7 @@ use crate::digest::{Hashing, Sha256};
 use crate::store::{Store, WriteError, lock_exclusive, write_atomic_after};
 
 /// What the names of files in a layout's directory begin with while they are being written.
-pub const UNFINISHED: &str = ".archive-";
+pub(super) const UNFINISHED: &str = ".archive-";
 
 /// An OCI image layout on disk, held by one process at a time.
 #[derive(Debug)]

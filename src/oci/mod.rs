@@ -9,10 +9,10 @@ mod platform;
 mod reference;
 mod share;
 
-pub use archive::archive;
+pub use archive::{archive, archive_path, write_archive};
 pub use artifact::{Artifact, ArtifactKind, ArtifactLayer, EMPTY_CONFIG};
 pub use image::{Document, Image, ImageError, ImageSpec, MANIFEST};
 pub use images::{Built, Images, ImagesError, NAME, read_image, read_image_at};
-pub use layout::{Layout, LayoutError, UNFINISHED, blob_path};
+pub use layout::{Layout, LayoutError, blob_path};
 pub use platform::Platform;
 pub use reference::{local_reference, registry_reference, tag};

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use camino::Utf8Path;
 use rustix::io::Errno;
 
-use super::UNFINISHED;
+use super::layout::UNFINISHED;
 
 /// How files get a second name without being copied, as far as it has turned out that the file systems can't do it.
 ///

@@ -12,6 +12,10 @@ impl From<ImportError> for Failure {
             ImportError::Mapping(error) => error.into(),
             ImportError::File { ref source, .. } => hinted(failure(Exit::System), system_hint(source)),
             ImportError::Write(ref write) => hinted(failure(Exit::System), system_hint(&write.source)),
+            ImportError::NoMapping { ref known, .. } => failure(Exit::Usage).hint(match &known[..] {
+                [] => "run this in a project, name one with -C DIR, or name a mapping with --mapping FILE".to_owned(),
+                known => format!("there is one for {}", known.join(", ")),
+            }),
             ImportError::NoApt { .. } => failure(Exit::Missing)
                 .hint("the bridge needs apt-get: run it on Debian, or copy a repository that was made there"),
             ImportError::NoMirror { .. } => {

@@ -1,10 +1,8 @@
 use camino::{Utf8Path, Utf8PathBuf};
-use fs_err as fs;
 
 use super::{Context, Failure};
-use crate::cli::exit::Exit;
-use crate::cli::steps::Steps;
-use crate::debian::{self, Mapping, Request, Source, Stage};
+use crate::debian::{self, Mapping, Request, Source};
+use crate::packages::imported_repository;
 
 /// Makes a signed apk repository out of Debian packages.
 ///
@@ -43,15 +41,12 @@ pub(in crate::cli) struct Args {
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let file = match &args.mapping {
         Some(file) => file.clone(),
-        None => find_mapping(&context.project().join("apk-locks"), &args.suite)?,
+        None => Mapping::find(&context.project().join("apk-locks"), &args.suite)?,
     };
     let mapping = Mapping::open(&file)?;
     let cache = context.cache_dir()?;
-    let out = match (&args.out, file.parent().and_then(Utf8Path::file_name)) {
-        (Some(out), _) => out.clone(),
-        (None, Some(channel)) => cache.join(channel),
-        (None, None) => return Err(usage("no channel to name the repository after").hint("say where with --out DIR")),
-    };
+    let channel = file.parent().and_then(Utf8Path::file_name).unwrap_or(&args.suite);
+    let out = args.out.clone().unwrap_or_else(|| imported_repository(&cache, channel));
     let keyring = args.keyring.as_deref().map(camino::absolute_utf8).transpose()?;
     let source = Source {
         suite: args.suite.clone(),
@@ -63,53 +58,11 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     };
     let request = Request { mapping, source, out: out.clone(), cache: cache.join("debian") };
 
-    let progress = Steps::new(context.ui());
-    let imported = debian::import(&request, &|stage, done, total| match stage {
-        Stage::Lists => progress.wait("asking for Debian's lists of packages"),
-        Stage::Download => progress.bytes("downloading", done, total),
-        Stage::Read => progress.count("reading packages", done, total),
-        Stage::Convert => progress.count("making packages", done, total),
-    })?;
-    drop(progress);
-
-    let debian::Imported { packages, made, size, key } = imported;
+    let debian::Imported { packages, made, size, key } = debian::import(&request, context.ui())?;
     let megabytes = size / 1_000_000;
     context.ui().status(format!("{} packages, {megabytes} MB, {made} of them new, in {out}", packages.len()));
     context.ui().status(format!("signed by {key}"));
     context.ui().line(out)
-}
-
-/// The one file for `suite` among `<channels>/*/import.toml`.
-fn find_mapping(channels: &Utf8Path, suite: &str) -> Result<Utf8PathBuf, Failure> {
-    let mut known = Vec::new();
-    let mut folders: Vec<Utf8PathBuf> = match channels.read_dir_utf8() {
-        Ok(entries) => entries.map(|entry| entry.map(camino::Utf8DirEntry::into_path)).collect::<Result<_, _>>()?,
-        Err(_) => Vec::new(),
-    };
-    folders.sort();
-    for file in folders.into_iter().map(|folder| folder.join("import.toml")).filter(|file| file.exists()) {
-        let mapping: Suite = toml::from_str(&fs::read_to_string(&file)?).unwrap_or_default();
-        if mapping.suite == suite {
-            return Ok(file);
-        }
-        known.push(format!("{} in {file}", mapping.suite));
-    }
-    let message = format!("no {channels}/*/import.toml is for the suite {suite:?}");
-    Err(match &known[..] {
-        [] => usage(&message).hint("run it in a project, name one with -C DIR, or name a mapping with --mapping FILE"),
-        known => usage(&message).hint(format!("there is one for {}", known.join(", "))),
-    })
-}
-
-/// As much of a mapping as says what it is for; the rest is checked when it is used.
-#[derive(Default, serde::Deserialize)]
-#[serde(default)]
-struct Suite {
-    suite: String,
-}
-
-fn usage(message: &str) -> Failure {
-    Failure::new(Exit::Usage, &std::io::Error::other(message.to_owned()))
 }
 
 fn host_arch() -> &'static str {
