@@ -7,11 +7,8 @@ use super::{Context, Failure};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Send on what comes to an address
     Add(add::Args),
-    /// List the aliases
     List(list::Args),
-    /// Delete an alias
     Del(del::Args),
 }
 

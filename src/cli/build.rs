@@ -8,25 +8,31 @@ use super::images::{self, ImageArgs};
 use super::{Context, Failure};
 use crate::oci::{Image, Layout, archive_path, write_archive};
 
+/// Build images from their locks into an OCI layout.
+///
+/// The same locks, recipes and baked files give the same digests on every machine. Packages missing from the store are
+/// fetched and checked against the lock. Package scripts are never run.
+///
+/// All images go into one OCI layout, whose index changes only when every image is complete. Where the file system
+/// supports it, the layout shares its blobs with the store instead of copying them. Nothing unchanged is built again.
+/// An image's creation time is that of its newest package, or SOURCE_DATE_EPOCH (seconds since 1970) if set.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-Builds images from their locks, recipes and baked files, and nothing else: the same inputs give the same digests on \
-every machine. Packages that the store doesn't have are fetched and checked against the lock; package scripts are never \
-run. The images are in one OCI layout, whose index changes only when all of them are complete; where the file system \
-can, its blobs share their bytes with the store, so that nothing is copied. What hasn't changed since it was last made is \
-not made again. SOURCE_DATE_EPOCH, \
-seconds since 1970, replaces the time of the newest package as the time of creation.")]
+Examples:
+  mailimg build                      all images in mailimg.toml
+  mailimg build postfix --archive    one image, also as oci/postfix.tar
+  mailimg build --arch aarch64       for another architecture")]
 pub(super) struct Args {
     #[command(flatten)]
     images: ImageArgs,
-    /// The OCI layout to write [default: oci of the project]
+    /// The OCI layout to write [default: oci in the project]
     #[arg(short, long, value_name = "DIR")]
     output: Option<Utf8PathBuf>,
     /// Also write IMAGE.tar to the layout's directory, for `docker load` and `skopeo copy oci-archive:`; IMAGE.ARCH.tar
     /// for an architecture other than the channel's first
     #[arg(long)]
     archive: bool,
-    /// Print an array of objects with image, digest and more, as JSON
+    /// Print a JSON array of objects with image, digest and more
     #[arg(long)]
     json: bool,
 }

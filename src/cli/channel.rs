@@ -6,13 +6,13 @@ use crate::config::Project;
 /// The locks that a command uses, and the sources of their packages.
 #[derive(Debug, clap::Args)]
 pub(super) struct ChannelArgs {
-    /// Architecture in apk's words, x86_64 or aarch64 [default: the channel's first]
+    /// The architecture, as apk names it: x86_64 or aarch64 [default: the channel's first]
     #[arg(long)]
     arch: Option<String>,
-    /// Another channel than mailimg.toml names
+    /// Use this channel instead of the one in mailimg.toml
     #[arg(long)]
     channel: Option<String>,
-    /// Read the channel's repository NAME from elsewhere: a mirror, or a directory. Everything is checked all the same
+    /// Read the channel's repository NAME from a mirror or directory instead. Everything is verified as usual
     #[arg(long = "repository", value_name = "NAME=URL_OR_DIR", value_parser = name_and_place)]
     repositories: Vec<(String, String)>,
 }
@@ -34,6 +34,6 @@ impl ChannelArgs {
 fn name_and_place(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, place)) if !name.is_empty() && !place.is_empty() => Ok((name.to_owned(), place.to_owned())),
-        _ => Err("expected NAME=URL_OR_DIR, as in main=/srv/alpine/v3.24/main".to_owned()),
+        _ => Err("expected NAME=URL_OR_DIR, such as main=/srv/alpine/v3.24/main".to_owned()),
     }
 }

@@ -3,7 +3,12 @@ use clap_complete::Shell;
 
 use super::{Cli, Context, Failure};
 
+/// Print a completion script for a shell.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  mailimg completions bash >~/.local/share/bash-completion/completions/mailimg
+  mailimg completions zsh >\"${fpath[1]}/_mailimg\"")]
 pub(super) struct Args {
     /// The shell to complete for
     shell: Shell,

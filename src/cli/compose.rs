@@ -10,19 +10,28 @@ use crate::store::write_atomic;
 use super::layout::LayoutArgs;
 use super::{Context, Failure};
 
+/// Write the compose file that runs the built images.
+///
+/// The file names the images by digest, as `mailimg load` and `mailimg push` do, and contains everything else that
+/// their services need: networks, volumes, secrets, limits and health checks. Don't edit it: change mailimg.toml or the
+/// recipes and write it again.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  mailimg compose && docker compose up -d
+  mailimg compose --bind 192.0.2.25 --port 993=1993
+  mailimg compose --output - | docker compose -f - config")]
 pub(super) struct Args {
-    /// The file to write; - is standard output [default: compose.yaml of the project]
+    /// The file to write, or - for standard output [default: compose.yaml in the project]
     #[arg(short, long, value_name = "FILE")]
     output: Option<Utf8PathBuf>,
     #[command(flatten)]
     layout: LayoutArgs,
-    /// Address of this host to publish ports on; can be given several times. An IPv6 address is only of use if the
-    /// engine routes IPv6 to containers: otherwise every client seems to come from the engine itself, which defeats
-    /// SPF and bans
+    /// The host address to publish ports on; can be given several times. Use an IPv6 address only if the engine routes
+    /// IPv6 to containers: otherwise every client appears to be the engine itself, which defeats SPF and bans
     #[arg(long = "bind", value_name = "ADDRESS", default_value = "0.0.0.0")]
     bind: Vec<IpAddr>,
-    /// Publish a port on another one of this host, as in 25=2525; can be given several times
+    /// Publish a container port on a different host port, such as 25=2525; can be given several times
     #[arg(long = "port", value_name = "PORT=HOST_PORT", value_parser = mapping)]
     ports: Vec<(u16, u16)>,
 }
@@ -61,5 +70,5 @@ fn mapping(text: &str) -> Result<(u16, u16), String> {
     let port = |text: &str| text.parse().ok().filter(|port| *port != 0);
     text.split_once('=')
         .and_then(|(inside, outside)| Some((port(inside)?, port(outside)?)))
-        .ok_or_else(|| "expected two ports, as in 25=2525".to_owned())
+        .ok_or_else(|| "expected two ports, such as 25=2525".to_owned())
 }

@@ -4,12 +4,11 @@ use super::{Context, Failure};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Read mailimg.toml, recipes and channel, and render all templates
-    Check,
+    Check(check::Args),
 }
 
 pub(super) fn run(command: &Command, context: &Context) -> Result<(), Failure> {
     match command {
-        Command::Check => check::run(context),
+        Command::Check(args) => check::run(args, context),
     }
 }

@@ -11,18 +11,18 @@ use crate::store::Store;
 
 /// Options that every command takes.
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Options of every command")]
+#[command(next_help_heading = "Global options")]
 pub(super) struct GlobalArgs {
-    /// The project: the directory that holds mailimg.toml, recipes, images and apk-locks
+    /// The project directory, which contains mailimg.toml, recipes, images and apk-locks
     #[arg(short = 'C', long, global = true, value_name = "DIR", default_value = ".")]
     project: Utf8PathBuf,
-    /// Where downloads and layers are kept [default: $XDG_CACHE_HOME/mailimg]
+    /// The directory for downloads and layers [default: $XDG_CACHE_HOME/mailimg]
     #[arg(long, global = true, value_name = "DIR", env = "MAILIMG_CACHE_DIR")]
     cache_dir: Option<Utf8PathBuf>,
-    /// Say more; twice for every step (RUST_LOG takes precedence)
+    /// Show more details; give it twice for every step (RUST_LOG takes precedence)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
-    /// Print results and errors only
+    /// Print only results and errors
     #[arg(short, long, global = true)]
     quiet: bool,
 }
@@ -63,7 +63,7 @@ impl Context {
             .or_else(|| variable("HOME").map(|home| home.join(".cache/mailimg")))
             .ok_or_else(|| {
                 let error = io::Error::other("neither XDG_CACHE_HOME nor HOME is set to an absolute path");
-                Failure::new(Exit::Usage, &error).hint("say where to keep downloads with --cache-dir")
+                Failure::new(Exit::Usage, &error).hint("name a directory for downloads with --cache-dir")
             })
     }
 

@@ -1,16 +1,20 @@
 use super::images::{self, ImageArgs};
 use super::{Context, Failure};
 
+/// Print the digests that images would have, without writing them.
+///
+/// Shows whether a change affects an image, and names the image that the current inputs (lock, recipe, rendered files,
+/// layer plan) produce. If an image was built before from the same inputs, neither its packages nor another build is
+/// needed. Otherwise its layers are built and stay in the store for the next build.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-Prints the digests that `mailimg build` would give, and writes no image: to learn whether a change moves an image, or to \
-name the one that these inputs make. An image whose inputs (lock, recipe, rendered files, plan of the layers) are those of \
-one that was made before is not made again, and its packages need not be there; else its layers are made and stay in the \
-store, where a build finds them.")]
+Examples:
+  mailimg digest
+  mailimg digest postfix --json")]
 pub(super) struct Args {
     #[command(flatten)]
     images: ImageArgs,
-    /// Print an array of objects with image, digest and more, as JSON
+    /// Print a JSON array of objects with image, digest and more
     #[arg(long)]
     json: bool,
 }

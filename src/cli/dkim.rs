@@ -1,12 +1,25 @@
-use crate::config::{DomainName, Project};
-use crate::mail::{dkim, secrets};
+use serde_json::json;
 
 use super::{Context, Failure};
+use crate::config::{DomainName, Project};
+use crate::mail::dkim::{DkimError, Record, record};
+use crate::mail::secrets;
 
+/// Create missing DKIM keys and print their DNS records.
+///
+/// Each domain gets a key of its own in the secrets directory, if it has none. The records are printed as lines of a
+/// zone file, ready to be published.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  mailimg dkim
+  mailimg dkim example.org --json")]
 pub(super) struct Args {
-    /// The domains to show the record of [default: all of mailimg.toml]
+    /// The domains whose records to print [default: all domains in mailimg.toml]
     domains: Vec<DomainName>,
+    /// Print a JSON array of objects with domain, name and value
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
@@ -15,8 +28,13 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         context.ui().status(format!("made {}", project.secrets_dir().join(&secret.path)));
     }
     let domains = if args.domains.is_empty() { project.domains("`mailimg dkim`")? } else { &args.domains };
-    for domain in domains {
-        context.ui().line(dkim::record(&project, domain)?.zone_line())?;
+    let records = domains.iter().map(|domain| Ok((domain, record(&project, domain)?)));
+    let records = records.collect::<Result<Vec<_>, DkimError>>()?;
+    if args.json {
+        let objects = records
+            .iter()
+            .map(|(domain, Record { name, value })| json!({ "domain": domain.as_str(), "name": name, "value": value }));
+        return context.ui().json(&objects.collect::<Vec<_>>());
     }
-    Ok(())
+    records.iter().try_for_each(|(_, it)| context.ui().line(it.zone_line()))
 }

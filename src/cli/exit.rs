@@ -19,8 +19,9 @@ pub(super) enum Exit {
 
 /// The exit codes in `--help`.
 pub(super) const HELP: &str = "\
-Exit codes: 0 done, 1 the answer is no, 2 bad arguments or configuration, 3 input refused (signature, hash, hostile \
-content), 4 something needed is missing (package, network, engine), 5 no solution, 6 system error (disk, permission)";
+Exit codes: 0 success, 1 negative answer (such as an outdated lock), 2 wrong arguments or configuration, 3 untrusted \
+or malformed input (signature, hash, hostile content), 4 something is missing (package, network, engine), 5 no \
+solution, 6 system error (disk, permissions)";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {

@@ -82,10 +82,10 @@ impl From<std::io::Error> for Failure {
 fn refusal_hint(error: &std::io::Error) -> Option<&'static str> {
     match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-            Some("free some space there, and run it again: what was there before is as it was")
+            Some("free some space there and try again; existing content is unchanged")
         }
         std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
-            Some("run as a user who may do that there, or choose another place")
+            Some("run as a user with the necessary permissions, or choose another place")
         }
         _ => None,
     }
@@ -98,7 +98,7 @@ fn system_hint(error: &std::io::Error) -> Option<&'static str> {
     match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Some(DISK_FULL),
         std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
-            Some("run as a user who may write there, or choose another place with --cache-dir")
+            Some("run as a user who can write there, or choose another place with --cache-dir")
         }
         _ => None,
     }
@@ -116,7 +116,7 @@ impl From<StoreError> for Failure {
                 Some(hint) => failure.hint(hint),
                 None => failure,
             },
-            StoreError::Busy { .. } => failure.hint("wait until it has ended"),
+            StoreError::Busy { .. } => failure.hint("wait until it has finished"),
             _ => failure,
         }
     }
@@ -148,13 +148,13 @@ impl From<FetchError> for Failure {
         let failure = Self::new(exit, &error);
         match &error {
             FetchError::NotFound { .. } => failure.hint(
-                "if the repository has replaced the package since it was locked, lock anew with `mailimg lock`; \
-                 `--repository NAME=URL_OR_DIR` takes it from a mirror that still has it",
+                "if the repository has replaced the package since it was locked, update the lock with `mailimg lock`, \
+                 or fetch the package with `--repository NAME=URL_OR_DIR` from a mirror that still has it",
             ),
             FetchError::Size { .. } | FetchError::Digest { .. } => failure.hint(
-                "the file was changed on its way or at its source, or the lock was edited; nothing of it was kept. A \
-                 mirror in the middle of an update looks like this too: try again later, or another mirror with \
-                 `--repository NAME=URL_OR_DIR`",
+                "the file was changed in transit or at its source, or the lock was edited; nothing was kept. This also \
+                 happens while a mirror is being updated: try again later, or use another mirror with `--repository \
+                 NAME=URL_OR_DIR`",
             ),
             FetchError::Denied { location, .. } => {
                 let host = location.host().unwrap_or("HOST");

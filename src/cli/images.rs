@@ -20,7 +20,7 @@ use crate::timestamp::Timestamp;
 /// The images that a command uses.
 #[derive(Debug, clap::Args)]
 pub(super) struct ImageArgs {
-    /// The images [default: all of mailimg.toml]
+    /// The images [default: all images in mailimg.toml]
     images: Vec<String>,
     /// Set a label of the images' configuration, over the recipe's; can be given several times
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = parse_label)]
@@ -120,8 +120,8 @@ fn check_current(project: &Project, recipe: &Recipe, lock: &Lock) -> Result<(), 
     if same {
         return Ok(());
     }
-    let message = format!("the lock of {} doesn't fit its recipe: world or accounts have changed since", recipe.name);
-    Err(Failure::new(Exit::Usage, &std::io::Error::other(message)).hint("run `mailimg lock` and review what changes"))
+    let message = format!("the lock of {} is out of date: its recipe's world or accounts have changed", recipe.name);
+    Err(Failure::new(Exit::Usage, &std::io::Error::other(message)).hint("run `mailimg lock` and review the changes"))
 }
 
 /// The time that images say they were made at, from the environment. Make and CI systems pass an empty variable for one

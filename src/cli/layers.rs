@@ -11,20 +11,20 @@ use crate::lock::LockedPackage;
 use crate::oci::Image;
 use crate::report::{LayerFacts, layers};
 
+/// Show what is in each layer of an image, and which images share it.
+///
+/// Lists layers from the bottom up: compressed and uncompressed size, contents, which other images have the same layer,
+/// and whether it is verbatim. A verbatim layer is a package's own data, byte for byte, so its digest is the datahash
+/// in the package's signed metadata. If a layer with a single package is not verbatim, the reason is shown.
+///
+/// Packages are grouped by the images in mailimg.toml that contain them; the largest get layers of their own, as far as
+/// `layers` in mailimg.toml allows. The top layer contains what belongs to the image itself: accounts, the package
+/// database, links and baked files. Layers missing from the store are built.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "\
-Shows the layers of each image from the bottom up: compressed and uncompressed size, what is in it, which other images \
-have the very same layer, and whether it is verbatim: a package's own data, byte for byte, so that the layer's digest is \
-the datahash that the package's signed metadata names. A layer of several packages is put together of pieces that are \
-kept; of a single package that can't be taken as it is, it says why.
-
-Packages are grouped by the images of mailimg.toml that have them; the biggest stand alone, as far as `layers` in \
-mailimg.toml allows. On top is one layer with what is the image's own: accounts, databases, links and baked files. Layers \
-that aren't in the store yet are made.")]
 pub(super) struct Args {
     #[command(flatten)]
     images: ImageArgs,
-    /// Print an object with images, their layers, and the total of distinct layers, as JSON
+    /// Print a JSON object with the images, their layers, and the total of distinct layers
     #[arg(long)]
     json: bool,
 }

@@ -9,7 +9,7 @@ use crate::oci::{Built, Images, Platform};
 /// Where built images are, and for which architecture they are taken.
 #[derive(Debug, clap::Args)]
 pub(super) struct LayoutArgs {
-    /// The OCI layout that the images were built into [default: oci of the project]
+    /// The OCI layout that contains the images [default: oci in the project]
     #[arg(long, value_name = "DIR")]
     layout: Option<Utf8PathBuf>,
     /// Take the images for this architecture, x86_64 or aarch64 [default: the only one there is, or the channel's first]

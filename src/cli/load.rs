@@ -1,3 +1,5 @@
+use serde_json::json;
+
 use super::engine::EngineArgs;
 use super::layout::LayoutArgs;
 use super::{Context, Failure};
@@ -15,21 +17,30 @@ Examples:
   mailimg load postfix dovecot    these two
   mailimg load --engine podman    into Podman")]
 pub(super) struct Args {
-    /// Images to load [default: all in the layout]
+    /// The images to load [default: all in the layout]
     images: Vec<String>,
     #[command(flatten)]
     layout: LayoutArgs,
     #[command(flatten)]
     engine: EngineArgs,
+    /// Print a JSON array of objects with image, digest and name
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let layout = args.layout.path(context)?;
     let chosen = args.layout.chosen(&layout, &args.images, context)?;
     let engine = args.engine.find()?;
+    let mut objects = Vec::new();
     for Built { name, digest } in chosen {
         let image = read_image(&layout, &name, digest)?;
-        context.ui().line(engine.load(&layout, image, context.ui())?)?;
+        let loaded = engine.load(&layout, image, context.ui())?;
+        if args.json {
+            objects.push(json!({ "image": name, "digest": digest.to_oci(), "name": loaded }));
+        } else {
+            context.ui().line(loaded)?;
+        }
     }
-    Ok(())
+    if args.json { context.ui().json(&objects) } else { Ok(()) }
 }

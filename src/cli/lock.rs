@@ -16,27 +16,28 @@ use crate::store::write_atomic;
 
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-Solves each image's world against the channel's repositories as they are now, fetches the packages, verifies their \
-signatures, and writes apk-locks/CHANNEL/IMAGE.ARCH.lock for review. Package scripts are never run; a script that the \
-channel's scripts.toml doesn't classify stops the command.")]
+Resolves each image's packages against the current state of the channel's repositories, fetches them, verifies their \
+signatures, and writes apk-locks/CHANNEL/IMAGE.ARCH.lock for review. Package scripts are never run: if the channel's \
+scripts.toml has no rule for a script, the command fails.")]
 pub(super) struct Args {
-    /// Images to lock [default: all of mailimg.toml]
+    /// The images to lock [default: all images in mailimg.toml]
     images: Vec<String>,
-    /// Write nothing; exit with 1 and say what would change if a lock is out of date
+    /// Write nothing; if a lock is out of date, print what would change and exit with 1
     #[arg(long)]
     check: bool,
-    /// As --check, but say what would change as a patch of the lock files
+    /// Like --check, but print the changes as a patch of the lock files
     #[arg(long)]
     diff: bool,
-    /// Move only these packages, and where it must be what they require; all others stay as long as a repository has them
+    /// Update only these packages and, where necessary, what they depend on. All others keep their versions as long as
+    /// a repository has them
     #[arg(long, value_name = "PKG", num_args = 1..)]
     update: Vec<String>,
     #[command(flatten)]
     channel: ChannelArgs,
-    /// Take key files from this directory; only those whose fingerprints the channel names are trusted
+    /// Read key files from this directory. Only keys with a fingerprint listed in the channel are trusted
     #[arg(long, value_name = "DIR")]
     keys_dir: Option<Utf8PathBuf>,
-    /// Accept an older index or older packages than are locked
+    /// Accept an index or packages older than the locked ones
     #[arg(long)]
     allow_downgrade: bool,
 }
@@ -125,7 +126,7 @@ fn old_lock(path: &camino::Utf8Path, context: &Context) -> Result<Option<Lock>, 
         Ok(lock) => Ok(Some(lock)),
         Err(LockError::Missing { .. }) => Ok(None),
         Err(error @ LockError::Parse { .. }) => {
-            context.ui().warning(format!("{error}; it will be made anew"));
+            context.ui().warning(format!("{error}; it will be replaced"));
             Ok(None)
         }
         Err(error) => Err(error.into()),
@@ -153,7 +154,7 @@ fn show(outcomes: &[Outcome], context: &Context) -> Result<(), Failure> {
     for outcome in outcomes {
         let changed = match outcome.changes().map(|changes| changes.len()) {
             None => "locked for the first time".to_owned(),
-            Some(0) => "nothing has changed".to_owned(),
+            Some(0) => "no changes".to_owned(),
             Some(1) => "1 change".to_owned(),
             Some(count) => format!("{count} changes"),
         };
@@ -177,5 +178,5 @@ fn out_of_date(count: usize) -> Failure {
         1 => "1 lock is out of date".to_owned(),
         _ => format!("{count} locks are out of date"),
     });
-    Failure::new(Exit::No, &error).hint("`mailimg lock` brings them up to date")
+    Failure::new(Exit::No, &error).hint("update them with `mailimg lock`")
 }

@@ -16,7 +16,7 @@ use crate::report::Graph;
 /// Which locks a command reads, and where packages that the store doesn't have are taken from.
 #[derive(Debug, clap::Args)]
 pub(super) struct LockedArgs {
-    /// Use no network: every package has to be in the store or in a directory
+    /// Don't use the network: every package must be in the store or in a local directory
     #[arg(long)]
     offline: bool,
     #[command(flatten)]

@@ -39,7 +39,7 @@ use clap::{Parser, Subcommand};
 use context::{Context, GlobalArgs};
 use failure::Failure;
 
-/// Builds reproducible OCI images from pinned Alpine packages, and the mail server made of them.
+/// Build reproducible OCI images from pinned Alpine packages, and a mail server from those images.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100, after_help = exit::HELP)]
 struct Cli {
@@ -51,49 +51,40 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a new project for a mail domain
     Init(init::Args),
-    /// Passwords, keys and certificates
+    /// Manage passwords, keys and certificates
     #[command(subcommand)]
     Secrets(secrets::Command),
-    /// What is written in mailimg.toml, recipes and templates
+    /// Check mailimg.toml, recipes and templates
     #[command(subcommand)]
     Config(config::Command),
-    /// Pin the packages of images: write or update their locks
+    /// Pin the packages of images in lock files
     Lock(lock::Args),
-    /// Build images from their locks into an OCI layout
     Build(build::Args),
     Load(load::Args),
-    /// Put built images into a registry
+    /// Push built images to a registry
     Push(push::Args),
-    /// Write the compose file that runs the built images
     Compose(compose::Args),
-    /// Users of the running mail server
+    /// Manage users of the running mail server
     #[command(subcommand)]
     User(user::Command),
-    /// Aliases of the running mail server
+    /// Manage aliases of the running mail server
     #[command(subcommand)]
     Alias(alias::Command),
-    /// Make DKIM keys that are not there yet, and print the DNS records that publish them
     Dkim(dkim::Args),
-    /// Why a package is in an image: the chains of dependencies that lead to it
     Why(why::Args),
-    /// What an image is made of, as a tree of dependencies
     Tree(tree::Args),
-    /// What each layer of an image is, and which images share it
     Layers(layers::Args),
-    /// Print the digests that images have when they are built
     Digest(digest::Args),
-    /// Make repositories: keys, indexes, signatures
+    /// Create repositories: keys, indexes, signatures
     #[command(subcommand)]
     Repo(repo::Command),
-    /// Ask what apk would do, and look into packages
+    /// Show what apk would do, and inspect packages
     #[command(subcommand)]
     Apk(apk::Command),
-    /// Where packages and layers are kept on this machine
+    /// Manage the local store of packages and layers
     #[command(subcommand)]
     Store(store::Command),
-    /// Print a shell's completion script
     Completions(completions::Args),
 }
 

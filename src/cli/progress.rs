@@ -60,7 +60,7 @@ impl Progress for Downloads<'_> {
     fn finished(&self, _: &Request) {}
 
     fn elsewhere(&self, request: &Request, answer: &FetchError, place: &str) {
-        self.bar.suspend(|| self.ui.warning(format!("{answer}; {} comes from {place}", request.name)));
+        self.bar.suspend(|| self.ui.warning(format!("{answer}; fetching {} from {place}", request.name)));
     }
 }
 

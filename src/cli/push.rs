@@ -18,12 +18,12 @@ repository no longer has them.
 Credentials come from `docker login` or `podman login`. Registries on this machine are spoken to without TLS; for \
 another that has none, pass --plain-http or set registry.plain-http in mailimg.toml.")]
 pub(super) struct Args {
-    /// Images to push [default: all in the layout]
+    /// The images to push [default: all in the layout]
     images: Vec<String>,
-    /// Where to: host[:port]/path, to which the image's name is added [default: registry.prefix of mailimg.toml]
+    /// Where to push: host[:port]/path, followed by the image's name [default: registry.prefix in mailimg.toml]
     #[arg(long, value_name = "PREFIX")]
     to: Option<String>,
-    /// Also give the images this tag, as `latest`; can be given several times
+    /// An additional tag for the images, such as latest; can be given several times
     #[arg(long, value_name = "TAG")]
     tag: Vec<Tag>,
     /// Speak HTTP without TLS to the registry
@@ -63,7 +63,7 @@ fn prefix(args: &Args, context: &Context) -> Result<Prefix, Failure> {
     let project = Project::open(context.project())?;
     let registry = project.site().registry.as_ref().ok_or_else(|| {
         Failure::told(Exit::Usage, "no registry to push to is known")
-            .hint("set registry.prefix in mailimg.toml, or name one: mailimg push --to registry.example.org/mail")
+            .hint("set registry.prefix in mailimg.toml, or name one with `mailimg push --to registry.example.org/mail`")
     })?;
     Ok(Prefix::new(registry.prefix.as_str(), args.plain_http || registry.plain_http)?)
 }

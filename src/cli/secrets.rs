@@ -4,7 +4,10 @@ use super::{Context, Failure};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Make the passwords, keys and certificates that are not there yet
+    /// Create the passwords, keys and certificates that don't exist yet
+    ///
+    /// Recipes say which secrets they need. Each becomes a file in the secrets directory, which only its owner can open.
+    /// Existing files are never changed.
     Init,
 }
 

@@ -4,7 +4,6 @@ use super::{Context, Failure};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Read everything in the store again, and name what is not what it was
     Verify(verify::Args),
 }
 

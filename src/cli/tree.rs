@@ -4,19 +4,24 @@ use super::locked::LockedImage;
 use super::{Context, Failure};
 use crate::report::{Branch, Edge, From, Graph, Kind, dot};
 
+/// Show an image's packages as a tree of dependencies.
+///
+/// The top level shows the packages of the image's world; below each are the packages that it brings in. A dependency
+/// is shown in brackets unless it is just the package's name. "installed if" marks a package that installs itself
+/// because of others. A package's dependencies are shown only once; "..." stands for them elsewhere. Dependencies are
+/// read from the locked packages, which are fetched if the store doesn't have them.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-At the top are the packages of the image's world, below each what it brings; in brackets is the dependency, where it is \
-not just the package's name. \"installed if\" stands before what makes a package install itself. What a package brings \
-is shown where it comes first; \"...\" stands for it elsewhere. Dependencies are read from the locked packages, which are \
-fetched if the store doesn't have them.")]
+Examples:
+  mailimg tree postfix
+  mailimg tree postfix --dot | dot -Tsvg >postfix.svg")]
 pub(super) struct Args {
     #[command(flatten)]
     image: LockedImage,
-    /// Print one object with image, world and packages, as JSON
+    /// Print a JSON object with image, world and packages
     #[arg(long, conflicts_with = "dot")]
     json: bool,
-    /// Print a graph for Graphviz's dot
+    /// Print a graph in Graphviz's dot language
     #[arg(long)]
     dot: bool,
 }

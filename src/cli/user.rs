@@ -9,13 +9,9 @@ use super::{Context, Failure};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Add a user: a mailbox and its login
     Add(add::Args),
-    /// List the users
     List(list::Args),
-    /// Give a user another password
     Passwd(passwd::Args),
-    /// Delete a user
     Del(del::Args),
 }
 

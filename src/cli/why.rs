@@ -4,24 +4,29 @@ use super::locked::LockedImage;
 use super::{Context, Failure};
 use crate::report::{Chain, Chains, Edge, Graph, Kind, NodeId, dot};
 
+/// Show why a package is in an image.
+///
+/// Each line is a chain of dependencies from the image's world to the package, the shortest first. A dependency is
+/// shown in brackets unless it is just the package's name. "installed if" marks a package that installs itself because
+/// of others. Dependencies are read from the locked packages, which are fetched if the store doesn't have them.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-Each line is a chain from the image's world to the package, the shortest first; in brackets is the dependency, where it \
-is not just the package's name. \"installed if\" stands before what makes a package install itself. Dependencies are \
-read from the locked packages, which are fetched if the store doesn't have them.")]
+Examples:
+  mailimg why dovecot libsodium
+  mailimg why postfix so:libcrypto.so.3 --limit 1")]
 pub(super) struct Args {
     #[command(flatten)]
     image: LockedImage,
-    /// The package, or something that packages provide, such as so:libcrypto.so.3
+    /// A package, or a name that packages provide, such as so:libcrypto.so.3
     #[arg(value_name = "PKG")]
     package: String,
-    /// Most chains to find for a package
+    /// The maximum number of chains per package
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
-    /// Print an array of objects with package, version and chains, as JSON
+    /// Print a JSON array of objects with package, version and chains
     #[arg(long, conflicts_with = "dot")]
     json: bool,
-    /// Print everything that leads to the package as a graph, for Graphviz's dot
+    /// Print everything that leads to the package as a graph in Graphviz's dot language
     #[arg(long)]
     dot: bool,
 }
@@ -80,10 +85,10 @@ fn show(
         context.ui().line(format!("  {}", line(graph, chain)))?;
     }
     if chains.is_empty() {
-        context.ui().line("  nothing in the world leads to it: the lock was made from other dependencies")?;
+        context.ui().line("  nothing in the world leads to it: the lock was made from different dependencies")?;
     }
     if !complete {
-        context.ui().line("  ... and more: --limit finds them, --dot shows all at once")?;
+        context.ui().line("  ... and more: raise --limit, or use --dot to see all of them")?;
     }
     Ok(())
 }

@@ -126,7 +126,7 @@ impl TryFrom<FileRuleText> for FileRule {
     fn try_from(text: FileRuleText) -> Result<Self, String> {
         let FileRuleText { path, mode, owner, group, content, concat, replace } = text;
         let source = match (content, concat) {
-            (Some(_), Some(_)) => return Err(format!("{path} has both content and concat: give one")),
+            (Some(_), Some(_)) => return Err(format!("{path} has both content and concat; use only one")),
             (_, None) if !replace.is_empty() => return Err(format!("{path} has replace without concat")),
             (Some(content), None) => Some(Made::Content(content)),
             (None, Some(pattern)) => Some(Made::Concat { pattern, replace }),
@@ -135,7 +135,7 @@ impl TryFrom<FileRuleText> for FileRule {
         let bits = match (mode, &source) {
             (Some(mode), _) => mode.bits(),
             (None, Some(_)) => 0o644,
-            (None, None) => return Err(format!("{path} has no mode, and neither content nor concat to make it of")),
+            (None, None) => return Err(format!("{path} needs mode, content or concat")),
         };
         Ok(Self { path, mode: bits, owner, group, made: source })
     }

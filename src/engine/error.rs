@@ -18,7 +18,7 @@ pub enum EngineError {
         engine: String,
     },
     /// A program could not be run to its end.
-    #[error("cannot run {program}")]
+    #[error("can't run {program}")]
     Run {
         /// Its name.
         program: String,

@@ -41,7 +41,7 @@ impl Ended {
     pub(super) fn last_line(&self) -> String {
         match self.said().lines().next_back() {
             Some(line) => line.trim().to_owned(),
-            None => "it gives no reason".to_owned(),
+            None => "it gave no reason".to_owned(),
         }
     }
 }
@@ -200,7 +200,7 @@ mod tests {
     fn a_program_need_not_read_its_input() {
         let ended = run(&mut shell("exit 0"), LIMITS, |mut pipe| pipe.write_all(&vec![0; 300_000])).unwrap();
         assert!(ended.success && ended.stdout.is_empty());
-        assert_eq!(ended.last_line(), "it gives no reason");
+        assert_eq!(ended.last_line(), "it gave no reason");
     }
 
     #[test]

@@ -20,7 +20,7 @@ fn every_command_explains_itself_and_its_own_options_come_first() {
         let help = project.run(&arguments);
         let about = help.lines().next().unwrap();
         assert!(about.len() > 10, "{arguments:?}: {help}");
-        let (own, shared) = help.split_once("Options of every command:").unwrap();
+        let (own, shared) = help.split_once("Global options:").unwrap();
         assert!(shared.contains("--project") && !own.contains("--project"), "{arguments:?}: {help}");
         let listed = own.split("Commands:\n").nth(1).unwrap_or_default();
         let names =

@@ -241,7 +241,10 @@ fn a_lock_for_another_recipe_is_refused() {
     project.replace("recipes/web.toml", "world = [\"web\"]", "world = [\"web\", \"libc\"]");
     let (code, error) = refused(&project, &[]);
     assert_eq!(code, 2, "{error}");
-    assert!(error.contains("the lock of web doesn't fit its recipe") && error.contains("mailimg lock"), "{error}");
+    assert!(
+        error.contains("the lock of web is out of date: its recipe's world") && error.contains("mailimg lock"),
+        "{error}"
+    );
     assert!(!project.path().join("oci/index.json").exists());
 }
 

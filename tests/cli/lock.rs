@@ -159,7 +159,7 @@ fn is_the_same_again_and_fetches_nothing_twice() {
     let text = site.project.read(LOCK);
     let before = site.server.requests().len();
     let (code, out, error) = site.lock(&[]);
-    assert_eq!((code, out.as_str()), (0, "web: 3 packages, nothing has changed\n"), "{error}");
+    assert_eq!((code, out.as_str()), (0, "web: 3 packages, no changes\n"), "{error}");
     assert_eq!(site.project.read(LOCK), text);
     assert_eq!(site.server.requests()[before..], ["/x86_64/APKINDEX.tar.gz"]);
     assert_eq!(site.lock(&["--check"]).0, 0);
@@ -258,7 +258,7 @@ fn an_index_that_moves_on_elsewhere_is_no_change() {
     let more = [packages(), vec![Made::new("unrelated", "1.0-r0").built(BUILT + 5)]].concat();
     site.repository.publish(&more, Some(key()), Some(key()));
     assert_eq!(site.lock(&["--check"]).0, 0);
-    assert_eq!(site.lock(&[]).1, "web: 3 packages, nothing has changed\n");
+    assert_eq!(site.lock(&[]).1, "web: 3 packages, no changes\n");
     assert_eq!(site.project.read(LOCK), text);
 }
 

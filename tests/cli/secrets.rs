@@ -72,7 +72,7 @@ fn secrets_are_made_once_and_never_shown() {
     assert!(said.contains("database-password") && !said.contains(&password) && !said.contains("BEGIN"), "{said}");
 
     let again = project.mailimg(["secrets", "init"]).output().unwrap();
-    assert!(String::from_utf8_lossy(&again.stderr).contains("all secrets are there"));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("all secrets exist"));
     assert_eq!(secrets(&project), made);
 }
 

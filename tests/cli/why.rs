@@ -42,7 +42,7 @@ fn why_shows_the_chains_from_the_world() {
     insta::assert_snapshot!(project.run(["why", "web", "so:libc.so.1", "--limit", "1"]), @r#"
     libc 1.2.5-r0
       world -> web -> libc (so:libc.so.1)
-      ... and more: --limit finds them, --dot shows all at once
+      ... and more: raise --limit, or use --dot to see all of them
     "#);
     assert_eq!(project.run(["why", "web", "web"]), "web 1.0-r0\n  world -> web\n");
 }
@@ -129,7 +129,7 @@ fn what_can_not_be_answered_is_told() {
     let (code, said) = refused(&project, &["why", "web", "libssl1"]);
     assert_eq!(code, 4, "{said}");
     assert!(said.contains("web has no package \"libssl1\", and none that provides it; it has libssl3"), "{said}");
-    assert!(said.contains("hint: `mailimg tree web`"), "{said}");
+    assert!(said.contains("hint: list its packages with `mailimg tree web`"), "{said}");
     let (code, said) = refused(&project, &["tree", "nothing"]);
     assert!(code == 2 && said.contains("nothing"), "{code} {said}");
     assert_eq!(refused(&project, &["tree", "web", "--dot", "--json"]).0, 2);

@@ -2,11 +2,18 @@ use crate::mail::accounts::{AliasSource, Destination};
 
 use super::{Context, EngineArgs, Failure};
 
+/// Delete an alias.
+///
+/// Without destinations, the whole alias is deleted. The server must be running.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  mailimg alias del info@example.org bob@example.net
+  mailimg alias del info@example.org")]
 pub(in crate::cli) struct Args {
     /// The address, or @DOMAIN
     source: AliasSource,
-    /// Where mail shall no longer go [default: to none of its destinations]
+    /// The destinations to remove [default: all of them]
     destinations: Vec<Destination>,
     #[command(flatten)]
     engine: EngineArgs,
@@ -20,7 +27,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
     for destination in &args.destinations {
         accounts.delete_alias(&args.source, Some(destination))?;
-        context.ui().status(format!("{} no longer goes to {destination}", args.source));
+        context.ui().status(format!("{} is no longer forwarded to {destination}", args.source));
     }
     Ok(())
 }

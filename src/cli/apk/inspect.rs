@@ -13,9 +13,9 @@ use crate::timestamp::Timestamp;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
-    /// The package
+    /// The package file
     file: Utf8PathBuf,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
     json: bool,
 }
@@ -237,7 +237,7 @@ fn text(report: &Report) -> String {
     }
     for signature in &report.signatures {
         let SignatureFacts { key, algorithm } = signature;
-        line("signed by", &format!("{key} ({algorithm}; not checked here, see `mailimg apk verify`)"));
+        line("signed by", &format!("{key} ({algorithm}; not verified, see `mailimg apk verify`)"));
     }
     for script in &report.scripts {
         let _ = writeln!(out, "\n--- {}, SHA-256 {}", script.kind, script.sha256);

@@ -13,15 +13,15 @@ use super::{Context, Failure};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Print what apk would install for some packages, in its order
+    /// Print what apk would install for the given packages, in order
     Solve(solve::Args),
-    /// Print the file tree that apk would leave of some packages, their scripts not run
+    /// Print the file tree that apk would create from the given packages without running scripts
     Tree(tree::Args),
-    /// Show what is in a package: members, fields, scripts, files
+    /// Show the members, fields, scripts and files of a package
     Inspect(inspect::Args),
-    /// Check signatures of packages and indexes, and that packages are what was signed
+    /// Verify packages and indexes: signatures, and that packages match what was signed
     Verify(verify::Args),
-    /// Compare versions as apk does, or check that they are versions
+    /// Compare versions as apk does, or check their syntax
     Version(version::Args),
 }
 

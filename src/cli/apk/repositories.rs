@@ -15,16 +15,17 @@ use crate::solve::{Repository, Universe};
 /// Which packages there are and who vouches for them.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct RepositoryArgs {
-    /// A repository, the preferred one first: URL or directory that holds ARCH/APKINDEX.tar.gz; "@TAG URL" for a tagged one
+    /// A repository: the URL or directory that contains ARCH/APKINDEX.tar.gz, or "@TAG URL" for a tagged one. Give the
+    /// preferred one first
     #[arg(long = "repository", value_name = "URL_OR_DIR", required = true)]
     repositories: Vec<String>,
-    /// Directory with the keys to trust, NAME.rsa.pub each
+    /// A directory with the public keys to trust, NAME.rsa.pub
     #[arg(long, value_name = "DIR")]
     keys_dir: Utf8PathBuf,
-    /// Architecture in apk's words
+    /// The architecture, as apk names it
     #[arg(long, default_value = "x86_64")]
     arch: String,
-    /// What to install, in apk's notation: NAME, NAME>=VERSION, NAME@TAG, !NAME
+    /// The packages to install, in apk's notation: NAME, NAME>=VERSION, NAME@TAG, !NAME
     #[arg(value_name = "PKG", required = true)]
     world: Vec<String>,
 }
@@ -58,7 +59,7 @@ impl RepositoryArgs {
         let location = source.file(&self.arch, "APKINDEX.tar.gz");
         let path = obtain(&location, "APKINDEX.tar.gz", Size::AtMost(index::FILE_LIMIT), context)?;
         let signed = Index::read(&read_limited(&path, index::FILE_LIMIT)?, keyring).map_err(|error| {
-            let hint = format!("this is about {location}, and the keys in {}", self.keys_dir);
+            let hint = format!("the index is {location}, the keys are in {}", self.keys_dir);
             Failure::new(Exit::Refused, &error).hint(hint)
         })?;
         Ok((Repository { tag: tag.map(str::to_owned), packages: signed.index.packages }, source))
@@ -74,7 +75,7 @@ impl Offer {
     /// Where the file of a package of the repository at `position` is on this machine.
     pub(super) fn file(&self, position: usize, package: &Package, context: &Context) -> Result<Utf8PathBuf, Failure> {
         let name = format!("{}-{}.apk", package.name, package.version);
-        let missing = || Failure::new(Exit::Missing, &std::io::Error::other(format!("{name} is in no repository")));
+        let missing = || Failure::new(Exit::Missing, &std::io::Error::other(format!("no repository has {name}")));
         let location = self.sources.get(position).ok_or_else(missing)?.file(&self.arch, &name);
         let size = package.file_size.map_or(Size::AtMost(DATA_LIMIT), Size::Exactly);
         obtain(&location, &name, size, context)

@@ -4,8 +4,8 @@ use crate::solve::solve;
 
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-Prints a line for each package, NAME-VERSION, in the order in which apk installs them into an empty root. Exits with 5 \
-if apk finds no solution, and says what is in the way.")]
+Prints a line for each package, NAME-VERSION, in the order in which apk installs them into an empty root. If there is \
+no solution, says why and exits with 5.")]
 pub(in crate::cli) struct Args {
     #[command(flatten)]
     repositories: RepositoryArgs,

@@ -16,9 +16,9 @@ use crate::table::Table;
 
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-Prints a line for each path, sorted by bytes, with fields separated by tabs: path, type (d directory, f file, l link, \
-p pipe), mode in octal, uid, gid, size, modification time, number of links, and the content's SHA-256 or the link's \
-target. Fields that don't apply are \"-\". Nothing is unpacked, and no script is run.")]
+Prints a line for each path, sorted by bytes. Fields are separated by tabs: path, type (d directory, f file, l link, p \
+pipe), octal mode, uid, gid, size, modification time, number of links, and the content's SHA-256 or the link's target. \
+Fields that don't apply are \"-\". Nothing is unpacked and no script is run.")]
 pub(in crate::cli) struct Args {
     #[command(flatten)]
     repositories: RepositoryArgs,
@@ -52,7 +52,7 @@ fn read(package: &Package, path: &Utf8PathBuf) -> Result<(PackageFiles, Contents
     let (files, measured) = PackageFiles::read(open()?).map_err(|error| refused(&error))?;
     if package.checksum != Some(measured.checksum) {
         let found = measured.checksum;
-        let message = format!("{path} is not the package in the index: its checksum is {found}");
+        let message = format!("{path} is not the package listed in the index: its checksum is {found}");
         return Err(refused(&std::io::Error::other(message)));
     }
     let contents = contents(open()?).map_err(|error| refused(&error))?;

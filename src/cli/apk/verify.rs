@@ -8,7 +8,7 @@ pub(in crate::cli) struct Args {
     /// Packages (.apk) and indexes (APKINDEX.tar.gz)
     #[arg(required = true, value_name = "FILE")]
     files: Vec<Utf8PathBuf>,
-    /// Folder of the public keys to trust, NAME.rsa.pub each
+    /// A directory with the public keys to trust, NAME.rsa.pub
     #[arg(long, value_name = "DIR", default_value = "/etc/apk/keys")]
     keys_dir: Utf8PathBuf,
 }

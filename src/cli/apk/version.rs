@@ -6,14 +6,14 @@ use crate::cli::{Context, Failure};
 
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-A version is NUMBER{.NUMBER}{LETTER}{_SUFFIX{NUMBER}}{~COMMIT}{-rNUMBER}; the suffixes alpha, beta, pre and rc stand \
-for what comes before the version without them, cvs, svn, git, hg and p for what comes after it.")]
+A version is NUMBER{.NUMBER}{LETTER}{_SUFFIX{NUMBER}}{~COMMIT}{-rNUMBER}. The suffixes alpha, beta, pre and rc sort \
+before the version without a suffix; cvs, svn, git, hg and p sort after it.")]
 #[group(required = true, multiple = false)]
 pub(in crate::cli) struct Args {
-    /// Print <, = or >: how A relates to B
+    /// Print <, = or >: how A compares to B
     #[arg(short, long, num_args = 2, value_names = ["A", "B"])]
     test: Vec<String>,
-    /// Print those that are no versions, and why; exit with 1 if there are any
+    /// Print invalid versions and why they are invalid; exit with 1 if there are any
     #[arg(short, long, num_args = 1.., value_name = "VERSION")]
     check: Vec<String>,
 }

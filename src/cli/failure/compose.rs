@@ -8,12 +8,12 @@ impl From<ImagesError> for Failure {
     fn from(error: ImagesError) -> Self {
         match &error {
             ImagesError::Nothing { .. } => {
-                Self::new(Exit::Missing, &error).hint(format!("{BUILD}, or say with --layout where they are"))
+                Self::new(Exit::Missing, &error).hint(format!("{BUILD}, or name their layout with --layout"))
             }
             ImagesError::Read { .. } => Self::new(Exit::System, &error),
             ImagesError::Malformed { .. } => Self::new(Exit::Refused, &error),
             ImagesError::NoImage { name, .. } => {
-                Self::new(Exit::Missing, &error).hint(format!("build it first: mailimg build {name}"))
+                Self::new(Exit::Missing, &error).hint(format!("build it first with `mailimg build {name}`"))
             }
             ImagesError::NoArchitecture { name, arch, .. } => {
                 Self::new(Exit::Missing, &error).hint(format!("build it first: mailimg build --arch {arch} {name}"))

@@ -6,7 +6,7 @@ impl From<ConfigError> for Failure {
         let failure = |exit| Self::new(exit, &error);
         match &error {
             ConfigError::NoProject { .. } => failure(Exit::Usage)
-                .hint("name the project's directory with --project, or make one with `mailimg init DOMAIN`"),
+                .hint("name the project directory with --project, or create a project with `mailimg init DOMAIN`"),
             ConfigError::Read { .. } => failure(Exit::System),
             ConfigError::Unset { key, .. } => failure(Exit::Usage).hint(format!("set `{key}` there")),
             ConfigError::Role { found, .. } if found.is_empty() => {

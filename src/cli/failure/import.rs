@@ -1,9 +1,9 @@
 use super::{Exit, Failure, system_hint};
 use crate::debian::ImportError;
 
-const KEYRING: &str = "bring the package debian-archive-keyring up to date (`apt-get update && apt-get install \
-                       debian-archive-keyring`), or name a file with Debian's keys with --keyring; signatures are never \
-                       left unchecked";
+const KEYRING: &str = "update the package debian-archive-keyring (`apt-get update && apt-get install \
+                       debian-archive-keyring`), or name a file with Debian's keys with --keyring; signatures are \
+                       always verified";
 
 impl From<ImportError> for Failure {
     fn from(error: ImportError) -> Self {
@@ -17,37 +17,36 @@ impl From<ImportError> for Failure {
                 known => format!("there is one for {}", known.join(", ")),
             }),
             ImportError::NoApt { .. } => failure(Exit::Missing)
-                .hint("the bridge needs apt-get: run it on Debian, or copy a repository that was made there"),
-            ImportError::NoMirror { .. } => {
-                failure(Exit::Missing).hint("name a Debian mirror with --mirror, and --security-mirror for its updates")
-            }
+                .hint("the import needs apt-get: run it on Debian, or copy a repository from a Debian machine"),
+            ImportError::NoMirror { .. } => failure(Exit::Missing)
+                .hint("name a Debian mirror with --mirror, and one for security updates with --security-mirror"),
             ImportError::Apt { .. } => failure(Exit::Missing).hint(
-                "see that this machine reaches the mirror that its apt is set up with, or name one with --mirror",
+                "check that this machine reaches the mirror in its apt configuration, or name another with --mirror",
             ),
             ImportError::Keyring { .. } => failure(Exit::Refused).hint(KEYRING),
             ImportError::Hash { .. } => {
-                failure(Exit::Refused).hint("run it again: the mirror may have been changing; the file is not used")
+                failure(Exit::Refused).hint("try again: the mirror may be changing. The file is not used")
             }
             ImportError::Deb { .. } | ImportError::Control { .. } | ImportError::Unwritable { .. } => {
                 failure(Exit::Refused)
             }
-            ImportError::NoPackage { .. } => {
-                failure(Exit::Missing).hint("correct its name in import.toml, or leave it out")
-            }
+            ImportError::NoPackage { .. } => failure(Exit::Missing).hint("correct or remove its name in import.toml"),
             ImportError::NoLibrary { ref package, .. } => {
                 let hint = format!(
-                    "name the package that has it under `depends` in [package.{package}] of import.toml, or the \
-                     library under `ignore-libraries` if it may be missing"
+                    "in import.toml, under [package.{package}], add the package that contains it to `depends`, or, if \
+                     it may be missing, the library to `ignore-libraries`"
                 );
                 failure(Exit::Missing).hint(hint)
             }
-            ImportError::NoPath { .. } => failure(Exit::Usage).hint("correct import.toml: Debian may have moved it"),
+            ImportError::NoPath { .. } => {
+                failure(Exit::Usage).hint("correct the path in import.toml: Debian may have moved it")
+            }
             ImportError::NoAccount { .. } => {
-                failure(Exit::Usage).hint("give it a number under [users] or [groups] of import.toml")
+                failure(Exit::Usage).hint("give it an id under [users] or [groups] in import.toml")
             }
             ImportError::NoArch { .. } => failure(Exit::Usage),
             ImportError::Key { .. } => failure(Exit::System).hint(
-                "remove DIR.key beside the repository to have a new key made; then its public key must be trusted anew",
+                "remove DIR.key next to the repository to create a new key; its public key must then be trusted again",
             ),
         }
     }

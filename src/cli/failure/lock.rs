@@ -6,7 +6,7 @@ impl From<LockError> for Failure {
         let failure = |exit| Self::new(exit, &error);
         match &error {
             LockError::Missing { .. } => {
-                failure(Exit::Missing).hint("make it with `mailimg lock`, review it and commit it")
+                failure(Exit::Missing).hint("create it with `mailimg lock`, then review and commit it")
             }
             LockError::Read { .. } => failure(Exit::System),
             LockError::Parse { source: ParseError { problem: Problem::LineEnd, .. }, .. } => failure(Exit::Usage).hint(
@@ -14,7 +14,7 @@ impl From<LockError> for Failure {
                  into .gitattributes, as `mailimg init` does, and check the files out again",
             ),
             LockError::Parse { .. } => failure(Exit::Usage)
-                .hint("take the committed version, or make it anew with `mailimg lock`; locks are not for editing"),
+                .hint("restore the committed version, or create it again with `mailimg lock`; don't edit locks"),
         }
     }
 }

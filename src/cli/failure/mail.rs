@@ -46,7 +46,7 @@ impl From<DkimError> for Failure {
             }
             DkimError::Read { .. } => Self::new(Exit::System, &error),
             DkimError::Key { .. } => Self::new(Exit::Usage, &error)
-                .hint("put the right key there, or remove the file and run `mailimg dkim` for a new one"),
+                .hint("restore the right key, or remove the file and run `mailimg dkim` to create a new one"),
         }
     }
 }
@@ -64,15 +64,17 @@ impl From<AccountsError> for Failure {
             AccountsError::Config(error) => error.into(),
             AccountsError::Engine(error) => error.into(),
             AccountsError::ForeignDomain { .. } => Self::new(Exit::Usage, &error).hint(
-                "add it to `domains` in mailimg.toml, then build, load and compose anew, and start with `docker compose \
-                 up -d`",
+                "add it to `domains` in mailimg.toml, then run `mailimg build`, `mailimg load`, `mailimg compose` and \
+                 `docker compose up -d`",
             ),
             AccountsError::UserExists { .. } => {
-                Self::new(Exit::Usage, &error).hint("`mailimg user passwd` gives it another password")
+                Self::new(Exit::Usage, &error).hint("to change its password, use `mailimg user passwd`")
             }
-            AccountsError::NoUser { .. } => Self::new(Exit::Usage, &error).hint("`mailimg user list` shows who there is"),
+            AccountsError::NoUser { .. } => {
+                Self::new(Exit::Usage, &error).hint("list the users with `mailimg user list`")
+            }
             AccountsError::NoAlias { .. } => {
-                Self::new(Exit::Usage, &error).hint("`mailimg alias list` shows what there is")
+                Self::new(Exit::Usage, &error).hint("list the aliases with `mailimg alias list`")
             }
             AccountsError::Answer { .. } => Self::new(Exit::Refused, &error),
         }

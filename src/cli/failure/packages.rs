@@ -24,15 +24,15 @@ impl From<ObtainError> for Failure {
                 failure(Exit::Missing).hint(if forbidden { format!("{GONE}. {FORBIDDEN}") } else { GONE.to_owned() })
             }
             ObtainError::NotImported { .. } => failure(Exit::Missing).hint(
-                "make it with `mailimg repo import-debian --suite trixie --out DIR`, or name one that is already made \
-                 with `--repository debian=DIR`",
+                "create it with `mailimg repo import-debian --suite trixie --out DIR`, or name an existing one with \
+                 `--repository debian=DIR`",
             ),
             ObtainError::Stored { .. } => failure(Exit::System),
             ObtainError::Package { .. } => failure(Exit::Refused),
             ObtainError::Signature { .. } => failure(Exit::Refused).hint(super::resolve::UNTRUSTED),
             ObtainError::NotAsLocked { .. } => failure(Exit::Refused).hint(
-                "the lock was edited, or belongs to other packages: take the committed version, or lock anew with \
-                 `mailimg lock`",
+                "the lock was edited, or belongs to other packages: restore the committed version, or create it again \
+                 with `mailimg lock`",
             ),
         }
     }

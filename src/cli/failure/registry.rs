@@ -37,18 +37,18 @@ pub(super) fn advice(error: &RegistryError) -> (Exit, String) {
             (Exit::Missing, format!("log in with `docker login {host}` or `podman login {host}` {who}"))
         }
         RegistryError::Missing { .. } => {
-            (Exit::Missing, "`mailimg push` puts images and their packages there".to_owned())
+            (Exit::Missing, "push images and their packages with `mailimg push`".to_owned())
         }
         RegistryError::Blob { source: StoreError::Io { .. }, .. } => {
-            (Exit::System, "is there space left in the cache directory?".to_owned())
+            (Exit::System, "check the free space in the cache directory".to_owned())
         }
         RegistryError::Blob { .. } => {
-            (Exit::Refused, "it was changed on its way or in the registry; nothing of it was kept".to_owned())
+            (Exit::Refused, "it was changed in transit or in the registry; nothing was kept".to_owned())
         }
         RegistryError::Unexpected { .. } | RegistryError::Challenge { .. } | RegistryError::Stored { .. } => {
-            (Exit::Refused, "is this a registry, and not something in between?".to_owned())
+            (Exit::Refused, "check that this is a registry, and not a proxy in between".to_owned())
         }
-        RegistryError::Read { .. } => (Exit::System, "build the images again: mailimg build".to_owned()),
+        RegistryError::Read { .. } => (Exit::System, "build the images again with `mailimg build`".to_owned()),
     }
 }
 

@@ -23,18 +23,20 @@ impl From<RepoError> for Failure {
             RepoError::Key { source: KeyError::Name { .. }, .. } => failure(Exit::Usage),
             RepoError::TooLarge { .. } | RepoError::Index { .. } | RepoError::Key { .. } => failure(Exit::Refused),
             RepoError::NoKeys { .. } => failure(Exit::Missing).hint(
-                "name the folder of the keys to trust with --keys-dir; Alpine's are in /etc/apk/keys of any Alpine system",
+                "name the directory with the keys to trust with --keys-dir; every Alpine system has Alpine's keys in \
+                 /etc/apk/keys",
             ),
-            RepoError::KeyExists { .. } => failure(Exit::Usage)
-                .hint("what was signed with a lost key can't be signed again: choose another --name, or move it away"),
+            RepoError::KeyExists { .. } => {
+                failure(Exit::Usage).hint("a lost key can't be recreated: choose another --name, or move the file away")
+            }
             RepoError::NoPackages { .. } => {
-                failure(Exit::Missing).hint("name the folder of one architecture, such as REPOSITORY/x86_64")
+                failure(Exit::Missing).hint("name the directory of one architecture, such as REPOSITORY/x86_64")
             }
             RepoError::FileName { .. } => failure(Exit::Usage).hint("rename the file"),
             RepoError::Architecture { .. } => {
-                failure(Exit::Usage).hint("keep the packages of each architecture in a folder of its own")
+                failure(Exit::Usage).hint("keep the packages of each architecture in a directory of their own")
             }
-            RepoError::NoArchitecture => failure(Exit::Usage).hint("say which with --arch, such as --arch x86_64"),
+            RepoError::NoArchitecture => failure(Exit::Usage).hint("name it with --arch, for example --arch x86_64"),
         }
     }
 }
@@ -53,21 +55,21 @@ fn package_exit(error: &PackageError) -> Exit {
 fn package_hint(error: &PackageError) -> Option<&'static str> {
     match error {
         PackageError::Gzip { .. } | PackageError::DataHash { .. } | PackageError::Trailing { .. } => {
-            Some("the file was damaged or changed since it was made: get it anew from where it came from")
+            Some("the file was damaged or changed: get it again from its source")
         }
-        PackageError::NotAPackage => Some("packages are files that end with .apk, as repositories have them"),
+        PackageError::NotAPackage => Some("packages are the .apk files of a repository"),
         _ => None,
     }
 }
 
 fn signature_hint(error: &SignatureError) -> Option<&'static str> {
     match error {
-        SignatureError::Unsigned => Some("sign it with `mailimg repo sign`, if it is yours"),
+        SignatureError::Unsigned => Some("if it is yours, sign it with `mailimg repo sign`"),
         SignatureError::UnknownKey { .. } => {
-            Some("if that key is to be trusted, put its file into the folder named by --keys-dir")
+            Some("to trust that key, put its file into the directory named with --keys-dir")
         }
         SignatureError::Invalid { .. } => {
-            Some("the file was damaged or changed, or the key file is another one of the same name")
+            Some("the file was damaged or changed, or a different key file has the same name")
         }
         _ => None,
     }

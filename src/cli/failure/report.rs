@@ -5,7 +5,7 @@ impl From<ReportError> for Failure {
     fn from(error: ReportError) -> Self {
         match &error {
             ReportError::NotInImage { image, .. } => {
-                Self::new(Exit::Missing, &error).hint(format!("`mailimg tree {image}` shows what is in it"))
+                Self::new(Exit::Missing, &error).hint(format!("list its packages with `mailimg tree {image}`"))
             }
             ReportError::OtherLayers { .. } => Self::new(Exit::Refused, &error).hint(super::build::DAMAGED),
         }

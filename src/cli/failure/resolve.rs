@@ -1,8 +1,8 @@
 use super::{Exit, Failure};
 use crate::resolve::{Regression, ResolveError};
 
-pub(super) const UNTRUSTED: &str = "nothing was kept of it. If the repository is your own, add its key's fingerprint to \
-                                    channel.toml and give the key file's directory with --keys-dir";
+pub(super) const UNTRUSTED: &str = "nothing was kept. If the repository is your own, add its key's fingerprint to \
+                                    channel.toml and name the directory with the key file with --keys-dir";
 
 impl From<ResolveError> for Failure {
     fn from(error: ResolveError) -> Self {
@@ -14,16 +14,17 @@ impl From<ResolveError> for Failure {
             ResolveError::Source(error) => error.into(),
             ResolveError::Store(error) => error.into(),
             ResolveError::World { .. } => failure(Exit::Usage),
-            ResolveError::NotLocked { .. } => {
-                failure(Exit::Usage).hint("--update is for packages that are locked already; add new ones to a recipe")
-            }
+            ResolveError::NotLocked { .. } => failure(Exit::Usage).hint(
+                "--update takes only packages that are already locked; add new ones to a \
+                                           recipe",
+            ),
             ResolveError::Read { .. } => failure(Exit::System),
             ResolveError::Key { .. } => failure(Exit::Refused)
-                .hint("this is not the key that the channel trusts; find out where the file is from"),
+                .hint("this is not the key that the channel trusts; find out where the file came from"),
             ResolveError::Keys { .. } => failure(Exit::Missing).hint(
-                "check the network and proxy settings (HTTPS_PROXY, NO_PROXY). A machine that doesn't reach the \
-                 channel's own servers can take keys from a directory with --keys-dir and packages from a mirror with \
-                 --repository, or lock against a channel that it reaches: see `channel` in mailimg.toml",
+                "check the network and proxy settings (HTTPS_PROXY, NO_PROXY). If this machine can't reach the \
+                 channel's servers, take keys from a directory with --keys-dir and packages from a mirror with \
+                 --repository, or use another channel: see `channel` in mailimg.toml",
             ),
             ResolveError::NoKeys { .. } => failure(Exit::Missing)
                 .hint("name a directory with the channel's key files with --keys-dir, or set keys-url in channel.toml"),
@@ -31,14 +32,14 @@ impl From<ResolveError> for Failure {
             ResolveError::Unsolvable { .. } => failure(Exit::Unsolvable),
             ResolveError::NotInIndex { .. } => failure(Exit::Refused),
             ResolveError::NotAsIndexed { .. } => {
-                failure(Exit::Refused).hint("a mirror in the middle of an update looks like this too: try again later")
+                failure(Exit::Refused).hint("this also happens while a mirror is being updated: try again later")
             }
             ResolveError::Scripts { .. } => failure(Exit::Refused).hint(
-                "mailimg runs no scripts. Read each, then add the lines above to the channel's scripts.toml with what \
-                 does the same in an image, or why it can do without",
+                "mailimg doesn't run scripts. Read each one, then add the lines above to the channel's scripts.toml \
+                 and fill in what replaces the script, or why images don't need it",
             ),
             ResolveError::Unwritable { .. } => failure(Exit::Usage)
-                .hint("a name in the recipe has a character that a lock can't hold, such as a space"),
+                .hint("a name in the recipe contains a character that locks can't represent, such as a space"),
         }
     }
 }

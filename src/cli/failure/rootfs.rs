@@ -5,11 +5,10 @@ impl From<RootfsError> for Failure {
     fn from(error: RootfsError) -> Self {
         let failure = |exit| Self::new(exit, &error);
         match &error {
-            RootfsError::Conflict { .. } => failure(Exit::Refused).hint(
-                "leave one of the two out of the recipe's world, or take a version whose `replaces` names the other",
-            ),
+            RootfsError::Conflict { .. } => failure(Exit::Refused)
+                .hint("remove one of them from the recipe's world, or use a version that `replaces` the other"),
             RootfsError::KindClash { .. } | RootfsError::DanglingLink { .. } => {
-                failure(Exit::Refused).hint("the two packages don't fit together; leave one of them out")
+                failure(Exit::Refused).hint("the two packages are incompatible; leave one of them out")
             }
             RootfsError::Name { .. }
             | RootfsError::Kind { .. }
@@ -18,18 +17,18 @@ impl From<RootfsError> for Failure {
             | RootfsError::NoDirectory { .. }
             | RootfsError::HardlinkTarget { .. }
             | RootfsError::TooLarge { .. } => {
-                failure(Exit::Refused).hint("no proper package is like that: don't trust where it came from")
+                failure(Exit::Refused).hint("no legitimate package looks like this: don't trust its source")
             }
-            RootfsError::Account { .. } => {
-                failure(Exit::Usage).hint("give the account the packages' number in the recipe, or another name")
-            }
+            RootfsError::Account { .. } => failure(Exit::Usage)
+                .hint("in the recipe, give the account the same id as the packages do, or another name"),
             RootfsError::UnknownOwner { .. } => {
                 failure(Exit::Usage).hint("declare it in the recipe with [[user]] or [[group]]")
             }
-            RootfsError::RuleWithoutFile { .. } => failure(Exit::Usage)
-                .hint("correct the path, or move the rule to the channel whose packages have the file"),
+            RootfsError::RuleWithoutFile { .. } => failure(Exit::Usage).hint(
+                "correct the path, or move the rule to the section of the channel whose packages contain the file",
+            ),
             RootfsError::NoProgram { .. } => failure(Exit::Usage)
-                .hint("correct the path, or add the package that brings the program to the recipe's world"),
+                .hint("correct the path, or add the package that contains the program to the recipe's world"),
             RootfsError::NoAccount { .. } => {
                 failure(Exit::Usage).hint("declare it in the recipe with [[user]] or [[group]], or give its number")
             }

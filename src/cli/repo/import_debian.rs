@@ -4,36 +4,42 @@ use super::{Context, Failure};
 use crate::debian::{self, Mapping, Request, Source};
 use crate::packages::imported_repository;
 
-/// Makes a signed apk repository out of Debian packages.
+/// Convert Debian packages into a signed apk repository.
 ///
-/// Packages come from the mirror that this machine's apt is set up with, in a private apt root: the machine's own suite
-/// does not matter, and nothing on it changes. Debian's keys vouch for all of them. What is imported, and what becomes of
-/// maintainer scripts, says import.toml in the channel's folder. A second run downloads and makes only what has changed.
+/// Packages come from the mirror that this machine's apt uses, through a private apt directory: the machine's own suite
+/// doesn't matter, and nothing on the machine changes. apt verifies them with Debian's keys. import.toml in the
+/// channel's folder lists what to import and what replaces maintainer scripts. A second run downloads and converts only
+/// what has changed.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  mailimg repo import-debian                      for the channel debian-13
+  mailimg repo import-debian --mirror http://debian.example.org/debian --security-mirror \
+http://debian.example.org/debian-security")]
 pub(in crate::cli) struct Args {
-    /// Debian's name of the release
+    /// Debian's name for the release
     #[arg(long, default_value = "trixie")]
     suite: String,
-    /// The repository's directory; its private key is kept beside it, in DIR.key [default: where `mailimg lock` looks
-    /// for it: the channel's name under the cache directory]
+    /// The repository's directory; its private key is DIR.key, next to it [default: the channel's name in the cache
+    /// directory, where `mailimg lock` looks for it]
     #[arg(long, value_name = "DIR")]
     out: Option<Utf8PathBuf>,
-    /// Debian's name of the architecture: amd64 or arm64 [default: this machine's]
+    /// The architecture, as Debian names it: amd64 or arm64 [default: this machine's]
     #[arg(long)]
     arch: Option<String>,
-    /// Take the suite and its updates from this mirror, and nothing from those that apt is set up with
+    /// Use this mirror for the suite and its updates, and none of those in apt's configuration
     #[arg(long, value_name = "URL")]
     mirror: Option<String>,
-    /// Take security updates from this mirror; with --mirror there are none without it
+    /// Use this mirror for security updates. With --mirror alone there are none
     #[arg(long, value_name = "URL")]
     security_mirror: Option<String>,
-    /// Keys that vouch for the packages [default: Debian's, from the package debian-archive-keyring]
+    /// The keys to verify packages with [default: Debian's, from the package debian-archive-keyring]
     #[arg(long, value_name = "FILE")]
     keyring: Option<Utf8PathBuf>,
-    /// Use what was downloaded before, and nothing else
+    /// Use only what was downloaded before
     #[arg(long)]
     offline: bool,
-    /// What to import [default: apk-locks/*/import.toml of the project, that for the suite]
+    /// The file that lists what to import [default: the project's apk-locks/*/import.toml for the suite]
     #[arg(long, value_name = "FILE")]
     mapping: Option<Utf8PathBuf>,
 }

@@ -4,21 +4,27 @@ use crate::cli::{Context, Failure};
 use crate::repo::{self, RepoError};
 use crate::store::write_atomic;
 
+/// Write the index of a directory of packages.
+///
+/// Reads every package to its end, and lists it as apk expects. Each file must be named NAME-VERSION.apk.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  mailimg repo index --key keys/ops@example.org-1.rsa packages/x86_64")]
 pub(in crate::cli) struct Args {
-    /// The folder of packages, or the packages
+    /// A directory of packages, or package files
     #[arg(required = true, value_name = "DIR_OR_FILE")]
     paths: Vec<Utf8PathBuf>,
-    /// Private key to sign the index with (see `mailimg repo key`); without, it is not signed
+    /// The private key to sign the index with (see `mailimg repo key`). Without it, the index is not signed
     #[arg(long, value_name = "FILE")]
     key: Option<Utf8PathBuf>,
-    /// One line about the repository, kept in the index
+    /// A one-line description of the repository, stored in the index
     #[arg(long, value_name = "TEXT", default_value = "")]
     description: String,
-    /// Architecture of the repository; needed if all packages are noarch
+    /// The repository's architecture; required if all packages are noarch
     #[arg(long)]
     arch: Option<String>,
-    /// Where the index is written [default: APKINDEX.tar.gz beside the packages]
+    /// The index file to write [default: APKINDEX.tar.gz next to the packages]
     #[arg(long, short, value_name = "FILE")]
     output: Option<Utf8PathBuf>,
 }

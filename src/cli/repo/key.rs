@@ -3,12 +3,16 @@ use camino::Utf8PathBuf;
 use crate::cli::{Context, Failure};
 use crate::repo;
 
+/// Create a key pair for signing packages and indexes.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  mailimg repo key --name ops@example.org-1 --out keys")]
 pub(in crate::cli) struct Args {
-    /// What the key is called, for example your address and a number: ops@example.org-1
+    /// The name of the key, for example your address and a number: ops@example.org-1
     #[arg(long)]
     name: String,
-    /// Where NAME.rsa (private) and NAME.rsa.pub are written
+    /// The directory for NAME.rsa (private) and NAME.rsa.pub
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: Utf8PathBuf,
 }
@@ -18,8 +22,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let ui = context.ui();
     ui.line(format!("{}\n{}", pair.private, pair.public))?;
     ui.status(format!(
-        "keep {} secret; give {} to whoever installs from the repository\n\
-         to trust it in a channel, put this line under [keys] in its channel.toml:\n\"{}.rsa.pub\" = \"{}\"",
+        "keep {} secret; give {} to everyone who installs from the repository\n to trust it in a channel, add this \
+         line under [keys] in its channel.toml:\n\"{}.rsa.pub\" = \"{}\"",
         pair.private, pair.public, args.name, pair.fingerprint
     ));
     Ok(())

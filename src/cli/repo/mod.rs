@@ -11,13 +11,9 @@ use super::{Context, Failure};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Make a key pair to sign packages and indexes with
     Key(key::Args),
-    /// Write the index of a folder of packages
     Index(index::Args),
-    /// Sign packages and indexes, in place of the signatures that they have
     Sign(sign::Args),
-    /// Make a signed repository out of Debian packages, for a channel that is imported
     ImportDebian(import_debian::Args),
 }
 

@@ -10,7 +10,7 @@ pub(super) fn run(context: &Context) -> Result<(), Failure> {
         context.ui().status(format!("made {}", project.secrets_dir().join(&secret.path)));
     }
     if !secrets.iter().any(|secret| secret.made) {
-        context.ui().status("nothing to do: all secrets are there");
+        context.ui().status("nothing to do: all secrets exist");
     }
     Ok(())
 }

@@ -1,35 +1,54 @@
-use std::io;
+use serde_json::{Value, json};
 
 use super::{Context, Failure};
 use crate::cli::exit::Exit;
 use crate::store::{Problem, remove, verify};
 
+/// Read everything in the store again and report what has changed.
+///
+/// The store keeps packages and layers in the cache directory under the SHA-256 of their content. The hash is checked
+/// when content comes in, but not on every build. Exits with 1 if something has changed since, because of a broken disk
+/// or because somebody edited it. Layouts share blobs with the store: delete the layouts written since the damage.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "\
-Packages and layers lie in the store, in the cache directory, under the SHA-256 of their content. It is checked when they come in, and not at each build. Exits with 1 if something has changed since, by a broken disk or \
-by someone's hand. Layouts share their blobs with the store: delete those that were written since the damage.")]
 pub(in crate::cli) struct Args {
-    /// Remove what has changed, so that it is fetched or made again when it is needed
+    /// Remove what has changed; it is fetched or built again when needed
     #[arg(long)]
     remove: bool,
+    /// Print a JSON array of objects with path and found, the SHA-256 of the content (null: not a file of the store)
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let problems = verify(&context.store()?)?;
-    let line = |Problem { path, found }: &Problem| match found {
-        Some(found) => format!("{path}: SHA-256 is {found}\n"),
-        None => format!("{path}: not a file of the store\n"),
-    };
-    context.ui().write(problems.iter().map(line).collect::<String>().as_bytes())?;
+    if args.json {
+        context.ui().json(&problems.iter().map(object).collect::<Vec<_>>())?;
+    } else {
+        context.ui().write(problems.iter().map(line).collect::<String>().as_bytes())?;
+    }
     if problems.is_empty() {
         return Ok(());
     }
-    let message = format!("{} files in the store are not what they were", problems.len());
+    let message = match problems.len() {
+        1 => "1 file in the store has changed".to_owned(),
+        count => format!("{count} files in the store have changed"),
+    };
     if args.remove {
         problems.iter().try_for_each(remove)?;
         context.ui().status(format!("{message}: removed"));
         return Ok(());
     }
-    let hint = "with --remove they are removed, and fetched or made again when they are needed";
-    Err(Failure::new(Exit::No, &io::Error::other(message)).hint(hint))
+    let hint = "use --remove to remove them; they are fetched or built again when needed";
+    Err(Failure::told(Exit::No, message).hint(hint))
+}
+
+fn line(Problem { path, found }: &Problem) -> String {
+    match found {
+        Some(found) => format!("{path}: SHA-256 is {found}\n"),
+        None => format!("{path}: doesn't belong in the store\n"),
+    }
+}
+
+fn object(Problem { path, found }: &Problem) -> Value {
+    json!({ "path": path, "found": found.map(|found| found.to_string()) })
 }

@@ -4,11 +4,19 @@ use crate::mail::password;
 
 use super::{Context, EngineArgs, Failure, prompt};
 
+/// Add a user: a mailbox and a login.
+///
+/// The password is asked for on the terminal, and stored as a bcrypt hash. The server must be running; the user can log
+/// in and receive mail at once.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  mailimg user add alice@example.org
+  mailimg user add bob@example.org --quota 2G --password-stdin <password-file")]
 pub(in crate::cli) struct Args {
-    /// The user's address, which is also the login
+    /// The user's address, which is also the login name
     address: Address,
-    /// How much the mailbox may hold: bytes, 500M, 2G, unlimited, or default for limits.quota of mailimg.toml
+    /// The mailbox's quota: bytes, 500M, 2G, unlimited, or default for limits.quota in mailimg.toml
     #[arg(long, value_name = "SIZE", default_value = "default")]
     quota: Quota,
     /// Read the password from the first line of standard input

@@ -2,11 +2,19 @@ use crate::config::Address;
 
 use super::{Context, EngineArgs, Failure};
 
+/// Delete a user.
+///
+/// The user's mail is kept unless --purge is given, and a user created later under the same name gets it. The server
+/// must be running. Aliases that point to the user are named, and stay.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  mailimg user del alice@example.org
+  mailimg user del alice@example.org --purge")]
 pub(in crate::cli) struct Args {
     /// The user's address
     address: Address,
-    /// Delete the user's mail, too
+    /// Also delete the user's mail
     #[arg(long)]
     purge: bool,
     #[command(flatten)]
@@ -22,7 +30,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let mail = if args.purge { "and all mail" } else { "and kept the mail" };
     context.ui().status(format!("deleted {} {mail}", args.address));
     for alias in aliases {
-        context.ui().warning(format!("the alias {} still leads to {}", alias.source, alias.destination));
+        context.ui().warning(format!("the alias {} still points to {}", alias.source, alias.destination));
     }
     Ok(())
 }

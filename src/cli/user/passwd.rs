@@ -3,7 +3,13 @@ use crate::mail::password;
 
 use super::{Context, EngineArgs, Failure, prompt};
 
+/// Change a user's password.
+///
+/// The new password is asked for on the terminal. The server must be running.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  mailimg user passwd alice@example.org")]
 pub(in crate::cli) struct Args {
     /// The user's address
     address: Address,

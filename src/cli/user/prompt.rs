@@ -14,8 +14,8 @@ pub(super) fn password(from_stdin: bool) -> Result<String, Failure> {
         return Ok(text.lines().next().unwrap_or_default().to_owned());
     }
     if !io::stdin().is_terminal() {
-        return Err(Failure::told(Exit::Usage, "there is no terminal to ask for the password on")
-            .hint("give it on standard input, with --password-stdin"));
+        return Err(Failure::told(Exit::Usage, "there is no terminal to prompt for the password")
+            .hint("pass it on standard input with --password-stdin"));
     }
     let first = rpassword::prompt_password("Password: ")?;
     if rpassword::prompt_password("Again: ")? != first {
