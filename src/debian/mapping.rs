@@ -248,7 +248,7 @@ mod tests {
             ("\n[[package.a.file]]\npath = \"/a\"\nmode = \"9\"\n", 7, "octal"),
             ("[[package.a.link]]\npath = \"a\"\ntarget = \"b\"\n", 5, "absolute path"),
             ("[[package.a.file]]\npath = \"/a/../b\"\nmode = \"0644\"\n", 5, "absolute path"),
-            ("[[package.a.file]]\npath = \"/a\"\n", 4, "no mode"),
+            ("[[package.a.file]]\npath = \"/a\"\n", 4, "needs mode"),
             ("[[package.a.file]]\npath = \"/a\"\ncontent = \"\"\nconcat = \"b\"\n", 4, "both content and concat"),
             ("[package.a]\nprovides = [\"=1\"]\n", 5, "package.a"),
             ("[users]\npostfix = \"x\"\n", 5, "invalid type"),
