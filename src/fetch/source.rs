@@ -6,8 +6,25 @@ use url::Url;
 
 use crate::config::{has_credentials, hide_credentials};
 
-/// What is escaped in a path: all that RFC 3986 doesn't call unreserved. Object storage takes a plain `+` for a space.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// What is escaped in a part of a path: all that RFC 3986 (section 3.3) doesn't allow there, and `+`, which object storage
+/// takes for a space.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=')
+    .remove(b':')
+    .remove(b'@');
 
 /// Where a repository is: its root, below which `<arch>/APKINDEX.tar.gz` lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +111,7 @@ impl Source {
             Self::Http(url) => {
                 let (mut url, mut whole) = (url.clone(), url.path().trim_end_matches('/').to_owned());
                 for part in path {
-                    whole.extend(["/"].into_iter().chain(utf8_percent_encode(part, RESERVED)));
+                    whole.extend(["/"].into_iter().chain(utf8_percent_encode(part, ESCAPED)));
                 }
                 url.set_path(&whole);
                 Location::Url(url)
@@ -155,8 +172,8 @@ mod tests {
 
     #[test]
     fn a_name_stays_a_name() {
-        let file = parse("https://example.org/r").unwrap().file("x86_64", "g++-1.0~a?b#c%d e-r0.apk");
-        assert_eq!(file.to_string(), "https://example.org/r/x86_64/g%2B%2B-1.0~a%3Fb%23c%25d%20e-r0.apk");
+        let file = parse("https://example.org/r").unwrap().file("x86_64", "g++@-1.0~a?b#c%d e-r0.apk");
+        assert_eq!(file.to_string(), "https://example.org/r/x86_64/g%2B%2B@-1.0~a%3Fb%23c%25d%20e-r0.apk");
     }
 
     #[test]
