@@ -22,16 +22,16 @@ pub enum PathError {
     #[error("is absolute")]
     Absolute,
     /// Holds `..`.
-    #[error("leads out by \"..\"")]
+    #[error("contains \"..\"")]
     DotDot,
     /// Holds `.` or two slashes in a row.
-    #[error("is not in its shortest form")]
+    #[error("contains \".\" or an empty component")]
     NotNormal,
     /// Holds a zero byte, a line break or another control character.
-    #[error("holds a control character")]
+    #[error("contains a control character")]
     Control,
     /// A name that deletes a file in image layers.
-    #[error("is a layer's mark for a deleted file (.wh.)")]
+    #[error("starts with .wh., which marks deleted files in layers")]
     Whiteout,
     /// More than 4095 bytes, or 255 in one component.
     #[error("is longer than Linux allows")]

@@ -1,22 +1,21 @@
-//! How far long work has come, for whoever shows it.
+//! Progress reports of long work.
 //!
 //! A stage that takes its time is given a [`Progress`], and starts a [`Step`] for each thing that it does. How steps
 //! look is not its business.
 
-/// Shows how far work has come. Any thread may use it.
+/// Shows progress. Any thread may use it.
 pub trait Progress: Sync {
     /// Starts a step, which ends when the returned value is dropped. The title is shown as given, such as
     /// `Downloading packages`.
     fn start(&self, title: &str, total: Total) -> Box<dyn Step>;
 
-    /// Says what the user should know although the work goes on.
+    /// Reports what the user should know although the work continues.
     fn warn(&self, message: &str);
 }
 
 /// How much a step has to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Total {
-    /// There is no telling.
     Unknown,
     /// So many bytes.
     Bytes(u64),
@@ -24,12 +23,12 @@ pub enum Total {
     Items(u64),
 }
 
-/// A step that is under way. Any thread may report to it.
+/// A step in progress. Any thread may report to it.
 pub trait Step: Send + Sync {
-    /// This much more is done.
+    /// This much more has been done.
     fn advance(&self, amount: u64);
 
-    /// This much has to be done again, because an attempt failed.
+    /// This much has to be repeated, because an attempt failed.
     fn retract(&self, amount: u64);
 
     /// What is being worked on now, such as the name of a file.

@@ -14,7 +14,7 @@ pub struct Checksum([u8; 20]);
 
 /// The text is not a checksum in apk's notation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{found:?} is not a checksum: expected Q1 and 28 characters of base64")]
+#[error("{found:?} is not a checksum: expected Q1 followed by 28 characters of base64")]
 pub struct ChecksumError {
     pub found: String,
 }

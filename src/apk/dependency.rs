@@ -72,13 +72,13 @@ pub enum DependencyError {
     #[error("{found:?} is not a dependency: a tag must follow the @")]
     NoTag { found: String },
     /// The operator's characters make no relation.
-    #[error("{found:?} is not a dependency: {op:?} is none of = < <= > >= ~ ><")]
+    #[error("{found:?} is not a dependency: {op:?} is not one of = < <= > >= ~ ><")]
     UnknownOp { found: String, op: String },
     /// `><` is followed by something else than a checksum.
     #[error("{found:?} is not a dependency: a checksum must follow ><")]
     BadChecksum { found: String, source: ChecksumError },
     /// It is a provide, and those have at most `=` and a version.
-    #[error("{found:?} is not something to provide: expected a name, or name=version")]
+    #[error("{found:?} is not a valid provide: expected a name, or name=version")]
     NotAProvide { found: String },
 }
 
@@ -327,7 +327,7 @@ mod tests {
             ("a>=", r#""a>=" is not a dependency: a version must follow ">=""#),
             ("a@", r#""a@" is not a dependency: a tag must follow the @"#),
             ("a><1", r#""a><1" is not a dependency: a checksum must follow ><"#),
-            ("a<=>1", r#""a<=>1" is not a dependency: "<=>" is none of = < <= > >= ~ ><"#),
+            ("a<=>1", r#""a<=>1" is not a dependency: "<=>" is not one of = < <= > >= ~ ><"#),
         ] {
             assert_eq!(text.parse::<Dependency>().unwrap_err().to_string(), error);
         }

@@ -41,10 +41,10 @@ pub struct InstalledPath {
 #[derive(Debug, thiserror::Error)]
 pub enum InstalledError {
     /// A package's fields can't be read. Lines are counted from its first.
-    #[error("a package in the installed database can't be read")]
+    #[error("can't read a package in the installed database")]
     Package(#[from] IndexError),
     /// A line about a path is malformed or out of place.
-    #[error("line {line} of the installed database can't be read: {found:?}")]
+    #[error("can't read line {line} of the installed database: {found:?}")]
     Line { line: usize, found: String },
 }
 

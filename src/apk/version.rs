@@ -12,7 +12,7 @@ pub struct Version(Box<str>);
 
 /// The text is not a version in apk's grammar.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{found:?} is not a version: nothing that can follow {valid:?} in a version starts with {rest:?}")]
+#[error("{found:?} is not a version: unexpected {rest:?} after {valid:?}")]
 pub struct VersionError {
     pub found: String,
     pub valid: String,

@@ -6,10 +6,10 @@ use crate::lock::{Lock, LockedPackage, Member};
 use crate::oci::{Artifact, ArtifactKind, ArtifactLayer, Image, ImageError};
 use crate::store::{Question, Store, StoreError};
 
-/// Media type of a package's member.
+/// The media type of a package's member.
 const MEMBER: &str = "application/gzip";
 
-/// The artifacts about an image that was made from this lock.
+/// The artifacts about an image built from this lock.
 pub(super) fn make(image: &Image, lock: &Lock) -> Result<Vec<Artifact>, BuildError> {
     let packages = Artifact::new(ArtifactKind::Packages, image, &members(lock)).map_err(ImageError::from)?;
     Ok(vec![packages])
@@ -50,7 +50,7 @@ impl Question for ArtifactsOf {
     }
 }
 
-/// Has the artifacts about an image remembered, whose manifests are in the store.
+/// Remembers the artifacts about an image. Their manifests are in the store.
 pub(super) fn remember(store: &Store, image: &Image, artifacts: &[Artifact]) -> Result<(), StoreError> {
     let manifests = artifacts.iter().map(|artifact| artifact.manifest.digest).collect();
     store.remember(&ArtifactsOf(image.manifest.digest), &manifests)
@@ -62,7 +62,7 @@ pub(super) fn are_known(store: &Store, image: Sha256) -> bool {
     manifests.is_some_and(|manifests| manifests.iter().all(|digest| store.find(digest).is_some()))
 }
 
-/// The artifacts about the image with this digest, if the store knows them: if the image was built into it.
+/// The artifacts about the image with this digest, if the image was built into the store.
 #[must_use]
 pub fn artifacts_of(store: &Store, image: Sha256) -> Option<Vec<Artifact>> {
     let manifests = store.recall(&ArtifactsOf(image))?;

@@ -27,6 +27,6 @@ pub enum BuildError {
     #[error(transparent)]
     Image(#[from] ImageError),
     /// The image's inputs can't be written as JSON.
-    #[error("the image's inputs can't be written as JSON")]
+    #[error("can't write the image's inputs as JSON")]
     Json(#[from] serde_json::Error),
 }

@@ -14,7 +14,8 @@ use crate::rootfs::PackageId;
 use crate::store::Keeper;
 use crate::table::{Table, id};
 
-/// Layers that are written at once. More would take more memory; the blocks of each are compressed in parallel.
+/// How many layers are written at once. More would take more memory, and the blocks of each layer are compressed in
+/// parallel.
 const WRITERS: usize = 2;
 
 id! {
@@ -91,7 +92,7 @@ fn member(package: &LockedPackage) -> Layer {
 
 fn write_all(pending: &Table<PendingId, Pending<'_>>, keeper: &Keeper) -> Result<Table<PendingId, Layer>, BuildError> {
     let mut queue: Vec<(PendingId, &Pending<'_>)> = pending.iter().collect();
-    // The largest first, so that none is left alone at the end; the queue is emptied from its back.
+    // Write the largest first, so that none is left alone at the end. The queue is emptied from the back.
     queue.sort_by_cached_key(|(_, layer)| layer.segments.iter().map(Segment::content).sum::<u64>());
     let queue = Mutex::new(queue);
     let next = || queue.lock().map_or(None, |mut queue| queue.pop());

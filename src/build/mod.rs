@@ -1,8 +1,8 @@
-//! Images from their locks: the one place that joins the stages.
+//! Builds images from their locks: the one place that joins the stages.
 //!
-//! A lock, a recipe, baked files, the plan of the layers and the time of creation are an image's [`Inputs`]; nothing else
-//! decides its bytes. Their hash is the image's *derivation*: an image whose derivation the store knows is not made again.
-//! Else its packages become a tree, the tree becomes layers in the store, layers and the recipe become an image.
+//! An image's [`Inputs`] are its lock, recipe, baked files, layer plan and creation time; nothing else determines its
+//! bytes. Their hash is the image's *derivation*. If the store knows the derivation, the image is not built again.
+//! Otherwise its packages become a tree, the tree becomes layers in the store, and layers and recipe become an image.
 
 mod artifacts;
 mod error;
@@ -26,10 +26,10 @@ pub use artifacts::artifacts_of;
 pub use error::BuildError;
 pub use inputs::{Inputs, Options, Plan, PlannedImage};
 
-/// An image to build: its inputs, and the packages of its lock in the store, checked.
+/// An image to build: its inputs, and the packages of its lock, verified in the store.
 #[derive(Debug)]
 pub struct Job<'a> {
-    /// What decides its bytes.
+    /// What determines its bytes.
     pub inputs: Inputs<'a>,
     /// Its packages, in install order.
     pub packages: Table<PackageId, Obtained<'a>>,
@@ -53,7 +53,7 @@ impl Question for ImageOf {
     }
 }
 
-/// The image with these inputs, if the store has all of it.
+/// The image with these inputs, if the store has it completely.
 #[must_use]
 pub fn recall(inputs: &Inputs<'_>, store: &Store) -> Option<Image> {
     let manifest = store.recall(&ImageOf(inputs.derivation()))?;
@@ -62,8 +62,7 @@ pub fn recall(inputs: &Inputs<'_>, store: &Store) -> Option<Image> {
     (has_layers && artifacts::are_known(store, manifest)).then_some(image)
 }
 
-/// Builds images. All of their layers are in the store then, and their descriptions; what several images share is made
-/// once.
+/// Builds images into the store. What several images share is built once.
 pub fn build(jobs: &[Job<'_>], store: &Store) -> Result<Vec<Image>, BuildError> {
     let drafted = jobs.par_iter().map(|job| Ok((job, drafts(job)?))).collect::<Result<Vec<_>, BuildError>>()?;
     let keeper = store.keeper();
@@ -72,7 +71,7 @@ pub fn build(jobs: &[Job<'_>], store: &Store) -> Result<Vec<Image>, BuildError> 
         made.push((job, describe(job, &layers, &keeper)?));
     }
     keeper.finish()?;
-    // Only now is there all that an image is known by.
+    // Remember images only now that everything they refer to is stored.
     for (job, (image, artifacts)) in &made {
         artifacts::remember(store, image, artifacts)?;
         store.remember(&ImageOf(job.inputs.derivation()), &image.manifest.digest)?;
@@ -80,7 +79,7 @@ pub fn build(jobs: &[Job<'_>], store: &Store) -> Result<Vec<Image>, BuildError> 
     Ok(made.into_iter().map(|(_, (image, _))| image).collect())
 }
 
-/// The layers of an image before they are written, bottom to top.
+/// Drafts the layers of an image, bottom to top.
 pub fn drafts(job: &Job<'_>) -> Result<Vec<Draft>, BuildError> {
     let packages = job.packages.items().par_iter().map(Obtained::files).collect::<Result<Vec<_>, _>>()?;
     Ok(layer::drafts(&merged(&job.inputs, packages)?, job.inputs.groups)?)
@@ -107,7 +106,7 @@ pub fn merged(inputs: &Inputs<'_>, packages: Vec<PackageFiles>) -> Result<Merged
     Ok(merged)
 }
 
-/// Lines of `etc/apk/repositories`. What was imported on one machine is of no use in the image.
+/// The lines of `etc/apk/repositories`. A repository imported on one machine is of no use in the image.
 fn repositories(lock: &Lock) -> Vec<String> {
     let line = |place: &Place| match place {
         Place::Shared { url, tag: None, .. } => Some(url.clone()),
@@ -117,7 +116,7 @@ fn repositories(lock: &Lock) -> Vec<String> {
     lock.repositories.iter().filter_map(|repository| line(&repository.place)).collect()
 }
 
-/// Describes an image whose layers are there, with the artifacts about it.
+/// Creates an image from its layers, with the artifacts about it.
 fn describe(job: &Job<'_>, layers: &[Layer], keeper: &Keeper) -> Result<(Image, Vec<Artifact>), BuildError> {
     let Inputs { recipe, lock, created, labels, annotations, .. } = &job.inputs;
     let image = Image::new(&ImageSpec {

@@ -1,4 +1,4 @@
-//! Progress on the terminal: one line for each step that is under way.
+//! Progress on the terminal: one line per step in progress.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::progress::{Step, Total};
 
-/// The lines at the bottom of the terminal. Nothing is shown where standard error is no terminal.
+/// The lines at the bottom of the terminal. Nothing is shown if standard error is not a terminal.
 #[derive(Debug, Clone)]
 pub(super) struct Bars(MultiProgress);
 
@@ -38,18 +38,18 @@ impl Bars {
         Bar(bar)
     }
 
-    /// Lets `write` use the terminal, and draws the lines again below what it wrote.
+    /// Lets `write` use the terminal, then redraws the lines below its output.
     pub(super) fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
         self.0.suspend(write)
     }
 
-    /// Standard error, for others who write to it.
+    /// Standard error, for other writers.
     pub(super) fn writer(&self) -> impl Write + use<> {
         Above(self.clone())
     }
 }
 
-/// A step's line, which goes when the step ends.
+/// A step's line, which disappears when the step ends.
 #[derive(Debug)]
 pub(super) struct Bar(ProgressBar);
 

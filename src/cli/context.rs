@@ -9,7 +9,7 @@ use super::exit::Exit;
 use super::ui::Ui;
 use crate::store::Store;
 
-/// Options that every command takes.
+/// Global options.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub(super) struct GlobalArgs {
@@ -27,7 +27,7 @@ pub(super) struct GlobalArgs {
     quiet: bool,
 }
 
-/// What commands share: where things are, and how to talk to the user.
+/// What commands share: locations, and output to the user.
 #[derive(Debug)]
 pub(super) struct Context {
     project: Utf8PathBuf,
@@ -53,8 +53,8 @@ impl Context {
         &self.ui
     }
 
-    /// Where downloads, layers and imported repositories are kept: `--cache-dir`, else as the XDG base directory
-    /// specification says.
+    /// The directory for downloads, layers and imported repositories: `--cache-dir`, or as in the XDG base directory
+    /// specification.
     pub(super) fn cache_dir(&self) -> Result<Utf8PathBuf, Failure> {
         let variable = |name| std::env::var(name).ok().map(Utf8PathBuf::from).filter(|path| path.is_absolute());
         self.cache_dir
@@ -81,7 +81,7 @@ impl Context {
         Ok(self.runtime.get_or_init(|| runtime))
     }
 
-    /// Runs what waits for the network.
+    /// Runs a future that uses the network.
     pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> Result<T, Failure> {
         Ok(self.runtime()?.block_on(future))
     }

@@ -3,10 +3,10 @@ use crate::config::Project;
 use crate::engine::{Engine, Stack};
 use crate::mail::accounts::Accounts;
 
-/// Which container engine a command speaks to.
+/// The container engine that a command uses.
 #[derive(Debug, clap::Args)]
 pub(super) struct EngineArgs {
-    /// Command line of the container engine [default: docker, or podman if docker doesn't answer]
+    /// The container engine's command-line program [default: docker, or podman if docker doesn't answer]
     #[arg(long, value_name = "PROGRAM", env = "MAILIMG_ENGINE")]
     engine: Option<String>,
 }

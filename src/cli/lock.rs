@@ -42,7 +42,7 @@ pub(super) struct Args {
     allow_downgrade: bool,
 }
 
-/// A lock as it is and as it would be.
+/// A lock before and after.
 struct Outcome {
     image: String,
     path: Utf8PathBuf,
@@ -120,7 +120,7 @@ fn recipes<'a>(args: &Args, project: &'a Project) -> Result<Vec<&'a Recipe>, Fai
     Ok(args.images.iter().map(|name| project.recipe(name)).collect::<Result<_, _>>()?)
 }
 
-/// The lock until now. One that can't be read is replaced, unless its packages should stay where they are.
+/// The old lock. If it can't be read it is replaced, unless its packages should keep their versions.
 fn old_lock(path: &camino::Utf8Path, context: &Context) -> Result<Option<Lock>, Failure> {
     match Lock::read(path) {
         Ok(lock) => Ok(Some(lock)),
@@ -163,7 +163,7 @@ fn show(outcomes: &[Outcome], context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What `git apply` in the project would make of the lock.
+/// The change of a lock as a patch for `git apply` in the project.
 fn patch(outcome: &Outcome, project: &Project) -> String {
     let Outcome { path, old, new, .. } = outcome;
     let path = path.strip_prefix(project.root()).unwrap_or(path);

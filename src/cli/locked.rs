@@ -1,4 +1,4 @@
-//! Locks and the packages that they name, on this machine.
+//! Locks and their packages, on this machine.
 
 use camino::Utf8PathBuf;
 use rayon::prelude::*;
@@ -13,7 +13,7 @@ use crate::packages::{Fetching, Obtained, Sources, Surroundings, obtain};
 use crate::registry::{Prefix, Repository};
 use crate::report::Graph;
 
-/// Which locks a command reads, and where packages that the store doesn't have are taken from.
+/// The locks that a command reads, and the sources of missing packages.
 #[derive(Debug, clap::Args)]
 pub(super) struct LockedArgs {
     /// Don't use the network: every package must be in the store or in a local directory
@@ -23,7 +23,7 @@ pub(super) struct LockedArgs {
     channel: ChannelArgs,
 }
 
-/// A project with the channel and the architecture whose locks are read.
+/// A project with the channel and architecture of its locks.
 #[derive(Debug)]
 pub(super) struct Locked {
     pub(super) project: Project,
@@ -48,7 +48,7 @@ impl LockedArgs {
         Ok(Locked { project, arch })
     }
 
-    /// The packages of some locks in the store, checked.
+    /// The packages of some locks, verified in the store.
     pub(super) fn obtain<'l>(
         &self,
         locks: &[(&Recipe, &'l Lock)],
@@ -76,7 +76,7 @@ fn registry_of(project: &Project, recipe: &Recipe) -> Result<Option<Repository>,
     Ok(Some(prefix.repository(&recipe.name)?))
 }
 
-/// A locked image, for commands that look at its packages.
+/// A locked image, for commands about its packages.
 #[derive(Debug, clap::Args)]
 pub(super) struct LockedImage {
     /// The image
@@ -86,7 +86,7 @@ pub(super) struct LockedImage {
 }
 
 impl LockedImage {
-    /// What is in the image by its lock, and what its packages say of each other.
+    /// The graph of the image's locked packages.
     pub(super) fn graph(&self, context: &Context) -> Result<Graph, Failure> {
         let locked = self.locked.open(context)?;
         let recipe = locked.project.recipe(&self.image)?;

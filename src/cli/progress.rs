@@ -1,4 +1,4 @@
-//! Downloads as people see them: one bar for all of them, on a terminal.
+//! The progress of downloads: one bar for all of them, on terminals only.
 
 use std::collections::HashMap;
 use std::io::IsTerminal as _;
@@ -9,12 +9,12 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::ui::Ui;
 use crate::fetch::{FetchError, Progress, Request, Size};
 
-/// A bar that grows by each download as it starts. It goes when this value does.
+/// A bar that grows with each download that starts, and disappears when this value is dropped.
 #[derive(Debug)]
 pub(super) struct Downloads<'a> {
     ui: &'a Ui,
     bar: ProgressBar,
-    /// Bytes that have come of each file; what a failed attempt brought is taken back when the next one starts.
+    /// Bytes received of each file. Those of a failed attempt are subtracted when the next one starts.
     received: Mutex<HashMap<String, u64>>,
 }
 

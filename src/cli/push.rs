@@ -29,7 +29,7 @@ pub(super) struct Args {
     /// Speak HTTP without TLS to the registry
     #[arg(long)]
     plain_http: bool,
-    /// Push the images alone, without the packages they were made of
+    /// Push only the images, without their packages
     #[arg(long)]
     no_packages: bool,
     #[command(flatten)]
@@ -68,7 +68,7 @@ fn prefix(args: &Args, context: &Context) -> Result<Prefix, Failure> {
     Ok(Prefix::new(registry.prefix.as_str(), args.plain_http || registry.plain_http)?)
 }
 
-/// What has to be told of images that were pushed without their packages.
+/// The warnings about images pushed without their packages.
 #[derive(Default)]
 struct Unkept {
     not_in_store: Vec<String>,
@@ -93,15 +93,15 @@ impl Unkept {
         if !self.not_in_store.is_empty() {
             let names = self.not_in_store.join(", ");
             ui.warning(format!(
-                "the packages of {names} were not pushed: the cache directory doesn't have them. To keep them in the \
-                 registry, run `mailimg build` and `mailimg push` with the same cache directory"
+                "the packages of {names} were not pushed, because they are not in the cache directory. To push \
+                 them, run `mailimg build` and `mailimg push` with the same cache directory"
             ));
         }
         if !self.refused.is_empty() {
             let (names, reason) = (self.refused.join(", "), &self.reason);
             ui.warning(format!(
-                "the registry doesn't keep the packages of {names}, so no later build can take them from there: {reason}. \
-                 --no-packages leaves them out"
+                "the registry doesn't accept the packages of {names}, so later builds can't fetch them from \
+                 there: {reason}. To leave them out, use --no-packages"
             ));
         }
     }

@@ -1,4 +1,4 @@
-//! How far a long step has come, on terminals only.
+//! The progress of a long step, on terminals only.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -7,16 +7,16 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::ui::Ui;
 
-/// One line on standard error that is redrawn, and gone when this is dropped. May be told of progress by any thread.
+/// A line on standard error that is redrawn, and removed when this is dropped. Any thread may report progress.
 #[derive(Debug)]
 pub(super) struct Steps {
     bar: ProgressBar,
-    /// The step that is shown.
+    /// The current step.
     step: Mutex<String>,
 }
 
 impl Steps {
-    /// With `--quiet` it shows nothing, nor where standard error is no terminal.
+    /// Shows nothing with `--quiet`, or if standard error is not a terminal.
     pub(super) fn new(ui: &Ui) -> Self {
         let target = if ui.is_quiet() { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         Self { bar: ProgressBar::with_draw_target(None, target), step: Mutex::default() }
@@ -29,7 +29,7 @@ impl Steps {
     }
 
     fn start(&self, step: &str, template: &str, total: Option<u64>) {
-        // A thread that panicked while it held the lock left at worst the name of another step.
+        // A thread that panicked while holding the lock leaves, at worst, the name of another step.
         let mut shown = self.step.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if *shown == step && self.bar.length() == total {
             return;

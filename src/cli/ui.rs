@@ -1,4 +1,4 @@
-//! What people see: results on standard output, everything else on standard error, colours only on terminals.
+//! Output: results on standard output, everything else on standard error, colours only on terminals.
 
 use std::io::{self, Write};
 
@@ -8,7 +8,7 @@ use super::Failure;
 use super::bars::Bars;
 use crate::progress::{Progress, Step, Total};
 
-/// The only code in the crate that writes to the terminal.
+/// The only part of the crate that writes to the terminal.
 #[derive(Debug)]
 pub(super) struct Ui {
     quiet: bool,
@@ -20,7 +20,7 @@ impl Ui {
         Self { quiet, bars: Bars::new(quiet) }
     }
 
-    /// Whether only results and errors are wanted.
+    /// Whether to print only results and errors.
     pub(super) fn is_quiet(&self) -> bool {
         self.quiet
     }
@@ -31,7 +31,7 @@ impl Ui {
         move || Box::new(bars.writer())
     }
 
-    /// Writes a result to standard output, as it is. A reader that has gone away (`| head`) is no failure.
+    /// Writes a result to standard output, unchanged. A closed pipe (`| head`) is not a failure.
     pub(super) fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
         let write = || {
             let mut out = io::stdout().lock();
@@ -54,19 +54,19 @@ impl Ui {
         self.line(text)
     }
 
-    /// Says on standard error what has been done.
+    /// Reports on standard error what was done.
     pub(super) fn status(&self, message: impl AsRef<str>) {
         if !self.quiet {
             self.note(message.as_ref());
         }
     }
 
-    /// Says on standard error what the user should know but need not act on.
+    /// Reports on standard error what the user should know but needn't act on.
     pub(super) fn warning(&self, message: impl AsRef<str>) {
         self.note(&format!("{} {}", "warning:".yellow().bold(), message.as_ref()));
     }
 
-    /// Shows why a command failed and what to do about it.
+    /// Reports why a command failed and what to do about it.
     pub(super) fn failure(&self, failure: &Failure) {
         let mut messages = failure.messages().iter();
         if let Some(message) = messages.next() {
@@ -81,7 +81,7 @@ impl Ui {
     }
 
     fn note(&self, line: &str) {
-        // Nothing can be told to a user whose standard error is closed.
+        // If standard error is closed, the user can't be told anything.
         let _ = self.bars.suspend(|| writeln!(anstream::stderr().lock(), "{line}"));
     }
 }

@@ -10,12 +10,13 @@ pub enum ComposeError {
     #[error("the image {image} has not been built")]
     NotBuilt { image: String },
     /// No image publishes the port.
-    #[error("no image publishes port {port}: published are {}", .known.iter().map(u16::to_string).collect::<Vec<_>>().join(", "))]
+    #[error("no image publishes port {port}: the published ports are \
+             {}", .known.iter().map(u16::to_string).collect::<Vec<_>>().join(", "))]
     UnknownPort { port: u16, known: Vec<u16> },
     /// Two published ports would be the same one of the host.
-    #[error("port {port} of the host would be published twice")]
+    #[error("host port {port} would be published twice")]
     PortTwice { port: u16 },
     /// The file could not be written as YAML.
-    #[error("the compose file can't be written as YAML")]
+    #[error("can't write the compose file as YAML")]
     Yaml { source: Box<dyn std::error::Error + Send + Sync> },
 }

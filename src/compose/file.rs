@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{ComposeError, literal};
 
 const HEADER: &str = "\
-# Written by `mailimg compose` from mailimg.toml and recipes/. Change those and write it anew; changes here are lost.
+# Written by `mailimg compose` from mailimg.toml and recipes/. Change those and run it again; changes here are lost.
 ";
 
 #[derive(Debug, Default, Serialize)]

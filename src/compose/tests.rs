@@ -109,7 +109,7 @@ fn what_cannot_be_composed() {
     let error = compose(&project, &Options { images, ..options() }).unwrap_err();
     assert_eq!(error.to_string(), "the image scanner has not been built");
     let error = compose(&project, &Options { ports: BTreeMap::from([(26, 2626)]), ..options() }).unwrap_err();
-    assert_eq!(error.to_string(), "no image publishes port 26: published are 25, 587");
+    assert_eq!(error.to_string(), "no image publishes port 26: the published ports are 25, 587");
     let error = compose(&project, &Options { ports: BTreeMap::from([(25, 587)]), ..options() }).unwrap_err();
-    assert_eq!(error.to_string(), "port 587 of the host would be published twice");
+    assert_eq!(error.to_string(), "host port 587 would be published twice");
 }

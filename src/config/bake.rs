@@ -66,11 +66,11 @@ fn bake_folder(rootfs: &Utf8Path, values: &Values) -> Result<BTreeMap<AbsolutePa
                 let mode = if kind.permissions().mode() & 0o100 == 0 { 0o644 } else { 0o755 };
                 Contents::File { mode, bytes: read(&source, values)? }
             } else {
-                return Err(unbakeable(&source, "is neither a file nor a directory nor a symbolic link"));
+                return Err(unbakeable(&source, "is not a file, directory or symbolic link"));
             };
             let path = target_path(rootfs, &source, matches!(contents, Contents::File { .. }))?;
             if files.insert(path, contents).is_some() {
-                return Err(unbakeable(&source, "is there twice: as a file and as a template"));
+                return Err(unbakeable(&source, "exists twice: as a file and as a template"));
             }
         }
     }
@@ -82,7 +82,7 @@ fn read(source: &Utf8Path, values: &Values) -> Result<Vec<u8>, ConfigError> {
     if source.extension() != Some("hbs") {
         return Ok(bytes);
     }
-    let text = String::from_utf8(bytes).map_err(|_| unbakeable(source, "is not UTF-8, which a template has to be"))?;
+    let text = String::from_utf8(bytes).map_err(|_| unbakeable(source, "is not UTF-8, as templates must be"))?;
     Ok(template::render(source, &text, values)?.into_bytes())
 }
 
@@ -92,7 +92,7 @@ fn target_path(rootfs: &Utf8Path, source: &Utf8Path, is_file: bool) -> Result<Ab
     if is_file && path.extension() == Some("hbs") {
         path.set_extension("");
     }
-    path.as_str().parse().map_err(|_| unbakeable(source, "has a name that can't be used in an image"))
+    path.as_str().parse().map_err(|_| unbakeable(source, "has a name that images can't contain"))
 }
 
 fn unbakeable(source: &Utf8Path, reason: &str) -> ConfigError {

@@ -1,4 +1,4 @@
-//! User names and passwords in URLs. They don't belong in files that get committed, nor in anything that is printed.
+//! User names and passwords in URLs. They don't belong in committed files or in output.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ pub const CREDENTIALS_ADVICE: &str = "put user name and password where they are 
                                       HTTP_AUTH=basic:HOST:USER:PASSWORD. If the URL was committed or published, change \
                                       the password";
 
-/// Whether a URL holds a user name or a password.
+/// Whether a URL contains a user name or a password.
 #[must_use]
 pub fn has_credentials(url: &str) -> bool {
     credentials(url, 0).is_some()
@@ -35,7 +35,7 @@ fn credentials(text: &str, from: usize) -> Option<Range<usize>> {
         let rest = text.get(start..)?;
         let url = rest.split(|c: char| c.is_whitespace() || "\"'<>".contains(c)).next()?;
         let authority = url.split(['/', '?', '#']).next()?;
-        // What follows a colon is a port. If it is none, it is a password with a character that ends the authority.
+        // After a colon comes a port. If it isn't one, it is a password with a character that ends the authority.
         let port = authority.rsplit_once(':').map_or("", |(_, port)| port);
         let end = if port.bytes().all(|byte| byte.is_ascii_digit()) { authority.rfind('@') } else { url.rfind('@') };
         match end {

@@ -50,7 +50,7 @@ impl Document {
         let of_value = || DeTable::parse(&self.text).ok().and_then(|table| find(table.get_ref(), steps));
         let (span, message, advice) = match unknown {
             Some(Unknown { key, known }) => {
-                let known_here = format!("keys known here: {}", known.join(", "));
+                let known_here = format!("the keys allowed here are: {}", known.join(", "));
                 let advice = match similar(key, known.iter().copied()).first() {
                     Some(name) => format!("did you mean {name}? Otherwise, {known_here}"),
                     None => known_here,

@@ -13,7 +13,7 @@ pub enum ConfigError {
     #[error("{directory} is not a mailimg project: it has no mailimg.toml")]
     NoProject { directory: Utf8PathBuf },
     /// A file could not be read.
-    #[error("cannot read {path}")]
+    #[error("can't read {path}")]
     Read { path: Utf8PathBuf, source: std::io::Error },
     /// A file contains an error.
     #[error(transparent)]
@@ -22,13 +22,13 @@ pub enum ConfigError {
     #[error("{path} {reason}")]
     NotBakeable { path: Utf8PathBuf, reason: String },
     /// No recipe of that name.
-    #[error("there is no image {name:?}: the recipes are {}", .known.join(", "))]
+    #[error("there is no image {name:?}; the recipes are {}", .known.join(", "))]
     UnknownImage { name: String, known: Vec<String> },
     /// No channel of that name.
-    #[error("there is no channel {name:?}: {path} does not exist; the channels are {}", .known.join(", "))]
+    #[error("there is no channel {name:?}: {path} does not exist. The channels are {}", .known.join(", "))]
     UnknownChannel { name: String, path: Utf8PathBuf, known: Vec<String> },
     /// Not an architecture of the channel.
-    #[error("channel {channel:?} is not for {arch}; it is for {}", .known.join(", "))]
+    #[error("channel {channel:?} doesn't support {arch}; it supports {}", .known.join(", "))]
     UnknownArch { channel: String, arch: String, known: Vec<String> },
     /// `mailimg.toml` lacks a value that not every site needs.
     #[error("{path} doesn't set `{key}`, which {user} needs")]
@@ -43,7 +43,7 @@ pub enum ConfigError {
     )]
     Role { role: Role, found: Vec<String> },
     /// The recipe cannot be locked against the channel.
-    #[error("recipe {recipe} has no section [channel.{channel}], although it has one for {}", .known.join(", "))]
+    #[error("recipe {recipe} has no section [channel.{channel}], only sections for {}", .known.join(", "))]
     ForeignChannel { recipe: String, channel: String, known: Vec<String> },
 }
 

@@ -16,34 +16,17 @@ pub enum LabelError {
     /// Neither key nor value.
     #[error("expected KEY=VALUE, as in org.opencontainers.image.revision=0a1b2c")]
     NoValue,
-    /// Not a key.
     #[error("{key:?} can't be a key: it takes letters, digits and punctuation other than \"=\" and quotes")]
-    Key {
-        /// The key.
-        key: String,
-    },
+    Key { key: String },
     /// Set by mailimg itself.
     #[error("{key} can't be set: {reason}")]
-    Reserved {
-        /// The key.
-        key: String,
-        /// What decides its value.
-        reason: &'static str,
-    },
+    Reserved { key: String, reason: &'static str },
     /// A value with control characters.
     #[error("the value of {key} has control characters")]
-    Value {
-        /// The key.
-        key: String,
-    },
+    Value { key: String },
     /// Longer than engines take.
     #[error("key and value of {key} have {length} bytes together, and engines take {LONGEST}")]
-    TooLong {
-        /// The key, cut to a sensible length.
-        key: String,
-        /// How long they are.
-        length: usize,
-    },
+    TooLong { key: String, length: usize },
 }
 
 /// Refuses a label or annotation that can't be set.

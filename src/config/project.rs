@@ -225,7 +225,7 @@ fn read_channel(root: &Utf8Path, name: &str) -> Result<Channel, ConfigError> {
     Ok(channel)
 }
 
-/// Whoever reads the file would know the password, and the lock and the image would have it, too.
+/// Every reader of the file would know the password, and it would be in the lock and the image.
 fn check_channel(document: &Document, channel: &Channel) -> Result<(), ConfigError> {
     let url = |(index, repository): (usize, &Repository)| {
         has_credentials(&repository.url).then(|| vec![Step::Key("repository"), Step::Index(index), Step::Key("url")])
@@ -234,7 +234,7 @@ fn check_channel(document: &Document, channel: &Channel) -> Result<(), ConfigErr
         || channel.keys_url.as_deref().filter(|url| has_credentials(url)).map(|_| vec![Step::Key("keys-url")]);
     match channel.repositories.iter().enumerate().find_map(url).or_else(keys_url) {
         Some(steps) => {
-            let wrong = document.wrong(&steps, "holds a user name or a password");
+            let wrong = document.wrong(&steps, "contains a user name or a password");
             Err(wrong.advice(Some(CREDENTIALS_ADVICE.to_owned())).into())
         }
         None => Ok(()),
@@ -285,8 +285,8 @@ fn unknown_name(document: &Document, steps: &[Step<'_>], kind: &str, name: &str,
 fn check_site(document: &Document, site: &Site, recipes: &BTreeMap<String, Recipe>) -> Result<(), ConfigError> {
     if !(LEAST_LAYERS..=MOST_LAYERS).contains(&site.layers) {
         let message = format!(
-            "an image has {LEAST_LAYERS} to {MOST_LAYERS} layers: at least one of packages and one of its own, and no \
-             more than engines mount"
+            "must be from {LEAST_LAYERS} to {MOST_LAYERS}: an image has at least one layer with packages and one of \
+             its own, and engines mount no more than {MOST_LAYERS}"
         );
         return Err(document.wrong(&[Step::Key("layers")], message).into());
     }
@@ -322,7 +322,7 @@ fn check_recipe(document: &Document, recipe: &Recipe, features: &BTreeMap<String
     }
     if recipe.image.entrypoint.is_empty() {
         let steps = [Step::Key("image"), Step::Key("entrypoint")];
-        return Err(document.wrong(&steps, "at least the program is needed").into());
+        return Err(document.wrong(&steps, "needs at least the program").into());
     }
     Ok(())
 }
@@ -339,7 +339,7 @@ fn check_unique<T: Ord>(
         if !seen.insert(value) {
             let mut steps = vec![Step::Key(list), Step::Index(index)];
             steps.extend(field.map(Step::Key));
-            return Err(document.wrong(&steps, "is there already, further up").into());
+            return Err(document.wrong(&steps, "is a duplicate of an earlier entry").into());
         }
     }
     Ok(())

@@ -197,7 +197,7 @@ pub struct ImageConfig {
     pub annotations: BTreeMap<String, String>,
 }
 
-/// Where programs are looked for in every image unless its recipe says otherwise.
+/// The default PATH of images.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 impl ImageConfig {

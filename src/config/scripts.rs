@@ -50,13 +50,13 @@ pub(super) fn rules(document: &Document) -> Result<Vec<ScriptRule>, ConfigError>
     for (index, rule) in file.script.iter().enumerate() {
         let at = |key| [Step::Key("script"), Step::Index(index), Step::Key(key)];
         if rule.replaced_by.is_some() == rule.ignored_because.is_some() {
-            let message = "say either what replaces the scripts (`replaced-by`) or why an image can do without them \
-                           (`ignored-because`)";
+            let message = "set either `replaced-by` (what replaces the scripts) or `ignored-because` (why images don't \
+                           need them)";
             return Err(document.wrong(&at("package"), message).into());
         }
         if let Some(name) = rule.scripts.iter().find(|name| !SCRIPT_NAMES.contains(&name.as_str())) {
             let message = format!("there is no script {name:?}");
-            let advice = format!("packages have {}", SCRIPT_NAMES.join(", "));
+            let advice = format!("the scripts of packages are {}", SCRIPT_NAMES.join(", "));
             return Err(document.wrong(&at("scripts"), message).advice(Some(advice)).into());
         }
     }

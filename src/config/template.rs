@@ -2,7 +2,8 @@
 //! printed.
 //!
 //! Templates see `site` (mailimg.toml, same keys), `channel` (its name), `paths` (the recipe's for this channel) and
-//! `image` (its name). Helpers: `if`, `unless`, `each`, `with`, `eq`, `ne`, `and`, `or`, `not`, and `join LIST SEPARATOR`.
+//! `image` (its name). Helpers: `if`, `unless`, `each`, `with`, `eq`, `ne`, `and`, `or`, `not`, and `join LIST
+//! SEPARATOR`.
 
 use camino::Utf8Path;
 use handlebars::template::{BlockParam, HelperTemplate, Parameter, TemplateElement};
@@ -166,7 +167,7 @@ impl Checker<'_> {
                 }
             }
             TemplateElement::HelperBlock(call) => self.block(call, scope, place),
-            _ => Err(self.wrong(place, "partials and decorators are not used in these templates")),
+            _ => Err(self.wrong(place, "these templates don't support partials or decorators")),
         }
     }
 
@@ -206,7 +207,7 @@ impl Checker<'_> {
     ) -> Result<(), Box<Wrong>> {
         let name = call.name.as_name().unwrap_or_default();
         if !known.contains(&name) {
-            let message = format!("there is no helper {name:?} here: known are {}", known.join(", "));
+            let message = format!("there is no helper {name:?}; the helpers are {}", known.join(", "));
             return Err(self.wrong(place, message));
         }
         for parameter in call.params.iter().chain(call.hash.values()) {
@@ -255,9 +256,8 @@ impl Checker<'_> {
         let value = steps.try_fold(&self.values.known, |value, step| match value {
             // What would be inside is known only once it is set; rendering tells.
             Value::Null => Ok(value),
-            _ => step_into(value, step).map_err(|advice| {
-                self.wrong(place, "there is no such value").key(Some(raw.to_owned())).advice(Some(advice))
-            }),
+            _ => step_into(value, step)
+                .map_err(|advice| self.wrong(place, "no such value").key(Some(raw.to_owned())).advice(Some(advice))),
         })?;
         let kind = match value {
             Value::Array(_) => "a list",
@@ -287,8 +287,8 @@ fn step_into<'a>(value: &'a Value, step: &str) -> Result<&'a Value, String> {
         let known: Vec<&str> = value.as_object().into_iter().flat_map(Map::keys).map(String::as_str).collect();
         match similar(step, known.iter().copied()).first() {
             Some(name) => format!("did you mean {name}?"),
-            None if known.is_empty() => format!("{step:?} is looked for in something that has no parts"),
-            None => format!("known here: {}", known.join(", ")),
+            None if known.is_empty() => format!("a value without keys can't have {step:?}"),
+            None => format!("known values: {}", known.join(", ")),
         }
     })
 }

@@ -160,10 +160,15 @@ fn values_are_checked_where_they_are_written() {
             "mailimg.toml:2:12: domains[0]: \"a b\" is not a full domain name",
         ),
         ("mailimg.toml", "admin@", "a b@", "mailimg.toml:3:14: postmaster: \"a b@example.org\" is not a mail address"),
-        ("mailimg.toml", "clamav", "postfix", "mailimg.toml:5:22: images[1]: is there already"),
+        ("mailimg.toml", "clamav", "postfix", "mailimg.toml:5:22: images[1]: is a duplicate"),
         ("mailimg.toml", "clamav", "calmav", "mailimg.toml:5:22: images[1]: there is no recipe \"calmav\""),
-        ("mailimg.toml", "images", "layers = 1\nimages", "mailimg.toml:5:10: layers: an image has 2 to 125 layers: at"),
-        ("mailimg.toml", "images", "layers = 126\nimages", "mailimg.toml:5:10: layers: an image has 2 to 125 layers"),
+        (
+            "mailimg.toml",
+            "images",
+            "layers = 1\nimages",
+            "mailimg.toml:5:10: layers: must be from 2 to 125: an image has",
+        ),
+        ("mailimg.toml", "images", "layers = 126\nimages", "mailimg.toml:5:10: layers: must be from 2 to 125"),
         ("mailimg.toml", "images", "layers = \"12\"\nimages", "mailimg.toml:5:10: layers: invalid type: string"),
         ("mailimg.toml", "debian-13", "debian-31", "mailimg.toml:4:11: channel: there is no channel \"debian-31\""),
         (
@@ -177,7 +182,7 @@ fn values_are_checked_where_they_are_written() {
             "recipes/postfix.toml",
             "[\"/usr/bin/supervisord\"]",
             "[]",
-            "recipes/postfix.toml:26:14: image.entrypoint: at",
+            "recipes/postfix.toml:26:14: image.entrypoint: needs",
         ),
         (
             "recipes/clamav.toml",
@@ -238,7 +243,7 @@ fn a_services_host_name_may_come_from_the_site() {
     for (text, told) in [
         ("a b", "service.hostname: \"a b\" is not a host name"),
         ("{{#if site.tls.outbound-required}}x{{/if}}", "service.hostname: \"\" is not a host name"),
-        ("{{site.hostnam}}", "service.hostname: site.hostnam: there is no such value"),
+        ("{{site.hostnam}}", "service.hostname: site.hostnam: no such value"),
         ("{{site.tls.directory}}", "service.hostname: site.tls.directory: isn't set in mailimg.toml"),
     ] {
         let said = named(text).unwrap_err();
@@ -296,7 +301,7 @@ fn accounts_are_unique() {
     let second = "[[user]]\nname = \"other\"\nuid = 100\ngroup = \"postfix\"\nhome = \"/\"\n\n[image]";
     fixture.replace("recipes/postfix.toml", "[image]", second);
     let text = fixture.error();
-    assert!(text.starts_with("recipes/postfix.toml:27:7: user[1].uid: is there already"), "{text}");
+    assert!(text.starts_with("recipes/postfix.toml:27:7: user[1].uid: is a duplicate"), "{text}");
 }
 
 #[test]
@@ -313,11 +318,12 @@ fn a_channel_holds_no_password_and_no_message_shows_one() {
     for (channel, expected) in [
         (
             url("url = \"https://bob:secret@example.org/main\"\n"),
-            "6:7: repository[0].url: holds a user name or a password\n  |\n6 | url = \"https://**********@example.org/main\"\n",
+            "6:7: repository[0].url: contains a user name or a password\n  |\n6 | url = \
+             \"https://**********@example.org/main\"\n",
         ),
         (
             format!("keys-url = \"https://secret@example.org\"\n{CHANNEL}"),
-            "1:12: keys-url: holds a user name or a password\n  |\n1 | keys-url = \"https://******@example.org\"\n",
+            "1:12: keys-url: contains a user name or a password\n  |\n1 | keys-url = \"https://******@example.org\"\n",
         ),
         (
             url("urls = \"https://bob:secret@example.org/main\"\n"),
@@ -351,7 +357,7 @@ fn what_is_missing_is_named() {
     let project = Project::open(fixture.root()).unwrap();
     assert_eq!(
         project.recipe("dovecot").unwrap_err().to_string(),
-        "there is no image \"dovecot\": the recipes are clamav, postfix"
+        "there is no image \"dovecot\"; the recipes are clamav, postfix"
     );
     assert!(matches!(
         Project::open_with(fixture.root(), Some("alpine-3.24")).unwrap_err(),
@@ -407,9 +413,7 @@ fn a_missing_template_value_names_file_line_and_key() {
     let error = bake(&project, project.recipe("postfix").unwrap()).unwrap_err();
     let text = fixture.told(&error);
     assert!(
-        text.starts_with(
-            "images/postfix/rootfs/etc/main.cf.hbs:2:5: site.limits.messagesize: there is no such value\n"
-        ),
+        text.starts_with("images/postfix/rootfs/etc/main.cf.hbs:2:5: site.limits.messagesize: no such value\n"),
         "{text}"
     );
 }
@@ -439,7 +443,7 @@ fn scripts_are_replaced_or_ignored_and_one_says_which() {
     rule("scripts = [\"post-instal\"]\nreplaced-by = \"applet links\"");
     assert!(error().contains("there is no script \"post-instal\""), "{}", error());
     rule("scripts = [\"post-install\"]");
-    assert!(error().contains("say either what replaces the scripts"), "{}", error());
+    assert!(error().contains("set either `replaced-by`"), "{}", error());
     assert!(error().contains("scripts.toml:2"), "{}", error());
 }
 

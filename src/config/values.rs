@@ -25,7 +25,7 @@ impl ValueError {
     }
 }
 
-/// Implements what every value that is written as a string shares.
+/// Implements what all values written as strings share.
 ///
 /// The pattern is for editors; what decides is `FromStr`.
 macro_rules! written_as_string {
@@ -169,8 +169,8 @@ impl FromStr for DomainName {
         } else {
             Err(ValueError::new(
                 text,
-                "a full domain name: lower-case letters, digits and hyphens with dots between, such as \
-                 \"mail.example.org\" (an international name in its xn-- form)",
+                "a full domain name: lower-case letters, digits, hyphens and dots, such as \"mail.example.org\" \
+                 (international names in their xn-- form)",
             ))
         }
     }

@@ -1,5 +1,5 @@
-//! The machine's own apt-get, with a state and a cache of its own: nothing on the machine changes, and what it is set
-//! up with (mirror, proxy, credentials) is used.
+//! Runs the machine's own apt-get with a private state and cache: nothing on the machine changes, but its settings
+//! (mirror, proxy, credentials) are used.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -16,24 +16,24 @@ use super::version::DebianVersion;
 use crate::digest::Sha256;
 use crate::progress::{Progress, Total};
 
-/// Keys of Debian's archive, as the package debian-archive-keyring installs them.
+/// The keys of Debian's archive, as installed by the package debian-archive-keyring.
 const KEYRINGS: &[&str] =
     &["/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp"];
 
-/// What to ask apt for.
+/// What apt should use.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// Debian's name of the release: `trixie`.
+    /// Debian's name for the release: `trixie`.
     pub suite: String,
-    /// Debian's name of the architecture: `amd64`.
+    /// Debian's name for the architecture: `amd64`.
     pub arch: String,
-    /// Base of a mirror to take the suite and its updates from, instead of those that the machine's apt is set up with.
+    /// The base URL of a mirror for the suite and its updates, instead of those in the machine's apt configuration.
     pub mirror: Option<String>,
-    /// Base of a mirror of the security archive.
+    /// The base URL of a mirror of the security archive.
     pub security_mirror: Option<String>,
-    /// Keys that vouch for the lists; Debian's own without one.
+    /// The keys to verify the lists with; Debian's own by default.
     pub keyring: Option<Utf8PathBuf>,
-    /// Use lists and packages that were downloaded before, and nothing else.
+    /// Use only lists and packages that were downloaded before.
     pub offline: bool,
 }
 
@@ -44,25 +44,23 @@ pub(super) struct Apt {
     source: Source,
 }
 
-/// A package that the suite has, in its newest version.
+/// A package of the suite, in its newest version.
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
-    /// Its name.
     pub name: String,
-    /// Its version.
     pub version: DebianVersion,
     /// `amd64`, or `all`.
     pub arch: String,
-    /// The whole entry of the list.
+    /// The whole entry in the list.
     pub entry: Paragraph,
-    /// Of the package file, from Debian's signed lists.
+    /// The SHA-256 of the package file, from Debian's signed lists.
     pub sha256: Sha256,
     /// Bytes of the package file.
     pub size: u64,
 }
 
 impl Candidate {
-    /// The name that apt gives the file it downloads.
+    /// The name that apt gives the downloaded file.
     #[must_use]
     pub(super) fn file_name(&self) -> String {
         let version = self.version.as_str().replace(':', "%3a");
@@ -83,7 +81,7 @@ impl Candidate {
 }
 
 impl Apt {
-    /// Sets up a private apt root in the directory `root`, which is made.
+    /// Creates a private apt root in the directory `root`.
     pub(super) fn open(root: &Utf8Path, source: Source) -> Result<Self, ImportError> {
         let apt = Self { root: root.to_owned(), source };
         for directory in ["state/lists/partial", "cache/archives/partial", "downloads"] {
@@ -104,8 +102,8 @@ impl Apt {
         fs::write(&path, text).map_err(ImportError::file(path))
     }
 
-    /// Read after the machine's own configuration. Hooks are cleared because they touch the machine (they empty its
-    /// package cache, or tell its desktop of new lists).
+    /// Read after the machine's own configuration. Hooks are cleared because they affect the machine (they empty its
+    /// package cache, or notify its desktop of new lists).
     fn configuration(&self) -> String {
         let root = &self.root;
         let arch = &self.source.arch;
@@ -135,7 +133,7 @@ impl Apt {
         )
     }
 
-    /// The suite, its updates and its security updates, from where the machine has those of its own suite.
+    /// The suite, its updates and its security updates, from the archives that the machine uses for its own suite.
     fn sources(&self) -> Result<String, ImportError> {
         let Source { suite, arch, mirror, security_mirror, keyring, .. } = &self.source;
         let mut archives: Vec<(String, &str)> = match mirror {
@@ -143,7 +141,7 @@ impl Apt {
             None => Vec::new(),
         };
         archives.extend(security_mirror.iter().map(|mirror| (mirror.clone(), "-security")));
-        // Whoever names a mirror gets what is there: the machine's own may be out of reach.
+        // With --mirror, use only that: the machine's own mirrors may be unreachable.
         if mirror.is_none() {
             for (base, pocket) in self.machine_archives()? {
                 let given = pocket == "-security" && security_mirror.is_some();
@@ -168,7 +166,7 @@ impl Apt {
         Ok(archives.iter().map(line).collect())
     }
 
-    /// Base and pocket (``, `-updates`, `-security`) of the Debian archives that the machine's apt is set up with.
+    /// The base and pocket (``, `-updates`, `-security`) of the Debian archives in the machine's apt configuration.
     fn machine_archives(&self) -> Result<Vec<(String, &'static str)>, ImportError> {
         let format = "$(SHORTDESC)\t$(COMPONENT)\t$(RELEASE)\t$(REPO_URI)";
         let output = run(apt_get().args(["indextargets", "--format", format]))?;
@@ -176,7 +174,7 @@ impl Apt {
         Ok(targets.lines().filter_map(debian_archive).collect())
     }
 
-    /// Fetches the lists; apt asks only for what has changed, and checks all signatures.
+    /// Fetches the lists. apt requests only what has changed, and checks all signatures.
     pub(super) fn update(&self) -> Result<(), ImportError> {
         if self.source.offline {
             return Ok(());
@@ -195,13 +193,12 @@ impl Apt {
         })
     }
 
-    /// What the lists say.
     pub(super) fn lists(&self) -> Result<Lists, ImportError> {
         let directory = self.root.join("state/lists");
         let mut files = Vec::new();
         for entry in directory.read_dir_utf8().map_err(ImportError::file(&directory))? {
             let path = entry.map_err(ImportError::file(&directory))?.into_path();
-            // Lists of another suite or architecture may lie beside these from an earlier run.
+            // An earlier run may have left lists of another suite or architecture.
             if path.as_str().ends_with(&format!("_main_binary-{}_Packages", self.source.arch))
                 && path.as_str().contains(&format!("_dists_{}", self.source.suite))
             {
@@ -216,7 +213,7 @@ impl Apt {
         Ok(Lists::new(texts.collect::<Result<_, ImportError>>()?))
     }
 
-    /// Where the package file is, or will be.
+    /// The path of the package file, whether it exists or not.
     #[must_use]
     pub(super) fn path(&self, candidate: &Candidate) -> Utf8PathBuf {
         self.root.join("downloads").join(candidate.file_name())
@@ -236,7 +233,7 @@ impl Apt {
         }
         if self.source.offline {
             let names: Vec<String> = missing.iter().map(|candidate| candidate.file_name()).collect();
-            let message = format!("not downloaded before, and --offline was given: {}", names.join(", "));
+            let message = format!("not downloaded yet, and --offline was given: {}", names.join(", "));
             return Err(ImportError::Apt { action: "download", message });
         }
         self.fetch(&missing, progress)?;
@@ -289,13 +286,13 @@ impl Apt {
         }
         let mut message = String::new();
         if let Some(mut stderr) = child.stderr.take() {
-            // What can't be read can't be shown; that apt-get failed is said in any case.
+            // If the output can't be read, it can't be shown; the failure of apt-get is reported in any case.
             let _ = stderr.read_to_string(&mut message);
         }
         Err(ImportError::Apt { action: "download", message: errors_of(&message) })
     }
 
-    /// Bytes in the directories to which apt downloads.
+    /// The size of the directories to which apt downloads, in bytes.
     fn downloaded_bytes(&self) -> u64 {
         let size = |directory: &str| {
             let entries = self.root.join(directory).read_dir_utf8().ok()?;
@@ -305,11 +302,11 @@ impl Apt {
     }
 }
 
-/// What the lists of a suite say.
+/// The lists of a suite.
 #[derive(Debug)]
 pub(super) struct Lists {
     texts: Vec<String>,
-    /// Where each package's entries are: which text, and where in it.
+    /// The positions of each package's entries: which text, and where in it.
     entries: BTreeMap<String, Vec<(usize, Range<usize>)>>,
 }
 
@@ -353,13 +350,13 @@ fn complaints(output: &Output) -> String {
     errors_of(&String::from_utf8_lossy(&output.stderr))
 }
 
-/// Apt's errors and warnings, on one line.
+/// apt's errors and warnings, on one line.
 fn errors_of(text: &str) -> String {
     let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("E:") || line.starts_with("W:")).collect();
     if lines.is_empty() { text.trim().to_owned() } else { lines.join("; ") }
 }
 
-/// From a line of `apt-get indextargets`: base and pocket, if it is of a Debian suite's main component.
+/// Parses a line of `apt-get indextargets`: base and pocket, if it is for the main component of a Debian suite.
 fn debian_archive(line: &str) -> Option<(String, &'static str)> {
     const SUITES: &[&str] = &[
         "buster",

@@ -1,4 +1,4 @@
-//! One `.deb` into one apk package. The same `.deb`, rules and needs give the same bytes on every machine.
+//! Converts a `.deb` into an apk package. The same `.deb`, rules and dependencies give the same bytes on every machine.
 
 use std::io;
 
@@ -12,7 +12,7 @@ use super::tree::Tree;
 use crate::apk::Package;
 use crate::apk::package::{Info, PackageWriter, Written};
 
-/// Reads the `.deb` at `file` and writes it as the package that `package` describes.
+/// Converts the `.deb` at `file` into the package that `package` describes.
 pub(super) fn convert(
     file: &Utf8Path,
     selected: &Selected,
@@ -196,10 +196,10 @@ mod tests {
             (
                 "path = \"/usr/bin/tool\"",
                 "path = \"/usr/bin/loot\"",
-                "\"usr/bin/loot\", which the package does not have",
+                "\"usr/bin/loot\", which the package doesn't contain",
             ),
-            ("postdrop = 208", "", "belongs to group \"postdrop\", which has no number"),
-            ("*.pem", "*.crt", "\"usr/share/tool/*.crt\", which the package does not have"),
+            ("postdrop = 208", "", "belongs to the group \"postdrop\", which has no id"),
+            ("*.pem", "*.crt", "\"usr/share/tool/*.crt\", which the package doesn't contain"),
             ("\"one\" = \"ONE\"", "\"three\" = \"3\"", "with \\\"three\\\"\""),
         ] {
             assert!(MAPPING.contains(old), "{old}");

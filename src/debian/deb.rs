@@ -62,10 +62,10 @@ pub enum DebError {
     #[error("it is not an ar archive")]
     Archive(#[from] object::read::Error),
     /// A member of the outer archive is missing.
-    #[error("it has no {member}: not a Debian package")]
+    #[error("it has no {member}, so it is not a Debian package")]
     Missing { member: &'static str },
     /// A member has an unknown compression.
-    #[error("member {member:?} is compressed in an unknown way: expected .xz, .zst, .gz or no compression")]
+    #[error("member {member:?} has an unknown compression: expected .xz, .zst, .gz or none")]
     Compression { member: String },
     /// A path leaves the root, or is not UTF-8.
     #[error("unsafe path {path:?}")]

@@ -68,7 +68,7 @@ fn provides(selected: &Selected, rule: Option<&PackageRule>, package: &Package) 
     for (library, version) in &selected.provides {
         let version = version.parse().map_err(|_| ImportError::Unwritable {
             package: selected.candidate.name.clone(),
-            message: format!("{library} has no version that apk knows: {version:?}"),
+            message: format!("the version of {library} is not valid for apk: {version:?}"),
         })?;
         provides.push(Provide { name: format!("so:{library}"), version: Some(version) });
     }

@@ -1,4 +1,4 @@
-//! The whole way: lists, downloads, needs, packages, index.
+//! The whole import: lists, downloads, dependencies, packages, index.
 
 use std::collections::BTreeMap;
 
@@ -21,19 +21,17 @@ use crate::digest::Sha256;
 use crate::progress::{Progress, Total};
 use crate::store::write_atomic;
 
-/// Part of what decides whether a package must be made anew: raise it when the same `.deb` gives other bytes.
+/// Part of a package's inputs: raise it when the same `.deb` gives different bytes.
 const FORMAT: u32 = 1;
 
 /// What to import, and where to.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// What to import.
     pub mapping: Mapping,
-    /// Where from.
     pub source: Source,
     /// The repository's directory. Its private key is kept beside it, in `<out>.key`.
     pub out: Utf8PathBuf,
-    /// Where downloads are kept.
+    /// The directory for downloads.
     pub cache: Utf8PathBuf,
 }
 
@@ -42,7 +40,7 @@ pub struct Request {
 pub struct Imported {
     /// All packages of the repository, as in its index.
     pub packages: Vec<Package>,
-    /// How many of them had to be made.
+    /// How many of them were converted.
     pub made: usize,
     /// Bytes of all package files.
     pub size: u64,
@@ -50,7 +48,7 @@ pub struct Imported {
     pub key: Utf8PathBuf,
 }
 
-/// What is known of the packages in the repository from the run before, in `import.json` beside the index.
+/// Records of the packages in the repository from the previous run, in `import.json` next to the index.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Records {
     packages: BTreeMap<String, Record>,
@@ -58,13 +56,12 @@ struct Records {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
-    /// Digest of all that decides the package's bytes.
+    /// The digest of everything that determines the package's bytes.
     inputs: Sha256,
-    /// Of the package file.
     sha256: Sha256,
 }
 
-/// Makes or updates a repository.
+/// Creates or updates a repository.
 pub fn import(request: &Request, progress: &dyn Progress) -> Result<Imported, ImportError> {
     let Request { mapping, source, out, cache } = request;
     let arch = apk_arch(&source.arch).ok_or_else(|| ImportError::NoArch { arch: source.arch.clone() })?;
@@ -98,8 +95,8 @@ pub fn import(request: &Request, progress: &dyn Progress) -> Result<Imported, Im
     Ok(Imported { packages, made, size, key })
 }
 
-/// Makes those packages that are not there yet, and removes those of earlier runs that are not wanted any more. Returns
-/// all, sorted by name, and how many were made.
+/// Converts missing packages, and removes those of earlier runs that are no longer needed. Returns all packages, sorted
+/// by name, and how many were converted.
 fn convert_all(
     apt: &Apt,
     selected: &[Selected],
@@ -109,7 +106,7 @@ fn convert_all(
     progress: &dyn Progress,
 ) -> Result<(Vec<Package>, usize), ImportError> {
     let records_path = directory.join("import.json");
-    // Without records, or with unreadable ones, everything is made anew.
+    // If the records are missing or unreadable, convert everything again.
     let records: Records =
         fs::read(&records_path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
     let step = progress.start("Converting packages", Total::Items(selected.len() as u64));
@@ -154,7 +151,7 @@ fn convert_all(
     Ok((packages, made))
 }
 
-/// Digest of all that decides the bytes of a package.
+/// The digest of everything that determines a package's bytes.
 fn inputs(selected: &Selected, mapping: &Mapping, described: &Package) -> Sha256 {
     let rule = mapping.rule(&selected.candidate.name);
     let Mapping { exclude, include, users, groups, .. } = mapping;
@@ -164,7 +161,7 @@ fn inputs(selected: &Selected, mapping: &Mapping, described: &Package) -> Sha256
     ))
 }
 
-/// The package as the index describes it, if its file is still the one that was made.
+/// The package as the index lists it, if its file is unchanged.
 fn reuse(path: &Utf8Path, record: &Record) -> Option<Package> {
     let bytes = fs::read(path).ok()?;
     if Sha256::of(&bytes) != record.sha256 {
@@ -174,7 +171,7 @@ fn reuse(path: &Utf8Path, record: &Record) -> Option<Package> {
     Some(Package { file_size: Some(bytes.len() as u64), ..package })
 }
 
-/// Writes the index and the public key, unless they are there already. Returns the public key's path.
+/// Writes the index and the public key, unless they exist. Returns the public key's path.
 fn write_index(request: &Request, directory: &Utf8Path, packages: &[Package]) -> Result<Utf8PathBuf, ImportError> {
     let key = signing_key(&request.out.with_file_name(key_name(&request.out)))?;
     let unsignable = |error: &dyn std::error::Error| ImportError::Key { message: error.to_string() };
@@ -195,13 +192,13 @@ fn write_if_changed(path: &Utf8Path, bytes: &[u8]) -> Result<(), ImportError> {
     Ok(write_atomic(path, bytes, 0o644)?)
 }
 
-/// `repository.key` for the directory `repository`: beside it, so that serving the directory does not serve the key.
+/// `repository.key` for the directory `repository`: next to it, so that serving the directory doesn't publish the key.
 fn key_name(out: &Utf8Path) -> String {
     format!("{}.key", out.file_name().unwrap_or("repository"))
 }
 
-/// The key in the file `path`; at the first run a new one. Its name holds the beginning of its fingerprint, so that
-/// the keys of several machines can lie in one directory.
+/// The key in the file `path`, created on the first run. Its name contains the start of its fingerprint, so that the
+/// keys of several machines can share a directory.
 fn signing_key(path: &Utf8Path) -> Result<SigningKey, ImportError> {
     let wrong = |error: &dyn std::error::Error| ImportError::Key { message: format!("{path}: {error}") };
     let pem = if path.exists() {

@@ -1,4 +1,4 @@
-//! `apk-locks/<channel>/import.toml`: what can't be read out of Debian's packages.
+//! The mapping, `apk-locks/<channel>/import.toml`: what can't be read from Debian's packages.
 
 use std::collections::BTreeMap;
 
@@ -9,87 +9,82 @@ use super::{ImportError, glob};
 use crate::apk::Provide;
 use crate::config::{AbsolutePath, ConfigError, Directory, Link, Mode, read_toml};
 
-/// Which packages to import and what their maintainer scripts, dependencies and names become.
+/// The packages to import, and what replaces their maintainer scripts, dependencies and names.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Mapping {
-    /// Debian's name of the release: `trixie`.
+    /// Debian's name for the release: `trixie`.
     pub suite: String,
-    /// The package that all others depend on: it holds the directories and links of the root.
+    /// The package that all others depend on, with the root's directories and links.
     pub base: String,
-    /// Packages to import, by Debian's names; what they need comes with them.
+    /// The packages to import, by Debian's names. Their dependencies come with them.
     pub roots: Vec<String>,
-    /// Paths to leave out of every package. `*` stands for anything but a slash, `**` for anything; with a slash at
-    /// the end everything below is meant.
+    /// Paths to leave out of every package. `*` matches anything but a slash, `**` anything; a trailing slash means
+    /// everything below.
     #[serde(default)]
     pub exclude: Vec<String>,
-    /// Paths to keep though `exclude` says otherwise.
+    /// Exceptions from `exclude`.
     #[serde(default)]
     pub include: Vec<String>,
-    /// Numbers of users that own files, as recipes pin them.
+    /// The ids of users that own files, as pinned in recipes.
     #[serde(default)]
     pub users: BTreeMap<String, u32>,
-    /// Numbers of groups that own files.
+    /// The ids of groups that own files.
     #[serde(default)]
     pub groups: BTreeMap<String, u32>,
-    /// SPDX expressions for the short names of licences in Debian's copyright files.
+    /// SPDX expressions for short licence names in Debian's copyright files.
     #[serde(default)]
     pub licenses: BTreeMap<String, String>,
-    /// What differs from the package as it is, by Debian's name.
+    /// Changes to packages, by Debian's names.
     #[serde(default)]
     pub package: BTreeMap<String, PackageRule>,
 }
 
-/// What differs for one package.
+/// Changes to one package.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct PackageRule {
-    /// Its name in the repository; Debian's without one.
+    /// Its name in the repository; Debian's by default.
     pub name: Option<String>,
-    /// Packages, by Debian's names, that it needs though no program of it links a library of theirs.
+    /// Packages, by Debian's names, that it needs although its programs don't link their libraries.
     pub depends: Vec<String>,
-    /// Further names, in apk's notation, under which it can be required.
+    /// Further names that it provides, in apk's notation.
     #[serde(deserialize_with = "provides")]
     pub provides: Vec<Provide>,
     /// SPDX expression, where the copyright file is not machine-readable.
     pub license: Option<String>,
     /// Further paths to leave out.
     pub exclude: Vec<String>,
-    /// Libraries that its plugins need and that may be missing.
+    /// Libraries of its plugins that may be missing.
     pub ignore_libraries: Vec<String>,
-    /// Directories to make, or whose mode and owner to set.
+    /// Directories to create or change.
     #[serde(rename = "directory")]
     pub directories: Vec<Directory>,
-    /// Files to make, or whose mode and owner to set.
+    /// Files to create or change.
     #[serde(rename = "file")]
     pub files: Vec<FileRule>,
-    /// Symbolic links to make.
+    /// Symbolic links to create.
     #[serde(rename = "link")]
     pub links: Vec<Link>,
 }
 
-/// A file of the package with another mode and owner, or one that is made.
+/// A file to create or change.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "FileRuleText")]
 pub struct FileRule {
-    /// Absolute path.
     pub path: AbsolutePath,
-    /// Permission bits.
     pub mode: u32,
-    /// Name of the owner.
     pub owner: String,
-    /// Name of the group.
     pub group: String,
-    /// What it is made of; `None` for a file that the package has.
+    /// The source of a new file; `None` for an existing file.
     pub made: Option<Made>,
 }
 
-/// What a file is made of.
+/// The source of a new file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Made {
-    /// This text.
     Content(String),
-    /// These files of the package, one after the other by path, with texts replaced.
+    /// The concatenation of these files of the package, sorted by path, with texts replaced.
     Concat {
         /// Their paths, a pattern as in `exclude`.
         pattern: String,
@@ -156,7 +151,7 @@ impl Mapping {
     pub fn find(channels: &Utf8Path, suite: &str) -> Result<Utf8PathBuf, ImportError> {
         let mut known = Vec::new();
         for file in files(channels)? {
-            // Mistakes in the rest are told when the file is used.
+            // Mistakes in the rest are reported when the file is used.
             let text = fs_err::read_to_string(&file).map_err(ImportError::file(&file))?;
             let SuiteOf { suite: found } = toml::from_str(&text).unwrap_or_default();
             if found == suite {
@@ -167,7 +162,7 @@ impl Mapping {
         Err(ImportError::NoMapping { channels: channels.to_owned(), suite: suite.to_owned(), known })
     }
 
-    /// What differs for a package, by Debian's name.
+    /// The changes to a package, by Debian's name.
     #[must_use]
     pub fn rule(&self, name: &str) -> Option<&PackageRule> {
         self.package.get(name)
@@ -179,7 +174,7 @@ impl Mapping {
         self.rule(name).and_then(|rule| rule.name.as_deref()).unwrap_or(name)
     }
 
-    /// Whether a path of a package, without slash in front, is imported.
+    /// Whether a path of a package, without a leading slash, is imported.
     #[must_use]
     pub fn keeps(&self, package: &str, path: &str) -> bool {
         let any = |patterns: &[String]| patterns.iter().any(|pattern| glob::matches(pattern, path));

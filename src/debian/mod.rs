@@ -1,4 +1,4 @@
-//! The Debian bridge: a signed apk repository out of Debian packages.
+//! The Debian bridge: converts Debian packages into a signed apk repository.
 
 mod apt;
 mod closure;

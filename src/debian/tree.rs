@@ -9,7 +9,7 @@ use super::mapping::{FileRule, Made, Mapping, PackageRule};
 use crate::apk::tar;
 use crate::config::Directory;
 
-/// Where distroless images record Debian packages, one file each; scanners read it.
+/// The directory with one file per Debian package in distroless images, which scanners read.
 const STATUS_DIRECTORY: &str = "var/lib/dpkg/status.d";
 
 /// The files of a package, by path.
@@ -41,7 +41,7 @@ impl<'a> Tree<'a> {
         Ok(tree)
     }
 
-    /// Made before anything is left out, since some are made of what is.
+    /// Created before files are left out, because some are made from those.
     fn made_files(&self, entries: &[Entry]) -> Result<Vec<Entry>, ImportError> {
         let rules = self.mapping.rule(self.package).into_iter().flat_map(|rule| &rule.files);
         rules
@@ -117,7 +117,7 @@ impl<'a> Tree<'a> {
         let missing = self.no_path(path);
         let entry = self.entries.get_mut(path).ok_or(missing)?;
         entry.mode = mode;
-        // Numbers of names that the mapping does not know are the archive's own; here there are none.
+        // Unknown names would get the archive's ids, but here there are none.
         (entry.user, entry.uid) = (owner.to_owned(), u64::MAX);
         (entry.group, entry.gid) = (group.to_owned(), u64::MAX);
         Ok(())
@@ -127,7 +127,7 @@ impl<'a> Tree<'a> {
         self.entries.insert(path.to_owned(), Entry { path: path.to_owned(), kind, mode, ..self.entry() });
     }
 
-    /// An entry of root's, to be completed.
+    /// An incomplete entry owned by root.
     fn entry(&self) -> Entry {
         Entry {
             path: String::new(),
@@ -141,7 +141,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// Directories first, so that real ones come before links to them; each kind by path.
+    /// Directories come first, so that real ones precede links to them; each kind is sorted by path.
     pub(super) fn into_entries(mut self) -> Result<Vec<(tar::Entry, Vec<u8>)>, ImportError> {
         self.order_hardlinks()?;
         let entries = std::mem::take(&mut self.entries);
@@ -171,7 +171,7 @@ impl<'a> Tree<'a> {
         Ok((packed, content))
     }
 
-    /// The number of an owner: the mapping's, else the archive's if it is one of those that base-passwd fixes.
+    /// The id of an owner: the mapping's, or the archive's if base-passwd fixes it.
     fn number(
         &self,
         kind: &'static str,
@@ -195,7 +195,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// Of several names of one file the first one by path gets the content.
+    /// Of several names of a file, the first by path gets the content.
     fn order_hardlinks(&mut self) -> Result<(), ImportError> {
         let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (path, entry) in &self.entries {

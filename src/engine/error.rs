@@ -2,59 +2,28 @@ use camino::Utf8PathBuf;
 
 use super::RunError;
 
-/// Why the engine, or the stack that runs on it, could not do something.
+/// Why the engine, or the stack on it, failed.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// None of the programs is there and reaches an engine.
+    /// No program exists that reaches an engine.
     #[error("no container engine answers ({})", .reasons.join("; "))]
-    NoEngine {
-        /// What each program said.
-        reasons: Vec<String>,
-    },
+    NoEngine { reasons: Vec<String> },
     /// There is no compose for the engine.
-    #[error("neither `{engine} compose` nor docker-compose can be run")]
-    NoCompose {
-        /// The engine's program.
-        engine: String,
-    },
-    /// A program could not be run to its end.
+    #[error("can't run `{engine} compose` or docker-compose")]
+    NoCompose { engine: String },
+    /// Why a program could not be run to completion.
     #[error("can't run {program}")]
-    Run {
-        /// Its name.
-        program: String,
-        /// Why.
-        source: RunError,
-    },
-    /// The engine did not take an image.
+    Run { program: String, source: RunError },
+    /// The engine did not load an image.
     #[error("`{program} load` refused {image}: {said}")]
-    Load {
-        /// The image's name.
-        image: String,
-        /// The engine's program.
-        program: String,
-        /// The reason that it gave.
-        said: String,
-    },
+    Load { image: String, program: String, said: String },
     /// There is no compose file.
     #[error("there is no compose file {path}")]
-    NoComposeFile {
-        /// Where it was looked for.
-        path: Utf8PathBuf,
-    },
+    NoComposeFile { path: Utf8PathBuf },
     /// The service is not up.
     #[error("the service {service} is not running")]
-    NotRunning {
-        /// Its name.
-        service: String,
-    },
-    /// A program in a container ended with an error.
+    NotRunning { service: String },
+    /// A program in a container failed.
     #[error("{command} failed in the service {service}: {said}")]
-    Failed {
-        /// Name of the service.
-        service: String,
-        /// The program.
-        command: String,
-        /// What it wrote to standard error.
-        said: String,
-    },
+    Failed { service: String, command: String, said: String },
 }

@@ -12,8 +12,8 @@ use crate::progress::{Progress, Step, Total};
 const LOAD: Limits = Limits { time: Duration::from_hours(1), output: 1 << 20 };
 
 impl Engine {
-    /// Makes the engine have an image of the layout at `layout`, and returns its name there. An image that it has
-    /// already is not sent again.
+    /// Loads an image of the layout at `layout` into the engine, and returns its name there. An image that the engine
+    /// has already is not sent again.
     pub fn load(&self, layout: &Utf8Path, image: Image, progress: &dyn Progress) -> Result<String, EngineError> {
         let reference = local_reference(&image.name, image.manifest.digest);
         if self.has_image(&reference)? {

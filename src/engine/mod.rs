@@ -1,7 +1,7 @@
-//! The container engine, spoken to by its own command line, and the site's stack that runs on it.
+//! The container engine, used through its command line, and the site's stack on it.
 //!
-//! Only this module starts `docker` or `podman`. Whatever they are sent or print is bounded in time and size, and secrets
-//! go by standard input, never in an argument list.
+//! Only this module starts `docker` or `podman`. Whatever they are sent or print is bounded in time and size, and
+//! secrets go by standard input, never in an argument list.
 
 mod error;
 mod load;
@@ -17,10 +17,10 @@ pub use stack::{Exec, Stack};
 
 use process::{Ended, Limits};
 
-/// Programs that are tried when none is named, in this order.
+/// The programs to try, in this order, if none is named.
 const PROGRAMS: [&str; 2] = ["docker", "podman"];
 
-/// For a question that the engine answers from memory; a busy machine needs some seconds.
+/// For questions that the engine answers from memory; a busy machine needs some seconds.
 const QUESTION: Limits = Limits { time: Duration::from_mins(1), output: 1 << 20 };
 
 /// A container engine that answers.
@@ -30,7 +30,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// The engine behind `program`, or else the first of `docker` and `podman` that answers.
+    /// The engine of `program`, or the first of `docker` and `podman` that answers.
     pub fn find(program: Option<&str>) -> Result<Self, EngineError> {
         let programs = program.map_or(PROGRAMS.to_vec(), |program| vec![program]);
         let mut reasons = Vec::new();
@@ -46,7 +46,7 @@ impl Engine {
         Err(EngineError::NoEngine { reasons })
     }
 
-    /// The command that starts its compose: the engine's own, or the program of its own that came before.
+    /// The command that runs compose: the engine's plugin, or the older separate program.
     fn compose(&self) -> Result<Vec<String>, EngineError> {
         let own = vec![self.program.clone(), "compose".to_owned()];
         let works = |program: &Vec<String>| {

@@ -8,22 +8,22 @@ use std::time::{Duration, Instant};
 /// A program's standard input.
 pub(super) type Pipe = ChildStdin;
 
-/// Longest message on standard error that is kept. What follows is read, so that the program can go on, and dropped.
+/// The longest message on standard error that is kept, in bytes. The rest is read, so that the program can continue,
+/// and discarded.
 const MESSAGE_LIMIT: u64 = 64 << 10;
 
-/// How often to look whether a program that has closed its outputs has ended.
+/// How often to check whether a program that has closed its outputs has exited.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// What a program may take.
+/// The limits for a program.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// Until it ends.
     pub(super) time: Duration,
     /// Bytes of its standard output.
     pub(super) output: u64,
 }
 
-/// A program that has ended.
+/// A finished program.
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) success: bool,
@@ -32,12 +32,11 @@ pub(super) struct Ended {
 }
 
 impl Ended {
-    /// All that it said on standard error.
     pub(super) fn said(&self) -> String {
         String::from_utf8_lossy(&self.stderr).trim().to_owned()
     }
 
-    /// The line in which programs say why they give up.
+    /// The last line, in which programs usually say why they failed.
     pub(super) fn last_line(&self) -> String {
         match self.said().lines().next_back() {
             Some(line) => line.trim().to_owned(),
@@ -46,30 +45,24 @@ impl Ended {
     }
 }
 
-/// Why a program could not be run to its end.
+/// Why a program could not be run to completion.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// It could not be started, or not be waited for.
+    /// It could not be started or waited for.
     #[error(transparent)]
     Start(io::Error),
-    /// What it was to be given could not be read.
-    #[error("its input can't be read")]
+    /// Its input could not be read.
+    #[error("can't read its input")]
     Input(#[source] io::Error),
     /// Its output could not be read.
-    #[error("its output can't be read")]
+    #[error("can't read its output")]
     Output(#[source] io::Error),
     /// It ran for too long and was stopped.
     #[error("it did not finish within {} seconds", .limit.as_secs())]
-    TimedOut {
-        /// How long it had.
-        limit: Duration,
-    },
+    TimedOut { limit: Duration },
     /// It wrote too much and was stopped.
     #[error("it wrote more than {limit} bytes")]
-    TooMuch {
-        /// The most that is read.
-        limit: u64,
-    },
+    TooMuch { limit: u64 },
 }
 
 /// Gives a program no input.
@@ -89,7 +82,7 @@ pub(super) fn run(
     let mut child = child.map_err(RunError::Start)?;
     let result = follow(&mut child, limits, feed);
     if result.is_err() {
-        // It may have ended by itself meanwhile.
+        // It may have exited in the meantime.
         let _ = child.kill();
         let _ = child.wait();
     }
@@ -106,8 +99,8 @@ fn follow(
     let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
         return Err(RunError::Start(io::ErrorKind::BrokenPipe.into()));
     };
-    // Each on a thread of its own: the program may write before it has read everything, and to both outputs at once.
-    // A thread that is still busy when time is up ends with the program's other side, and is not waited for.
+    // Each runs on its own thread: the program may write before it has read everything, and to both outputs at once.
+    // Threads that are still busy at the time limit end when the program's pipes close; don't wait for them.
     let written = background(move || feed(stdin));
     let stdout = background(move || read_all(stdout, output));
     let stderr = background(move || read_beginning(stderr));
@@ -139,7 +132,7 @@ fn read_beginning(mut pipe: impl Read) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The moment when a program's time is up.
+/// The time at which a program's time limit ends.
 struct Until {
     deadline: Instant,
     limit: Duration,
@@ -154,7 +147,7 @@ impl Until {
         })
     }
 
-    /// Whether the program ends well.
+    /// Whether the program succeeded.
     fn wait(&self, child: &mut Child) -> Result<bool, RunError> {
         loop {
             if let Some(status) = child.try_wait().map_err(RunError::Start)? {

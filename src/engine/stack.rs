@@ -6,10 +6,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::process::{self, Limits};
 use super::{Engine, EngineError, command};
 
-/// What `mailimg compose` writes.
+/// The file that `mailimg compose` writes.
 const FILE: &str = "compose.yaml";
 
-/// Most bytes of a program's answer: a list of a million users.
+/// The longest answer of a program, in bytes: a list of a million users.
 const ANSWER_LIMIT: u64 = 256 << 20;
 
 /// The containers of a site: a compose project.
@@ -24,13 +24,12 @@ pub struct Stack {
 /// A program to run in the container of a service.
 #[derive(Debug, Clone, Copy)]
 pub struct Exec<'a> {
-    /// The service.
     pub service: &'a str,
-    /// The user to run as, if not the image's own.
+    /// The user to run as, if not the image's.
     pub user: Option<&'a str>,
-    /// The program and its arguments, which anybody on the host can read.
+    /// The program and its arguments, which everyone on the host can read.
     pub program: &'a [&'a str],
-    /// Its standard input, which may hold secrets.
+    /// Its standard input, which may contain secrets.
     pub input: &'a [u8],
     /// How long it may take.
     pub time: Duration,

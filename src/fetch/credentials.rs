@@ -1,8 +1,8 @@
-//! Credentials for package repositories, from where apk, apko and curl take them: `HTTP_AUTH=basic:HOST:USER:PASSWORD` and
-//! netrc.
+//! Credentials for package repositories, from the same sources as in apk, apko and curl:
+//! `HTTP_AUTH=basic:HOST:USER:PASSWORD` and netrc.
 //!
-//! apk compares the second field of `HTTP_AUTH` with the realm that the server names, apko with its host; `*` is any
-//! server. What names a host is sent with the first request, anything else when the server asks for it.
+//! apk compares the second field of `HTTP_AUTH` with the server's realm, apko with its host; `*` matches any server.
+//! Credentials for a host are sent with the first request, others when the server asks for them.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -25,7 +25,7 @@ impl fmt::Debug for Login {
     }
 }
 
-/// What is known, and who asked for it. The environment is read when it is needed.
+/// Known credentials, and the servers that requested them. The environment is read on first use.
 #[derive(Debug, Default)]
 pub(super) struct Credentials {
     sources: OnceLock<Sources>,
@@ -40,7 +40,7 @@ struct Sources {
     netrc: Netrc,
 }
 
-/// A text that is not shown.
+/// A secret text, which is never shown.
 struct Secret(String);
 
 impl fmt::Debug for Secret {
@@ -50,14 +50,14 @@ impl fmt::Debug for Secret {
 }
 
 impl Credentials {
-    /// What to send without being asked.
+    /// What to send without a challenge.
     pub(super) fn for_url(&self, url: &Url) -> Option<Login> {
         let origin = url.origin().ascii_serialization();
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).get(&origin).cloned();
         asked.or_else(|| self.sources_for(url)?.for_host(url))
     }
 
-    /// What to answer to a server that asked, by the values of its `WWW-Authenticate` headers.
+    /// The answer to a server's `WWW-Authenticate` headers.
     pub(super) fn for_challenge<'a>(&self, url: &Url, challenges: impl Iterator<Item = &'a str>) -> Option<Login> {
         let realms: Vec<&str> = challenges.filter_map(realm_of_basic).collect();
         let login = self.sources_for(url)?.for_any(&realms)?;
@@ -66,7 +66,7 @@ impl Credentials {
         Some(login)
     }
 
-    /// None for a URL that brings its own credentials.
+    /// None for a URL with its own credentials.
     fn sources_for(&self, url: &Url) -> Option<&Sources> {
         let has_own = !url.username().is_empty() || url.password().is_some();
         (!has_own).then(|| self.sources.get_or_init(Sources::from_environment))
@@ -79,7 +79,7 @@ impl Sources {
         let http_auth = variable.and_then(|value| {
             let rest = value.strip_prefix("basic:");
             if rest.is_none() {
-                tracing::warn!("HTTP_AUTH is not used: expected basic:HOST:USER:PASSWORD");
+                tracing::warn!("ignoring HTTP_AUTH: expected basic:HOST:USER:PASSWORD");
             }
             rest.map(|rest| Secret(rest.to_owned()))
         });
@@ -98,7 +98,7 @@ impl Sources {
         from_variable.or_else(|| self.netrc.default_login())
     }
 
-    /// What `HTTP_AUTH` says, if it is for this host or realm.
+    /// The credentials in `HTTP_AUTH`, if they are for this host or realm.
     fn http_auth(&self, whom: &str) -> Option<Login> {
         let rest = self.http_auth.as_ref()?.0.strip_prefix(whom)?.strip_prefix(':')?;
         let (user, password) = rest.split_once(':')?;

@@ -5,95 +5,43 @@ use crate::digest::Sha256;
 use crate::http::HttpError;
 use crate::store::StoreError;
 
-/// A file could not be had, or is not the one that was asked for. Nothing of it was kept.
+/// Why a file could not be fetched. Nothing of it was kept.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// It is not there.
-    #[error("{location} does not exist{}", status.map(|s| format!(" (the server answers {s})")).unwrap_or_default())]
-    NotFound {
-        /// Where it was looked for.
-        location: Box<Location>,
-        /// The server's answer, if there is a server.
-        status: Option<u16>,
-    },
-    /// The server wants other credentials, or some. Object stores also answer 403 for what is not there.
-    #[error("access to {location} is denied (the server answers {status})")]
-    Denied {
-        /// Where.
-        location: Box<Location>,
-        /// The server's answer: 401 or 403.
-        status: u16,
-    },
-    /// The server refuses, or fails again and again.
-    #[error("{location}: the server answers {status}{}", tries(*attempts))]
-    Status {
-        /// Where.
-        location: Box<Location>,
-        /// The server's last answer.
-        status: u16,
-        /// How often it was asked.
-        attempts: u32,
-    },
+    #[error("{location} does not exist{}", status.map(|s| format!(" (the server answered {s})")).unwrap_or_default())]
+    NotFound { location: Box<Location>, status: Option<u16> },
+    /// The server refused the credentials, or requires some. Object stores also answer 403 for missing files.
+    #[error("access to {location} is denied (the server answered {status})")]
+    Denied { location: Box<Location>, status: u16 },
+    /// The server refuses, or keeps failing.
+    #[error("{location}: the server answered {status}{}", tries(*attempts))]
+    Status { location: Box<Location>, status: u16, attempts: u32 },
     /// No answer, or one that breaks off.
-    #[error("can't get {location}{}", tries(*attempts))]
-    Network {
-        /// Where.
-        location: Box<Location>,
-        /// How often it was tried.
-        attempts: u32,
-        /// The last failure.
-        source: HttpError,
-    },
+    #[error("can't fetch {location}{}", tries(*attempts))]
+    Network { location: Box<Location>, attempts: u32, source: HttpError },
     /// The file can't be read.
     #[error("can't read {location}")]
-    File {
-        /// Where.
-        location: Box<Location>,
-        /// Why.
-        source: io::Error,
-    },
-    /// It is longer or shorter than the lock or the index says.
+    File { location: Box<Location>, source: io::Error },
+    /// Its length differs from the lock or index.
     #[error("{location} is {found} bytes long, expected {expected}")]
     Size {
-        /// Where.
         location: Box<Location>,
-        /// Bytes that it should have.
         expected: u64,
         /// Bytes that it has; where it is longer, at least these.
         found: u64,
     },
     /// It is longer than such a file may be.
-    #[error("{location} is longer than the {limit} bytes allowed")]
-    TooLarge {
-        /// Where.
-        location: Box<Location>,
-        /// The bound.
-        limit: u64,
-    },
-    /// It has the right length but other content.
+    #[error("{location} is longer than the allowed {limit} bytes")]
+    TooLarge { location: Box<Location>, limit: u64 },
+    /// It has the right length but different content.
     #[error("{location} has SHA-256 {found}, expected {expected}")]
-    Digest {
-        /// Where.
-        location: Box<Location>,
-        /// What it should have.
-        expected: Sha256,
-        /// What it has.
-        found: Sha256,
-    },
-    /// It is not in the store, and the network may not be used.
+    Digest { location: Box<Location>, expected: Sha256, found: Sha256 },
+    /// It is not in the store, and the network must not be used.
     #[error("{location} is not in the store")]
-    Offline {
-        /// Where it would come from.
-        location: Box<Location>,
-    },
+    Offline { location: Box<Location> },
     /// The store did not take it.
-    #[error("can't keep {location}")]
-    Store {
-        /// Where it comes from.
-        location: Box<Location>,
-        /// Why.
-        source: StoreError,
-    },
+    #[error("can't store {location}")]
+    Store { location: Box<Location>, source: StoreError },
 }
 
 impl FetchError {

@@ -1,5 +1,5 @@
-//! Where bytes come from: repositories over http(s) or in a directory. Everything goes into the store, hashed on the way
-//! and checked against what is known of it.
+//! Where bytes come from: repositories over http(s) or in a directory. Everything is hashed on its way into the store
+//! and checked against what is known about it.
 
 mod client;
 mod credentials;

@@ -10,13 +10,13 @@ pub(super) struct Netrc {
 
 #[derive(Debug)]
 struct Entry {
-    /// None for `default`, which is everybody else.
+    /// None for `default`, which covers all other hosts.
     machine: Option<String>,
     login: Login,
 }
 
 impl Netrc {
-    /// Reads the file that `NETRC` names, or `~/.netrc`. No file, no entries.
+    /// Reads the file in `NETRC`, or `~/.netrc`. A missing file has no entries.
     pub(super) fn from_environment() -> Self {
         let named = std::env::var_os("NETRC").filter(|path| !path.is_empty()).map(PathBuf::from);
         let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".netrc"));
@@ -25,13 +25,13 @@ impl Netrc {
             Ok(bytes) => Self::parse(&String::from_utf8_lossy(&bytes)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::default(),
             Err(error) => {
-                tracing::warn!("{} is not used: {error}", path.display());
+                tracing::warn!("ignoring {}: {error}", path.display());
                 Self::default()
             }
         }
     }
 
-    /// Words that are not understood are passed over.
+    /// Unknown words are skipped.
     pub(super) fn parse(text: &str) -> Self {
         let mut entries: Vec<Entry> = Vec::new();
         let mut words = Words { rest: text };
@@ -54,7 +54,7 @@ impl Netrc {
         self.find(|machine| machine.is_some_and(|machine| machine.eq_ignore_ascii_case(host)))
     }
 
-    /// The entry for everybody else.
+    /// The entry for all other hosts.
     pub(super) fn default_login(&self) -> Option<Login> {
         self.find(|machine| machine.is_none())
     }
@@ -71,8 +71,8 @@ fn set(entries: &mut [Entry], word: Option<String>, field: impl Fn(&mut Login) -
     }
 }
 
-/// Words between white space. One in double quotes may hold spaces and, after a backslash, quotes; one that starts with `#`
-/// begins a comment, unless it is a value.
+/// Splits at white space. A word in double quotes may contain spaces and, after a backslash, quotes; a word that starts
+/// with `#` starts a comment unless it is a value.
 struct Words<'a> {
     rest: &'a str,
 }
@@ -133,7 +133,8 @@ mod tests {
             "machine a.example login bob password secret",
             "machine a.example\n\tlogin bob\n\tpassword secret\n",
             "# mine\nmachine b.example login x password y\n\nmachine A.example\r\nlogin bob\r\npassword secret\r\n",
-            "macdef init\nmachine a.example login no password no\n\nmachine a.example password secret login bob account x",
+            "macdef init\nmachine a.example login no password no\n\nmachine a.example password secret login bob \
+             account x",
             "machine \"a.example\" login \"bob\" password \"secret\"",
             "default login x password y\nmachine a.example login bob password secret\nmachine a.example login other",
         ] {

@@ -6,8 +6,8 @@ use url::Url;
 
 use crate::config::{has_credentials, hide_credentials};
 
-/// What is escaped in a part of a path: all that RFC 3986 (section 3.3) doesn't allow there, and `+`, which object storage
-/// takes for a space.
+/// What is escaped in a part of a path: all that RFC 3986 (section 3.3) doesn't allow there, and `+`, which object
+/// storage takes for a space.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -26,7 +26,7 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b':')
     .remove(b'@');
 
-/// Where a repository is: its root, below which `<arch>/APKINDEX.tar.gz` lies.
+/// The root of a repository, which contains `<arch>/APKINDEX.tar.gz`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// `http://` or `https://`, without a slash at the end.
@@ -44,10 +44,10 @@ pub enum Location {
     File(Utf8PathBuf),
 }
 
-/// The text names no place that packages can be read from.
+/// The text is not a location that packages can be read from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
-    /// Not a URL although it looks like one.
+    /// It looks like a URL but isn't one.
     #[error("{text:?} is not a URL: {reason}")]
     Url {
         /// The text.
@@ -55,14 +55,14 @@ pub enum SourceError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A URL with credentials, which would reach locks, images and messages.
-    #[error("{url} holds a user name or a password")]
+    /// A URL with credentials, which would end up in locks, images and messages.
+    #[error("{url} contains a user name or a password")]
     Credentials {
-        /// The URL with stars in their place.
+        /// The URL with stars instead.
         url: String,
     },
-    /// A scheme that we can't read.
-    #[error("can't read from {scheme}:// ({text}): give an https:// or http:// URL or a directory")]
+    /// An unsupported scheme.
+    #[error("{scheme}:// is not supported ({text}): use an https:// or http:// URL, or a directory")]
     Scheme {
         /// The scheme.
         scheme: String,
@@ -72,7 +72,7 @@ pub enum SourceError {
 }
 
 impl Source {
-    /// Reads `https://…`, `http://…`, `file:///…` or a directory, which is relative to `base`.
+    /// Parses `https://…`, `http://…`, `file:///…` or a directory relative to `base`.
     pub fn parse(text: &str, base: &Utf8Path) -> Result<Self, SourceError> {
         let Some((scheme, rest)) = text.split_once("://") else {
             return Ok(Self::Directory(base.join(text)));
@@ -85,23 +85,23 @@ impl Source {
             "http" | "https" => {
                 let url = Url::parse(text.trim_end_matches('/')).map_err(|error| url_error(&error.to_string()))?;
                 if url.query().is_some() || url.fragment().is_some() {
-                    return Err(url_error("a repository's URL has no '?' and no '#'"));
+                    return Err(url_error("a repository's URL can't contain '?' or '#'"));
                 }
                 Ok(Self::Http(url))
             }
             "file" if rest.starts_with('/') => Ok(Self::Directory(rest.into())),
-            "file" => Err(url_error("a file:// URL has an absolute path, as in file:///srv/packages")),
+            "file" => Err(url_error("a file:// URL needs an absolute path, such as file:///srv/packages")),
             _ => Err(SourceError::Scheme { scheme: scheme.to_owned(), text: text.to_owned() }),
         }
     }
 
-    /// The file called `name` for packages of `arch`.
+    /// The location of the file `name` for packages of `arch`.
     #[must_use]
     pub fn file(&self, arch: &str, name: &str) -> Location {
         self.below(&[arch, name])
     }
 
-    /// What is at this path, given by its components.
+    /// The location with this path, given by its components.
     #[must_use]
     pub fn below(&self, path: &[&str]) -> Location {
         match self {
@@ -181,18 +181,18 @@ mod tests {
         for (text, error) in [
             (
                 "ftp://example.org/r",
-                "can't read from ftp:// (ftp://example.org/r): give an https:// or http:// URL or a directory",
+                "ftp:// is not supported (ftp://example.org/r): use an https:// or http:// URL, or a directory",
             ),
-            ("https://u:secret@example.org/r", "https://********@example.org/r holds a user name or a password"),
-            ("ftp://u:secret@example.org/r", "ftp://********@example.org/r holds a user name or a password"),
+            ("https://u:secret@example.org/r", "https://********@example.org/r contains a user name or a password"),
+            ("ftp://u:secret@example.org/r", "ftp://********@example.org/r contains a user name or a password"),
             ("https://", "\"https://\" is not a URL: empty host"),
             (
                 "file://srv",
-                "\"file://srv\" is not a URL: a file:// URL has an absolute path, as in file:///srv/packages",
+                "\"file://srv\" is not a URL: a file:// URL needs an absolute path, such as file:///srv/packages",
             ),
             (
                 "https://example.org/r?x=1",
-                "\"https://example.org/r?x=1\" is not a URL: a repository's URL has no '?' and no '#'",
+                "\"https://example.org/r?x=1\" is not a URL: a repository's URL can't contain '?' or '#'",
             ),
         ] {
             assert_eq!(parse(text).unwrap_err().to_string(), error);

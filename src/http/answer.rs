@@ -10,7 +10,7 @@ use super::HttpError;
 /// The longest answer that is read into memory. Registries bound manifests by it, too.
 const SHORT: usize = 4 << 20;
 
-/// The head of an answer, and its body, which has yet to come.
+/// The head of an answer, whose body is still to be read.
 #[derive(Debug)]
 pub struct Answer {
     response: Response,
@@ -29,13 +29,11 @@ impl Answer {
         Self { response, silence, deadline: None }
     }
 
-    /// The status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.response.status()
     }
 
-    /// The headers.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         self.response.headers()
@@ -47,7 +45,6 @@ impl Answer {
         self.response.headers().get(name.into())?.to_str().ok()
     }
 
-    /// Where it came from in the end.
     #[must_use]
     pub fn url(&self) -> &Url {
         self.response.url()

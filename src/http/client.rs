@@ -8,22 +8,22 @@ use url::Url;
 
 use super::{Answer, HttpError};
 
-/// How patient the client is.
+/// The client's time limits.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// How often something is tried when failures look passing.
+    /// How often to try if failures look temporary.
     pub attempts: u32,
-    /// The pause before the second attempt; it doubles with each.
+    /// The pause before the second attempt, which doubles with each further one.
     pub backoff: Duration,
     /// The longest pause, however long the server asks to wait.
     pub longest_wait: Duration,
-    /// For a connection to come about.
+    /// The time limit for connecting.
     pub connect: Duration,
-    /// For all of a short answer.
+    /// The time limit for a whole short answer.
     pub answer: Duration,
-    /// For the next bytes, in either direction.
+    /// The time limit for the next bytes, in either direction.
     pub silence: Duration,
-    /// For a server to say that it has stored what it was sent.
+    /// The time limit for a server to store what it received.
     pub digestion: Duration,
 }
 
@@ -41,7 +41,7 @@ impl Default for Settings {
     }
 }
 
-/// The client. Clones share its connections.
+/// The HTTP client. Clones share its connections.
 #[derive(Debug, Clone, Default)]
 pub struct Client {
     shared: Arc<Shared>,
@@ -50,9 +50,9 @@ pub struct Client {
 #[derive(Debug, Default)]
 struct Shared {
     settings: Settings,
-    /// Both are made when they are needed: reading the machine's root certificates takes its time.
+    /// Both are created on first use, because reading the machine's root certificates takes time.
     outside: OnceLock<reqwest::Client>,
-    /// For this machine, where no proxy is of use.
+    /// For the local machine, which needs no proxy.
     loopback: OnceLock<reqwest::Client>,
 }
 
@@ -62,7 +62,7 @@ const MAX_REDIRECTS: usize = 5;
 fn redirects() -> Policy {
     Policy::custom(|attempt| {
         if leads_to_plain_http(attempt.previous(), attempt.url()) {
-            attempt.error("the server redirects from https to http, which is refused")
+            attempt.error("refusing the server's redirect from https to http")
         } else if attempt.previous().len() > MAX_REDIRECTS {
             attempt.error("too many redirects")
         } else {
@@ -87,21 +87,20 @@ pub fn is_loopback(url: &Url) -> bool {
 }
 
 impl Client {
-    /// A client that makes no connection yet.
+    /// A client without connections yet.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         Self { shared: Arc::new(Shared { settings, ..Shared::default() }) }
     }
 
-    /// How patient it is.
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.shared.settings
     }
 
-    /// The beginning of a request.
+    /// Starts a request.
     ///
-    /// Its `Authorization` goes no further than the host of this URL, wherever the server redirects to.
+    /// Its `Authorization` is sent only to the host of this URL, wherever the server redirects to.
     pub fn request(&self, method: Method, url: &Url) -> Result<RequestBuilder, HttpError> {
         let client = if is_loopback(url) { &self.shared.loopback } else { &self.shared.outside };
         if let Some(client) = client.get() {
@@ -110,7 +109,7 @@ impl Client {
         let builder = reqwest::Client::builder()
             .user_agent(concat!("mailimg/", env!("CARGO_PKG_VERSION")))
             .redirect(redirects())
-            // A URL may hold what only its own server should see.
+            // A URL may contain secrets for its own server only.
             .referer(false)
             .connect_timeout(self.shared.settings.connect);
         let builder = if is_loopback(url) { builder.no_proxy() } else { builder };

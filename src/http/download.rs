@@ -4,38 +4,36 @@ use reqwest::{RequestBuilder, StatusCode};
 use super::{Answer, HttpError};
 use crate::store::{Incoming, Store, StoreError};
 
-/// A file on its way into the store, which goes on where it broke off.
+/// A download into the store that can resume after an interruption.
 #[derive(Debug)]
 pub struct Download<'a> {
     store: &'a Store,
     limit: u64,
     incoming: Incoming,
-    /// Whether what comes later must belong to what came before.
+    /// Whether later parts must belong to earlier ones.
     is_pinned: bool,
 }
 
-/// What happens to a download.
+/// Events of a download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// It starts, again perhaps.
     Started,
-    /// So many bytes came.
+    /// This many bytes arrived.
     Received(u64),
 }
 
-/// Why a body did not come.
+/// Why a body was not received.
 #[derive(Debug)]
 pub enum DownloadError {
     /// The server broke off.
     Http(HttpError),
-    /// The store took no more.
     Store {
-        /// Why.
         source: StoreError,
         /// How many bytes there were by then.
         found: u64,
     },
-    /// The server has no such part, or sent another.
+    /// The server doesn't have this part, or sent another.
     Range,
 }
 
@@ -46,7 +44,6 @@ impl<'a> Download<'a> {
         Ok(Self { store, limit, incoming: store.incoming(limit)?, is_pinned })
     }
 
-    /// Asks for the rest.
     pub fn resume(&self, request: RequestBuilder) -> RequestBuilder {
         match self.incoming.size() {
             0 => request,
@@ -55,13 +52,13 @@ impl<'a> Download<'a> {
         }
     }
 
-    /// Bytes that have come.
+    /// Bytes received.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.incoming.size()
     }
 
-    /// Of how many bytes the file is, by this answer.
+    /// The size of the file according to this answer.
     #[must_use]
     pub fn size_by(&self, answer: &Answer) -> Option<u64> {
         let before = if answer.status() == StatusCode::PARTIAL_CONTENT { self.incoming.size() } else { 0 };
@@ -94,7 +91,7 @@ impl<'a> Download<'a> {
         Ok(())
     }
 
-    /// Forgets what has come.
+    /// Discards the received bytes.
     fn begin_anew(&mut self) -> Result<(), DownloadError> {
         if self.incoming.size() > 0 {
             let incoming = self.store.incoming(self.limit);
@@ -103,7 +100,7 @@ impl<'a> Download<'a> {
         Ok(())
     }
 
-    /// What has come.
+    /// The received bytes.
     #[must_use]
     pub fn finish(self) -> Incoming {
         self.incoming

@@ -4,25 +4,17 @@ use std::time::Duration;
 /// A request got no answer, or not all of it.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    /// The connection could not be made, or broke.
     #[error("{}: {}", summary(.error), deepest(.error))]
-    Network {
-        /// What happened. The causes above the deepest one say nothing of use.
-        error: reqwest::Error,
-    },
-    /// The server took the connection and then said nothing.
-    #[error("the server said nothing for {} seconds", .0.as_secs())]
+    Network { error: reqwest::Error },
+    /// The server accepted the connection but didn't answer.
+    #[error("the server didn't answer for {} seconds", .0.as_secs())]
     Silent(Duration),
-    /// An answer that should be short is not.
+    /// A short answer is too long.
     #[error("the answer is longer than {limit} bytes")]
-    TooLong {
-        /// The bound.
-        limit: usize,
-    },
+    TooLong { limit: usize },
     /// The client can't be set up.
     #[error("can't set up the HTTP client")]
     Client {
-        /// Why.
         #[source]
         source: reqwest::Error,
     },
@@ -33,7 +25,7 @@ impl HttpError {
         Self::Network { error: source.without_url() }
     }
 
-    /// Whether another attempt may do better.
+    /// Whether another attempt may succeed.
     pub(super) fn is_passing(&self) -> bool {
         match self {
             Self::Network { error } => !(error.is_redirect() || error.is_builder() || self.tls().is_some()),
@@ -42,7 +34,7 @@ impl HttpError {
         }
     }
 
-    /// Whether the server answers to TLS with something else.
+    /// Whether the server answers TLS with something else.
     #[must_use]
     pub fn is_not_tls(&self) -> bool {
         matches!(self.tls(), Some(rustls::Error::InvalidMessage(_)))
@@ -69,7 +61,7 @@ fn causes(error: Cause<'_>) -> impl Iterator<Item = Cause<'_>> {
     std::iter::successors(Some(error), |error| cause(*error))
 }
 
-/// An `io::Error` hides the error that it was made from: its source is that one's source.
+/// An `io::Error` hides the error that it wraps: its source is that error's source.
 fn cause(error: Cause<'_>) -> Option<Cause<'_>> {
     let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
     inner.map(|inner| inner as Cause<'_>).or_else(|| error.source())

@@ -6,23 +6,21 @@ use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
 use super::{Client, HttpError};
 
-/// Why an attempt failed, and whether another may do better.
+/// Why an attempt failed, and whether another may succeed.
 #[derive(Debug)]
 pub enum Failed<E> {
-    /// It will be the same next time.
     Final(E),
-    /// It may pass.
+    /// It may be temporary.
     Passing {
-        /// Why it failed.
         error: E,
         /// How long the server asks to wait.
         after: Option<Duration>,
-        /// How many attempts it counts as.
+        /// The number of attempts it counts as.
         cost: u32,
     },
 }
 
-/// A server that said nothing for a minute is unlikely to speak in the next: it is asked half as often.
+/// A server that was silent for a minute is unlikely to answer soon, so this counts as two attempts.
 const SILENCE: u32 = 2;
 
 impl<E> From<E> for Failed<E> {
@@ -51,7 +49,6 @@ impl<E> Failed<E> {
         }
     }
 
-    /// The error itself.
     pub fn into_error(self) -> E {
         match self {
             Self::Final(error) | Self::Passing { error, .. } => error,
@@ -67,8 +64,8 @@ pub fn is_passing(status: StatusCode) -> bool {
             && !matches!(status, StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED))
 }
 
-/// How long a server asks to wait: seconds or a date (RFC 9110, section 10.2.3). A date is compared with the server's own
-/// clock where it says what that shows.
+/// The wait that a server asks for: seconds or a date (RFC 9110, section 10.2.3). A date is compared with the server's
+/// own clock if known.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -80,8 +77,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 impl Client {
-    /// Makes attempts until one succeeds, fails for good, or there have been enough of them. Each is told its number,
-    /// from 1.
+    /// Makes attempts until one succeeds, fails permanently, or the limit is reached. Each gets its number, from 1.
     pub async fn attempts<T, E: fmt::Display>(
         &self,
         mut attempt: impl AsyncFnMut(u32) -> Result<T, Failed<E>>,
@@ -101,7 +97,7 @@ impl Client {
             }
             let backoff = settings.backoff.saturating_mul(1 << (number - 1).min(16));
             let wait = after.unwrap_or_default().max(backoff).min(settings.longest_wait);
-            // Clients that failed together should not come back together.
+            // Clients that failed together should not retry together.
             let wait = wait + backoff.mul_f64(fastrand::f64() / 2.0);
             tracing::info!("{error}; trying again in {:.1} s", wait.as_secs_f64());
             tokio::time::sleep(wait).await;

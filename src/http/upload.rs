@@ -11,25 +11,24 @@ use tokio_util::io::ReaderStream;
 
 use super::{Answer, Client, HttpError};
 
-/// Bytes that are read from a file at once.
+/// How many bytes are read from a file at once.
 const BLOCK: usize = 256 << 10;
 
-/// How often progress is looked at.
+/// How often progress is checked.
 const TICK: Duration = Duration::from_millis(100);
 
-/// The part of a file that a request sends: `length` bytes from where the file stands.
+/// The part of a file that a request sends: `length` bytes from its current position.
 #[derive(Debug)]
 pub struct Part {
-    /// The file.
     pub file: tokio::fs::File,
     /// Bytes.
     pub length: u64,
 }
 
 impl Client {
-    /// Sends a part of a file. `sent` is told how many bytes have gone out so far.
+    /// Sends a part of a file. `sent` receives the number of bytes sent so far.
     ///
-    /// However long the upload takes, it goes on as long as bytes move.
+    /// An upload may take any time as long as bytes move.
     pub async fn upload(
         &self,
         request: RequestBuilder,

@@ -87,8 +87,8 @@ pub fn across<'a>(locks: impl IntoIterator<Item = (&'a str, Vec<Change>)>) -> Ve
     merged
 }
 
-/// What changes from `old` to `new`. That an index has moved on which has the same of these packages is no change: most
-/// of Alpine's do so every day.
+/// The changes from `old` to `new`. A new index with the same versions of these packages is not a change: most of
+/// Alpine's indexes change every day.
 #[must_use]
 pub fn changes(old: &Lock, new: &Lock) -> Vec<Change> {
     let (old_by_name, new_by_name) = (by_name(old), by_name(new));

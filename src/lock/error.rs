@@ -8,7 +8,7 @@ use super::text::ParseError;
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// There is no such file.
-    #[error("there is no lock {path}")]
+    #[error("there is no lock at {path}")]
     Missing { path: Utf8PathBuf },
     /// The file can't be read.
     #[error("can't read {path}")]

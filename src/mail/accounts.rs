@@ -35,7 +35,7 @@ pub enum AccountsError {
     #[error("{domain} is not one of this server's domains")]
     ForeignDomain { domain: DomainName },
     /// The user already exists.
-    #[error("the user {address} exists already")]
+    #[error("the user {address} already exists")]
     UserExists { address: Address },
     /// There is no user of this name.
     #[error("there is no user {address}")]
@@ -44,7 +44,7 @@ pub enum AccountsError {
     #[error("there is no alias {alias}{}", .destination.as_ref().map(|to| format!(" to {to}")).unwrap_or_default())]
     NoAlias { alias: AliasSource, destination: Option<Destination> },
     /// The database returned an unexpected answer.
-    #[error("the database answered {answer:?}")]
+    #[error("unexpected answer from the database: {answer:?}")]
     Answer { answer: String },
 }
 

@@ -19,10 +19,10 @@ pub enum DkimError {
     #[error("{domain} is not one of the domains in mailimg.toml")]
     ForeignDomain { domain: DomainName },
     /// The key file can't be read.
-    #[error("cannot read the DKIM key {path}")]
+    #[error("can't read the DKIM key {path}")]
     Read { path: Utf8PathBuf, source: std::io::Error },
     /// The file is not a key.
-    #[error("{path} is not an RSA key in PKCS#8 as PEM")]
+    #[error("{path} is not an RSA key (PKCS#8, PEM)")]
     Key { path: Utf8PathBuf },
 }
 

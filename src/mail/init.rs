@@ -36,13 +36,13 @@ const IGNORED: &str = "# Passwords and keys.\n/secrets/\n# Built images.\n/oci/\
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
     /// A file or directory of the project already exists.
-    #[error("{path} exists already")]
+    #[error("{path} already exists")]
     Exists { path: Utf8PathBuf },
     /// A file could not be written.
-    #[error("cannot write {path}")]
+    #[error("can't write {path}")]
     Write { path: Utf8PathBuf, source: io::Error },
     /// The template of mailimg.toml is broken.
-    #[error("mailimg.toml can't be written")]
+    #[error("can't write mailimg.toml")]
     Template { source: Box<handlebars::RenderError> },
 }
 

@@ -12,16 +12,16 @@ const COST: u32 = 10;
 #[derive(Debug, thiserror::Error)]
 pub enum PasswordError {
     /// Too short to be safe, or longer than bcrypt can tell apart.
-    #[error("the password has {found} bytes: it must have {LEAST} to {MOST}")]
+    #[error("the password has {found} bytes, but must have {LEAST} to {MOST}")]
     Length {
         /// Bytes in UTF-8.
         found: usize,
     },
     /// Mail clients could not send it.
-    #[error("the password holds a control character")]
+    #[error("the password contains a control character")]
     Control,
     /// The hash function failed.
-    #[error("the password could not be hashed")]
+    #[error("can't hash the password")]
     Hash { source: bcrypt::BcryptError },
 }
 

@@ -25,7 +25,7 @@ pub enum SecretsError {
     #[error(transparent)]
     Write(#[from] WriteError),
     /// A directory could not be created or read.
-    #[error("cannot use {path}")]
+    #[error("can't use {path}")]
     Io { path: Utf8PathBuf, source: io::Error },
     /// The site doesn't say what a secret needs.
     #[error(transparent)]
@@ -34,7 +34,7 @@ pub enum SecretsError {
     #[error("nothing can sign {secret}, the certificate of {image}: no recipe has a secret of kind \"authority\"")]
     NoAuthority { secret: String, image: String },
     /// A key or certificate could not be created.
-    #[error("cannot make {path}: {reason}")]
+    #[error("can't create {path}: {reason}")]
     Generate { path: Utf8PathBuf, reason: String },
 }
 

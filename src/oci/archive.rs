@@ -12,11 +12,11 @@ use crate::apk::tar::{self, Entry, EntryKind};
 use crate::digest::Sha256;
 use crate::store::WriteError;
 
-/// Annotation by which containerd names an image that it loads.
+/// The annotation with the name that containerd gives to a loaded image.
 const CONTAINERD_NAME: &str = "io.containerd.image.name";
 
-/// Writes an image of the layout at `layout` as one tar archive: an OCI layout of its own, with the `manifest.json` by
-/// which `docker load` knew images before it knew OCI's. The same image gives the same bytes.
+/// Writes an image of the layout at `layout` as a tar archive: an OCI layout of its own, with the `manifest.json` that
+/// older versions of `docker load` need. The same image gives the same bytes.
 pub fn archive(layout: &Utf8Path, image: &Image, out: &mut impl Write) -> io::Result<()> {
     let reference = local_reference(&image.name, image.manifest.digest);
     let tag = tag(image.manifest.digest);
@@ -46,7 +46,7 @@ pub fn archive(layout: &Utf8Path, image: &Image, out: &mut impl Write) -> io::Re
     out.flush()
 }
 
-/// Where the archive of an image is in the layout's directory. The architecture is part of the name if it isn't the
+/// The path of an image's archive in the layout's directory. The architecture is part of the name if it isn't the
 /// `usual` one.
 #[must_use]
 pub fn archive_path(layout: &Utf8Path, image: &Image, usual: &str) -> Utf8PathBuf {
@@ -54,7 +54,7 @@ pub fn archive_path(layout: &Utf8Path, image: &Image, usual: &str) -> Utf8PathBu
     layout.join(if platform.arch == usual { format!("{name}.tar") } else { format!("{name}.{platform}.tar") })
 }
 
-/// Writes an image as an archive at `path`, under another name first, so that the old one stays if this is interrupted.
+/// Writes an image as an archive at `path`, under a temporary name first, so that an interruption leaves the old one.
 pub fn write_archive(layout: &Utf8Path, image: &Image, path: &Utf8Path) -> Result<(), WriteError> {
     let write = || {
         let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(layout)?;

@@ -84,14 +84,14 @@ impl Artifact {
         let parsed: ImageManifest = serde_json::from_slice(&manifest.bytes).map_err(|error| malformed(error.into()))?;
         let named = parsed.artifact_type().as_ref().map(MediaType::to_string).unwrap_or_default();
         let kind = ArtifactKind::ALL.into_iter().find(|kind| kind.media_type() == named);
-        let kind = kind.ok_or_else(|| malformed(format!("{named:?} is no artifact that is known here").into()))?;
+        let kind = kind.ok_or_else(|| malformed(format!("unknown artifact type {named:?}").into()))?;
         let digest = |named: &Descriptor| {
             let digits = named.digest().digest();
             digits.parse().map_err(|error: DigestError| malformed(error.into()))
         };
         let blobs = parsed.layers().iter().chain([parsed.config()]).map(|blob| Ok((digest(blob)?, blob.size())));
         let blobs = blobs.collect::<Result<_, ImagesError>>()?;
-        let subject = parsed.subject().as_ref().ok_or_else(|| malformed("it names no image".into()))?;
+        let subject = parsed.subject().as_ref().ok_or_else(|| malformed("it has no subject".into()))?;
         let subject = digest(subject)?;
         Ok(Self { kind, subject, blobs, manifest })
     }

@@ -65,7 +65,7 @@ pub enum ImageError {
     #[error("{arch:?} is no architecture for which images can be made; known: {known}")]
     Architecture { arch: String, known: String },
     /// The JSON can't be written in canonical form.
-    #[error("the image's description can't be written as JSON")]
+    #[error("can't write the image's description as JSON")]
     Json(#[from] serde_json::Error),
 }
 

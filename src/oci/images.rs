@@ -15,16 +15,16 @@ pub const NAME: &str = "org.opencontainers.image.ref.name";
 #[derive(Debug, thiserror::Error)]
 pub enum ImagesError {
     /// There is no layout.
-    #[error("no images have been built: there is no {path}")]
+    #[error("no images have been built: {path} does not exist")]
     Nothing { path: Utf8PathBuf },
     /// The index can't be read.
-    #[error("cannot read {path}")]
+    #[error("can't read {path}")]
     Read { path: Utf8PathBuf, source: std::io::Error },
     /// The index is not one.
-    #[error("{path} is not what an OCI layout has there")]
+    #[error("{path} is not a valid part of an OCI layout")]
     Malformed { path: Utf8PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
     /// It has no image of that name.
-    #[error("{layout} has no image {name:?}; it has {}", known.join(", "))]
+    #[error("{layout} has no image {name:?}; its images are {}", known.join(", "))]
     NoImage { layout: Utf8PathBuf, name: String, known: Vec<String> },
     /// It has the image for other architectures only.
     #[error("{layout} has {name} for {}, not for {arch}", known.join(" and "))]
@@ -72,8 +72,8 @@ impl Images {
         Ok(Self { layout: layout.to_owned(), all })
     }
 
-    /// The images of these names, or of all names if there are none, each for one architecture: for `arch`; without that
-    /// for the only one that there is, or else for `usual`.
+    /// The images of these names, or of all names if there are none, each for one architecture: for `arch`; without
+    /// that for the only one that there is, or else for `usual`.
     pub fn choose(
         &self,
         names: &[String],
@@ -144,7 +144,7 @@ pub fn read_image_at(blob: &dyn Fn(Sha256) -> Utf8PathBuf, name: &str, manifest:
         serde_json::from_slice(&config.bytes).map_err(|error| malformed(error.into()))?;
     let diff_ids = described.rootfs().diff_ids();
     if diff_ids.len() != parsed.layers().len() {
-        return Err(malformed("its configuration names another number of layers".into()));
+        return Err(malformed("its configuration lists a different number of layers".into()));
     }
     let mut layers = Vec::new();
     for (layer, diff_id) in parsed.layers().iter().zip(diff_ids) {
@@ -245,7 +245,7 @@ mod tests {
         assert!(error(choose(&["web"], None, Some(arch("s390x")))).ends_with("has web for x86_64 and aarch64"));
         assert!(error(choose(&["db"], Some(arm), None)).ends_with("has db for x86_64, not for aarch64"));
         assert!(error(choose(&[], Some(arch("s390x")), None)).ends_with("has db for x86_64, not for s390x"));
-        assert!(error(choose(&["mail"], None, None)).ends_with(r#"has no image "mail"; it has db, web"#));
+        assert!(error(choose(&["mail"], None, None)).ends_with(r#"has no image "mail"; its images are db, web"#));
     }
 
     #[test]

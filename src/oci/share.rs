@@ -8,10 +8,10 @@ use rustix::io::Errno;
 
 use super::layout::UNFINISHED;
 
-/// How files get a second name without being copied, as far as it has turned out that the file systems can't do it.
+/// Shares files without copying them, and remembers what the file systems don't support.
 ///
-/// A reflink has an inode of its own, so that whoever writes into one file leaves the other as it was. A hard link is the
-/// same file; nothing here ever writes into one, and both of its names are read-only.
+/// A reflink has its own inode, so writing to one file doesn't change the other. A hard link is the same file; nothing
+/// here ever writes to one, and it is read-only.
 #[derive(Debug, Default)]
 pub(super) struct Sharing {
     no_reflinks: AtomicBool,
@@ -19,23 +19,23 @@ pub(super) struct Sharing {
 }
 
 impl Sharing {
-    /// Makes `target`, which isn't there, the same as the complete file `source`. False if that takes a copy.
-    /// `directory` is one of the target's file system, for a file on its way.
+    /// Creates `target` as the same file as the complete file `source`. Returns false if that takes a copy. `directory`
+    /// is on the target's file system, for a temporary file.
     pub(super) fn share(&self, source: &Utf8Path, target: &Utf8Path, directory: &Utf8Path) -> io::Result<bool> {
         let shared = attempt(&self.no_reflinks, &NO_REFLINKS, || reflink(source, target, directory))?;
         Ok(shared || attempt(&self.no_hard_links, &NO_HARD_LINKS, || std::fs::hard_link(source, target))?)
     }
 }
 
-/// What says that the file system, its kind, or something above it that guards it, makes no reflink.
+/// The errors of file systems, or of security modules, that don't allow reflinks.
 const NO_REFLINKS: [Errno; 7] =
     [Errno::OPNOTSUPP, Errno::NOTTY, Errno::XDEV, Errno::INVAL, Errno::NOSYS, Errno::PERM, Errno::ACCESS];
 
-/// The same of hard links. `MLINK` is of one file alone: it has as many names as it may have.
+/// The same for hard links. `MLINK` concerns a single file, which has the maximum number of names.
 const NO_HARD_LINKS: [Errno; 6] =
     [Errno::XDEV, Errno::PERM, Errno::OPNOTSUPP, Errno::NOSYS, Errno::ACCESS, Errno::MLINK];
 
-/// Runs `way` unless it has been found impossible. Whether it did the work.
+/// Runs `way` unless it was found to be impossible. Returns whether it succeeded.
 fn attempt(impossible: &AtomicBool, refusals: &[Errno], way: impl FnOnce() -> io::Result<()>) -> io::Result<bool> {
     if impossible.load(Ordering::Relaxed) {
         return Ok(false);

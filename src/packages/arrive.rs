@@ -1,7 +1,7 @@
-//! A package comes in: read once, from front to back, and kept as its members.
+//! A package arrives: it is read once, as a stream, and stored as its members.
 //!
-//! On the way it is hashed and expanded, its data goes into the store's temporary folder, and what the tree needs of it
-//! is noted (see [`Listing`]). Only when all of it has been checked does any of it get its name in the store.
+//! While it is read, it is hashed and decompressed, its data is written to the store's temporary directory, and what
+//! the tree needs is recorded (see [`Listing`]). Nothing enters the store until everything has been checked.
 
 use std::io::{self, Read};
 
@@ -13,29 +13,29 @@ use crate::fetch::{FetchError, Fetched};
 use crate::lock::LockedPackage;
 use crate::store::{Incoming, Keeper, Store, StoreError};
 
-/// A package that has been read, and is not in the store yet.
+/// A package that has been read but is not in the store yet.
 pub(crate) struct Arrival {
     pub(crate) inspected: Inspected,
     listing: Listing,
     signatures: Vec<Vec<u8>>,
     control: Vec<u8>,
-    /// None if the store has it already.
+    /// None if the store already has it.
     data: Option<Incoming>,
 }
 
-/// What to do with a package beside reading it.
+/// How to read a package.
 #[derive(Clone, Copy)]
 pub(crate) struct Reading<'a> {
-    /// What messages call it.
+    /// Its name in messages.
     pub(crate) name: &'a str,
     pub(crate) trust: Trust<'a>,
-    /// Whether to compute the digests that a lock says already; see [`PackageReader::measuring`].
+    /// Whether to compute the digests that a lock would already contain; see [`PackageReader::measuring`].
     pub(crate) measures: bool,
-    /// The store that is to have the data member; none if it has.
+    /// The store to write the data member to; none if it already has it.
     pub(crate) store: Option<&'a Store>,
 }
 
-/// Reads a package and checks it in itself: signature, and data against control.
+/// Reads a package and checks its signature, and its data against control.
 pub(crate) fn read(source: impl Read, reading: Reading<'_>) -> Result<Arrival, ObtainError> {
     let Reading { name, trust, measures, store } = reading;
     let refused = |error| refused(name, error);
@@ -53,7 +53,7 @@ pub(crate) fn read(source: impl Read, reading: Reading<'_>) -> Result<Arrival, O
     Ok(Arrival { inspected, listing, signatures, control: control_bytes, data })
 }
 
-/// What is known of a package that has been listed before: of its file, only signatures and control are read again.
+/// Inspects a package with a known listing: only its signatures and control are read again.
 pub(crate) fn inspect(
     source: impl Read,
     name: &str,
@@ -99,7 +99,7 @@ impl Arrival {
         self.listing
     }
 
-    /// Hands the members to the store. Returns the listing, which is to be remembered.
+    /// Moves the members into the store. Returns the listing to remember.
     pub(crate) fn keep(self, keeper: &Keeper) -> Result<Listing, ObtainError> {
         for member in self.signatures.iter().chain([&self.control]) {
             keeper.keep_bytes(member)?;
@@ -111,8 +111,8 @@ impl Arrival {
     }
 }
 
-/// Reads a fetched file as [`read`] does, without measuring it: where its members are what the lock says, so is the file.
-/// A file that is another one is told as that, whatever else may be wrong with it.
+/// Reads a fetched file like [`read`], without measuring it: if its members match the lock, so does the file. If the
+/// file is a different one, that is the error, whatever else may be wrong with it.
 pub(crate) fn read_fetched(
     mut file: Fetched,
     package: &LockedPackage,
@@ -140,7 +140,7 @@ fn whole_digest(file: &mut Fetched) -> Option<Sha256> {
     Some(hashing.finish().0)
 }
 
-/// What a package is called in the store: its members, in their order.
+/// The members of a package, in order, as the store names them.
 pub(crate) fn members<'a>(
     signatures: &'a [Member],
     control: &'a Member,
@@ -159,7 +159,7 @@ pub(crate) fn has_all<'a>(store: &Store, mut members: impl Iterator<Item = &'a M
     members.all(|member| store.find_sized(&member.sha256, member.size).is_some())
 }
 
-/// The package file that these members of the store make up.
+/// The package file, joined from its members in the store.
 pub(crate) fn join<'a>(store: &Store, members: impl Iterator<Item = &'a Member>) -> Result<impl Read, ObtainError> {
     let mut whole: Box<dyn Read + Send> = Box::new(io::empty());
     for member in members {

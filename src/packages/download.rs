@@ -26,8 +26,8 @@ pub struct Fetching<'a> {
     pub progress: &'a dyn Progress,
 }
 
-/// Fetches a file for each item and gives both to `work`, on as many threads as there are processors. The results are in
-/// the items' order. After an error no more work begins.
+/// Fetches a file for each item and gives both to `work`, on as many threads as there are processors. The results are
+/// in the items' order. After an error no more work begins.
 pub(crate) fn each<I: Sync, T: Send, E: Send>(
     Fetching { client, runtime, progress }: Fetching<'_>,
     (requests, items): (&[Request], &[I]),
@@ -70,8 +70,8 @@ pub(crate) fn each<I: Sync, T: Send, E: Send>(
     results.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
 
-/// The order in which to read packages that are sorted by size: the largest, the smallest, the second largest, …. No large
-/// one is begun when all others are done, and the disk, which has as much work with a small one, is busy all the time.
+/// The order in which to read packages sorted by size: the largest, the smallest, the second largest, …. That way no
+/// large one is started last, and the disk, for which a small one is as much work, is always busy.
 pub(crate) fn from_both_ends<T>(sorted: Vec<T>) -> Vec<T> {
     let mut rest = VecDeque::from(sorted);
     let next = |position| if position % 2 == 0 { rest.pop_back() } else { rest.pop_front() };

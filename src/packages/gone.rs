@@ -7,9 +7,7 @@ use crate::fetch::FetchError;
 pub struct Gone {
     /// Name, and version as its distribution writes it.
     pub package: String,
-    /// Its file's name.
     pub file: String,
-    /// Its repository.
     pub repository: String,
     /// What the repository says of the package's file.
     pub answer: FetchError,
@@ -27,7 +25,7 @@ pub(super) fn list(gone: &[Gone]) -> String {
     }
     let mut by_place: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for Gone { package, repository, answer, registries, .. } in gone {
-        let status = answer.status().map(|status| format!(" (the server answers {status})")).unwrap_or_default();
+        let status = answer.status().map(|status| format!(" (the server answered {status})")).unwrap_or_default();
         let places = [&[format!("{repository}{status}")], &registries[..]].concat();
         let place = format!("not in {}", places.join(", nor in "));
         by_place.entry(place).or_default().push(package);

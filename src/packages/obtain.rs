@@ -13,20 +13,20 @@ use crate::lock::{Lock, LockedPackage, Member, Place};
 use crate::registry::{self, RegistryError, Repository};
 use crate::store::{Question, Store};
 
-/// Packages that are pulled from a registry at once.
+/// How many packages are pulled from a registry at once.
 const PULLS: usize = 4;
 
-/// Brings all packages of some locks into the store, as far as they are not there, and checks each against what its lock
-/// says of it: the file's size, its members, and what they hold. In the order of the locks, and of installation.
+/// Fetches missing packages of some locks into the store, and checks each package against its lock: the file's size,
+/// its members and their content. Returns them in the order of the locks, then of installation.
 ///
-/// What has been checked once is not read again: neither content in the store nor a lock's text changes under its name.
-/// A package of which the store has all members is not fetched, even if nothing else is known of it. One that its
-/// repository does not have any more is taken from the registry, where its lock's [`Sources`] name one.
+/// Checked packages are not read again: neither content in the store nor a lock's text can change under its name. A
+/// package is not fetched if the store has all of its members, even if nothing else is known about it. If its
+/// repository no longer has it, it is fetched from the registry in its lock's [`Sources`], if there is one.
 ///
-/// Of a package that is fetched, two things are not computed: the SHA-256 of the whole file and that of the uncompressed
-/// data. They were when the lock was made, those of the members leave them no choice, and they would take four times as
-/// long as all other hashing. Where an edited lock says otherwise, that is told for a package that the store has already;
-/// and no engine accepts an image of which such a package is a layer.
+/// The SHA-256 of a fetched file and of its uncompressed data are not computed: they were when the lock was made, the
+/// members' hashes determine them, and they would take four times as long as all other hashing. If an edited lock
+/// contains wrong ones, this is detected for packages already in the store, and no engine accepts an image with such a
+/// layer.
 ///
 /// Not for use inside the runtime.
 pub fn obtain<'a>(
@@ -60,7 +60,7 @@ pub fn obtain<'a>(
     Ok(locks.iter().map(|(lock, _)| lock.packages.iter().map(obtained).collect()).collect())
 }
 
-/// A package that the store doesn't have, or of which nothing is known.
+/// A package that is missing from the store, or not known to match its lock.
 struct Missing<'a> {
     package: &'a LockedPackage,
     lock: &'a Lock,
@@ -69,11 +69,11 @@ struct Missing<'a> {
     registries: Vec<&'a Repository>,
     /// A digest of all that the lock says of it.
     subject: Sha256,
-    /// Whether its members are there.
+    /// Whether the store has its members.
     whole: bool,
 }
 
-/// Brings in what is missing. What is nowhere stops nothing else: the error names all of it.
+/// Fetches what is missing. What is nowhere stops nothing else: the error names all of it.
 fn bring(missing: Vec<Missing<'_>>, fetching: Fetching<'_>) -> Result<(), ObtainError> {
     if missing.is_empty() {
         return Ok(());
@@ -85,7 +85,7 @@ fn bring(missing: Vec<Missing<'_>>, fetching: Fetching<'_>) -> Result<(), Obtain
     let missing = download::from_both_ends(missing);
     let requests = missing.iter().map(Missing::request).collect::<Result<Vec<_>, _>>()?;
     for Missing { package, .. } in &whole {
-        // Rare: a lock that was edited, or a store that was cleaned.
+        // Rare: the lock was edited, or the store was cleaned.
         list(package, store, Reading { measures: true, ..reading(package, None) })?;
     }
     let answers = download::each(fetching, (&requests, &missing), |missing, file| {
@@ -110,8 +110,8 @@ fn bring(missing: Vec<Missing<'_>>, fetching: Fetching<'_>) -> Result<(), Obtain
     Err(ObtainError::Gone { packages: gone })
 }
 
-/// Brings in packages that their repositories don't have any more, from the registries to which images made of them were
-/// pushed. Returns those that are not there either.
+/// Brings in packages that their repositories don't have any more, from the registries to which images made of them
+/// were pushed. Returns those that are not there either.
 fn pull(gone: Vec<(&Missing<'_>, &Request, Gone)>, fetching: Fetching<'_>) -> Result<Vec<Gone>, ObtainError> {
     if gone.iter().all(|(missing, ..)| missing.registries.is_empty()) {
         return Ok(gone.into_iter().map(|(.., gone)| gone).collect());
@@ -161,7 +161,7 @@ impl Missing<'_> {
         }
     }
 
-    /// Takes the package's members from the first registry that has them. If none has, returns `gone` with their names.
+    /// Pulls the package's members from the first registry that has them. If none has, returns `gone` with their names.
     async fn pull(
         &self,
         request: &Request,

@@ -10,21 +10,21 @@ use crate::digest::Sha256;
 use crate::lock::{LockedPackage, Member};
 use crate::store::{Question, Store};
 
-/// A locked package in the store, checked.
+/// A locked package, verified in the store.
 #[derive(Debug, Clone)]
 pub struct Obtained<'a> {
-    /// What the lock says of it.
+    /// Its entry in the lock.
     pub package: &'a LockedPackage,
     pub(super) store: Store,
 }
 
 impl Obtained<'_> {
-    /// What the package says of itself: what it depends on, what it provides, and more that a lock doesn't hold.
+    /// The package's metadata: dependencies, provides and more that a lock doesn't contain.
     pub fn metadata(&self) -> Result<Package, ObtainError> {
         Ok(self.control()?.package)
     }
 
-    /// What the tree needs of the package, under the architecture by which the lock lists it. Its data is not read.
+    /// What the tree needs of the package, with the architecture in the lock. Its data is not read.
     pub fn files(&self) -> Result<PackageFiles, ObtainError> {
         let listing = self.store.recall(&ListingOf(self.package)).map_or_else(|| self.list_again(), Ok)?;
         Ok(PackageFiles::new(self.control()?, listing).listed_for(&self.package.arch))
@@ -43,7 +43,7 @@ impl Obtained<'_> {
         Control::read(&member).map_err(|source| self.refused(source))
     }
 
-    /// Replaces a listing that is gone or damaged.
+    /// Recreates a missing or damaged listing.
     fn list_again(&self) -> Result<Listing, ObtainError> {
         list(self.package, &self.store, reading(self.package, None))
     }
@@ -78,7 +78,7 @@ pub(super) fn members(package: &LockedPackage) -> impl Iterator<Item = &Member> 
     arrive::members(&package.signatures, &package.control, &package.data)
 }
 
-/// Lists a package of which the store has all members.
+/// Lists a package whose members are all in the store.
 pub(super) fn list(package: &LockedPackage, store: &Store, reading: Reading<'_>) -> Result<Listing, ObtainError> {
     let arrival = arrive::read(arrive::join(store, members(package))?, reading)?;
     check(package, &arrival)?;
@@ -87,7 +87,7 @@ pub(super) fn list(package: &LockedPackage, store: &Store, reading: Reading<'_>)
     Ok(listing)
 }
 
-/// Refuses a package that is not as the lock says.
+/// Rejects a package that doesn't match the lock.
 pub(super) fn check(package: &LockedPackage, arrival: &Arrival) -> Result<(), ObtainError> {
     let LockedPackage { file, repository, arch, .. } = package;
     let Measured { sha256, diff_id, .. } = arrival.inspected.measured;
@@ -99,7 +99,7 @@ pub(super) fn check(package: &LockedPackage, arrival: &Arrival) -> Result<(), Ob
     Ok(())
 }
 
-/// Remembers that a package is as the lock says, and its listing.
+/// Remembers the listing of a package that matches the lock.
 pub(crate) fn remember(package: &LockedPackage, listing: &Listing, store: &Store) -> Result<(), ObtainError> {
     Ok(store.remember(&ListingOf(package), listing)?)
 }

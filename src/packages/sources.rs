@@ -8,39 +8,39 @@ use crate::fetch::Source;
 use crate::lock::{Lock, Place};
 use crate::registry::Repository;
 
-/// Where each repository of a channel is read from on this machine, in the channel's order.
+/// The sources of a channel's repositories on this machine, in the channel's order.
 #[derive(Debug, Clone)]
 pub struct Sources {
     by_name: Vec<(String, Source)>,
     registry: Option<Repository>,
 }
 
-/// What decides where repositories are read from.
+/// What determines the sources of repositories.
 #[derive(Debug, Clone, Copy)]
 pub struct Surroundings<'a> {
-    /// What relative directories are relative to: the project.
+    /// The project directory, to which relative paths refer.
     pub base: &'a Utf8Path,
-    /// The cache directory, below which imported repositories are by default.
+    /// The cache directory, the default parent of imported repositories.
     pub cache: &'a Utf8Path,
-    /// Other places, by the repository's name: a mirror, a directory.
+    /// Overrides by repository name: a mirror or directory.
     pub overrides: &'a BTreeMap<String, String>,
 }
 
-/// Where `mailimg repo import-debian` keeps the repository of a channel unless told otherwise.
+/// The default directory for the repository that `mailimg repo import-debian` makes for a channel.
 #[must_use]
 pub fn imported_repository(cache: &Utf8Path, channel: &str) -> Utf8PathBuf {
     cache.join(channel)
 }
 
 impl Sources {
-    /// Of a channel, to lock against it.
+    /// The sources of a channel, for locking.
     pub fn of_channel(channel: &Channel, surroundings: Surroundings<'_>) -> Result<Self, ObtainError> {
         let imported = channel.import.iter().map(|import| (import.repository(), None));
         let listed = channel.repositories.iter().map(|repository| (repository.name.as_str(), Some(&*repository.url)));
         Self::new(&channel.name, imported.chain(listed), surroundings)
     }
 
-    /// Of a lock, to fetch what it pins.
+    /// The sources of a lock, for fetching its packages.
     pub fn of_lock(lock: &Lock, surroundings: Surroundings<'_>) -> Result<Self, ObtainError> {
         let places = lock.repositories.iter().map(|repository| match &repository.place {
             Place::Shared { url, .. } => (repository.name.as_str(), Some(url.as_str())),
@@ -71,18 +71,17 @@ impl Sources {
         }
     }
 
-    /// With a repository of a registry that may hold packages' members, for packages that are nowhere else any more.
+    /// Adds a registry's repository that may have the members of packages no longer available elsewhere.
     #[must_use]
     pub fn or_from(self, registry: Option<Repository>) -> Self {
         Self { registry, ..self }
     }
 
-    /// The registry's repository.
     pub(super) fn registry(&self) -> Option<&Repository> {
         self.registry.as_ref()
     }
 
-    /// Where the repository of this name is.
+    /// The source of the repository with this name.
     pub fn get(&self, name: &str) -> Result<&Source, ObtainError> {
         let found = self.by_name.iter().find(|(known, _)| known == name).map(|(_, source)| source);
         found.ok_or_else(|| ObtainError::UnknownRepository {
@@ -91,7 +90,6 @@ impl Sources {
         })
     }
 
-    /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Source)> {
         self.by_name.iter().map(|(name, source)| (name.as_str(), source))
     }

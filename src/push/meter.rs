@@ -5,7 +5,7 @@ use super::Progress;
 use crate::digest::Sha256;
 use crate::registry::Blob;
 
-/// Adds up what has been sent of all blobs, each of which counts once.
+/// Adds up the bytes sent of all blobs, counting each once.
 pub(super) struct Meter<'a> {
     progress: Progress<'a>,
     total: u64,
@@ -18,7 +18,7 @@ impl<'a> Meter<'a> {
         Self { progress, total: sizes.values().sum(), sent: Mutex::default() }
     }
 
-    /// So many bytes of a blob are there now; fewer than before where it is sent again.
+    /// This many bytes of a blob have arrived: fewer than before if it is sent again.
     pub(super) fn sent(&self, image: &str, blob: &Blob, bytes: u64) {
         let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         let before = sent.insert(blob.digest, bytes);

@@ -1,4 +1,4 @@
-//! Built images, and the packages they were made of, go to a registry.
+//! Pushes built images and their packages to a registry.
 
 mod meter;
 
@@ -16,9 +16,7 @@ use meter::Meter;
 pub struct Order<'a> {
     /// The layout that has the images.
     pub layout: &'a Utf8Path,
-    /// The images.
     pub images: &'a [Built],
-    /// Where they go.
     pub prefix: &'a Prefix,
     /// Tags besides the one that each image gets from its digest.
     pub tags: &'a [Tag],
@@ -26,29 +24,28 @@ pub struct Order<'a> {
     pub artifacts: Option<&'a Store>,
 }
 
-/// An image that is in the registry now.
+/// A pushed image.
 #[derive(Debug)]
 pub struct Pushed<'a> {
-    /// The image.
     pub image: &'a Built,
-    /// What became of the artifacts about it.
+    /// What happened to its artifacts.
     pub artifacts: Artifacts,
 }
 
-/// What became of the artifacts about an image: its packages, of which it can be built again.
+/// What happened to the artifacts about an image: its packages, from which it can be built again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Artifacts {
     /// The registry has them.
     Kept,
-    /// They were not to be pushed.
+    /// They were not requested.
     NotWanted,
     /// The store doesn't have all of them.
     NotInStore,
-    /// The registry doesn't take them.
+    /// The registry doesn't accept them.
     Refused(String),
 }
 
-/// Is told the image that is being pushed, and how many of all bytes are in the registry.
+/// Receives the current image, and how many of all bytes are in the registry.
 pub type Progress<'a> = &'a (dyn Fn(&str, u64, u64) + Sync);
 
 /// Why a push failed.
@@ -57,7 +54,6 @@ pub enum PushError {
     /// The images can't be read.
     #[error(transparent)]
     Images(#[from] ImagesError),
-    /// The registry failed.
     #[error(transparent)]
     Registry(#[from] RegistryError),
 }
@@ -68,7 +64,7 @@ impl From<TagError> for PushError {
     }
 }
 
-/// An image that has been read, and what goes with it.
+/// An image and its artifacts.
 struct Ready<'a> {
     built: &'a Built,
     repository: Repository,
@@ -76,9 +72,9 @@ struct Ready<'a> {
     artifacts: Option<Vec<Artifact>>,
 }
 
-/// Pushes images one after the other, each followed by its artifacts. `pushed` is told of each that is there.
+/// Pushes images in sequence, each followed by its artifacts. `pushed` is called for each pushed image.
 ///
-/// A registry that takes images and no other artifacts is no failure; it isn't asked again.
+/// A registry that accepts only images is not a failure; it isn't asked again.
 pub async fn push<E: From<PushError>>(
     order: Order<'_>,
     client: &Client,
@@ -135,7 +131,7 @@ impl Ready<'_> {
         })
     }
 
-    /// What to push of the artifacts, if the store has all of it.
+    /// The artifacts to push, if the store has all of them.
     fn artifacts(&self, order: Order<'_>) -> Result<Option<Vec<Push<'_>>>, PushError> {
         let (Some(store), Some(artifacts)) = (order.artifacts, &self.artifacts) else { return Ok(None) };
         let pushes = artifacts.iter().map(|artifact| artifact_push(store, artifact));

@@ -1,4 +1,4 @@
-//! How a registry wants to be authenticated against, and tokens.
+//! Authentication challenges of registries, and tokens.
 //!
 //! Source: the Docker registry's token authentication and its OAuth 2 variant (distribution's documentation).
 
@@ -12,16 +12,16 @@ use super::{RegistryError, Repository};
 use crate::http::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use crate::http::{Answer, Failed, HttpError, Method, RequestBuilder, StatusCode, is_loopback};
 
-/// What is to be done in a repository.
+/// The access to a repository.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Access<'a> {
     pub(super) repository: &'a Repository,
     pub(super) push: bool,
-    /// Repositories of the same registry that blobs are to be linked from.
+    /// Repositories of the same registry to mount blobs from.
     pub(super) from: &'a [Repository],
 }
 
-/// What a `WWW-Authenticate` header asks for.
+/// The challenge in a `WWW-Authenticate` header.
 #[derive(Debug, PartialEq, Eq)]
 enum Challenge {
     /// Name and password with each request.
@@ -30,7 +30,7 @@ enum Challenge {
     Bearer { realm: String, service: Option<String>, scope: Option<String> },
 }
 
-/// Parses a header's value, which may hold several challenges (RFC 9110, section 11.6.1).
+/// Parses a header's value, which may contain several challenges (RFC 9110, section 11.6.1).
 fn challenges(header: &str) -> Vec<Challenge> {
     let mut schemes: Vec<(&str, Vec<(&str, String)>)> = Vec::new();
     let mut rest = header.trim();
@@ -39,7 +39,7 @@ fn challenges(header: &str) -> Vec<Challenge> {
         let end = rest.find([' ', ',', '=', '\t']).unwrap_or(rest.len());
         let (word, after) = rest.split_at(end);
         if word.is_empty() {
-            // The end, or a `=` without a name: nothing sensible follows.
+            // The end, or a `=` without a name: nothing useful follows.
             break;
         }
         if let Some(value) = after.trim_start().strip_prefix('=') {
@@ -56,7 +56,7 @@ fn challenges(header: &str) -> Vec<Challenge> {
     schemes.into_iter().filter_map(|(scheme, parameters)| challenge(scheme, parameters)).collect()
 }
 
-/// A quoted value may hold commas, and quotes after backslashes.
+/// Quoted values may contain commas, and quotes after backslashes.
 fn parameter_value(text: &str) -> (String, &str) {
     let Some(quoted) = text.strip_prefix('"') else {
         let (value, rest) = text.split_at(text.find([',', ' ']).unwrap_or(text.len()));
@@ -88,7 +88,8 @@ fn challenge(scheme: &str, mut parameters: Vec<(&str, String)>) -> Option<Challe
 }
 
 impl Access<'_> {
-    /// What to ask the token service for: what the registry named, but all that will be needed in this repository at once.
+    /// The scope to request from the token service: the registry's, extended to all that will be needed in this
+    /// repository.
     fn scopes(&self, named: Option<&str>) -> Vec<String> {
         let own = format!("repository:{}:", self.repository.path());
         let named: Vec<&str> = named.unwrap_or_default().split_whitespace().collect();
@@ -108,7 +109,7 @@ impl Access<'_> {
 }
 
 impl Client {
-    /// Answers the challenge of a registry with the value of an `Authorization` header.
+    /// Answers a registry's challenge with the value of an `Authorization` header.
     pub(super) async fn authenticate(&self, access: Access<'_>, answer: &Answer) -> Result<HeaderValue, RegistryError> {
         let repository = access.repository;
         let headers = answer.headers().get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
@@ -169,7 +170,7 @@ impl Client {
     }
 }
 
-/// Who gives tokens, and what it is shown for them.
+/// The token service and its credentials.
 struct TokenService<'a> {
     repository: &'a Repository,
     realm: Url,
@@ -216,15 +217,15 @@ fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
 }
 
-/// Where tokens come from. A registry must not be able to have the password sent in the clear, unless that is how it is
-/// spoken to anyway.
+/// The token service. A registry must not be able to make us send the password unencrypted, unless it is accessed
+/// without TLS anyway.
 fn realm_url(repository: &Repository, base: &Url, realm: &str) -> Result<Url, RegistryError> {
     let url = base.join(realm).map_err(|_| challenge_error(repository, "its token service is not a URL"))?;
     let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
     if is_safe || (url.scheme() == "http" && repository.is_declared_plain_http()) {
         Ok(url)
     } else {
-        Err(challenge_error(repository, &format!("its token service {realm:?} is not reached by https")))
+        Err(challenge_error(repository, &format!("its token service {realm:?} doesn't use https")))
     }
 }
 

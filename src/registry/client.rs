@@ -14,17 +14,17 @@ use crate::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use crate::http::{Answer, Download, DownloadError, Failed, HttpError, Method, RequestBuilder, StatusCode};
 use crate::store::Store;
 
-/// How much of a registry's message is shown, characters.
+/// How many characters of a registry's message are shown.
 const MAX_MESSAGE: usize = 500;
 
-/// Speaks to registries; keeps tokens, and what it learns of each registry.
+/// A registry client that keeps tokens and what it learns about each registry.
 #[derive(Debug, Default)]
 pub struct Client {
     pub(super) http: crate::http::Client,
     pub(super) keychain: Keychain,
-    /// What each registry takes at once, by host.
+    /// The size of requests that each registry accepts, by host.
     pub(super) limits: Mutex<HashMap<String, Limits>>,
-    /// Repositories that have been pushed to, and in which of them a blob is.
+    /// The repositories pushed to, and which of them has a blob.
     pub(super) homes: Mutex<Vec<(Repository, Vec<Sha256>)>>,
     sessions: Mutex<HashMap<String, Session>>,
 }
@@ -39,7 +39,7 @@ impl Client {
         Self { http, ..Self::default() }
     }
 
-    /// Whether the repository has the blob. A registry that can't say counts as one that doesn't have it.
+    /// Whether the repository has the blob. A registry that can't answer counts as one without it.
     pub async fn has_blob(&self, repository: &Repository, digest: Sha256) -> Result<bool, RegistryError> {
         self.finds(Access { repository, push: false, from: &[] }, digest).await
     }
@@ -56,7 +56,7 @@ impl Client {
         }
     }
 
-    /// Brings a blob of `size` bytes into the store, which checks that it is the one of this digest.
+    /// Pulls a blob of `size` bytes into the store, which checks its digest.
     pub async fn pull_blob(
         &self,
         repository: &Repository,
@@ -94,7 +94,7 @@ impl Client {
         download.finish().finish(Some(digest)).map(drop).map_err(refused)
     }
 
-    /// Stores a manifest under `tag` and makes sure that the registry computed the same digest.
+    /// Pushes a manifest under `tag` and checks that the registry computed the same digest.
     pub async fn push_manifest(
         &self,
         repository: &Repository,
@@ -118,7 +118,7 @@ impl Client {
         }
     }
 
-    /// One request with a short answer, whatever that is.
+    /// A request with a short answer of any status.
     pub(super) async fn exchange(
         &self,
         access: Access<'_>,
@@ -154,7 +154,7 @@ impl Client {
         mut send: impl AsyncFnMut(Option<HeaderValue>) -> Result<Answer, Failed<RegistryError>>,
     ) -> Result<Answer, Failed<RegistryError>> {
         if !is_same_origin(access.repository, url) {
-            // A registry may have uploads sent elsewhere; our token is not for there.
+            // A registry may redirect uploads to another host, which must not get our token.
             return send(None).await;
         }
         let session = Arc::clone(self.sessions.lock().await.entry(access.repository.to_string()).or_default());
@@ -164,7 +164,7 @@ impl Client {
             return Ok(answer);
         }
         let renewed = {
-            // Others whose token has expired meanwhile wait here, and take the new one.
+            // Others whose token has expired in the meantime wait here and use the new one.
             let mut current = session.lock().await;
             if *current == used {
                 *current = Some(self.authenticate(access, &answer).await?);
@@ -174,7 +174,7 @@ impl Client {
         send(renewed).await
     }
 
-    /// The error that an answer is.
+    /// The error for an answer.
     pub(super) async fn refused(&self, access: Access<'_>, answer: Answer) -> Failed<RegistryError> {
         let (status, headers, url) = (answer.status(), answer.headers().clone(), answer.url().clone());
         let said = message(&answer.bytes().await.unwrap_or_default());
@@ -197,7 +197,7 @@ pub(super) fn unexpected(url: &Url, status: StatusCode, said: String) -> Registr
     RegistryError::Unexpected { url: without_query(url), status: status.as_u16(), said }
 }
 
-/// What follows the question mark may be a signature that gives access.
+/// The query may contain a signature that grants access.
 fn without_query(url: &Url) -> String {
     let mut url = url.clone();
     url.set_query(None);
@@ -212,7 +212,8 @@ fn is_same_origin(repository: &Repository, url: &Url) -> bool {
     repository.url("").is_ok_and(|own| own.origin() == url.origin())
 }
 
-/// What a registry says of an error, in one line: the codes and messages of the distribution-spec, or whatever it sent.
+/// A registry's description of an error, in one line: the codes and messages of the distribution-spec, or whatever it
+/// sent.
 pub(super) fn message(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Errors {

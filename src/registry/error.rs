@@ -11,98 +11,54 @@ use crate::store::StoreError;
 pub enum RegistryError {
     /// The name is not `host[:port]/path`.
     #[error("{name:?} is not a repository in a registry: expected host[:port]/path in lower case")]
-    Name {
-        /// The name as given.
-        name: String,
-    },
-    /// Not a tag.
+    Name { name: String },
     #[error(transparent)]
     Tag(#[from] TagError),
-    /// No answer.
-    #[error("{url} can't be reached")]
+    #[error("can't reach {url}")]
     Unreachable {
-        /// What was asked for.
         url: String,
-        /// What happened.
         #[source]
         source: HttpError,
     },
-    /// The registry wants other credentials, or some.
+    /// The registry refused the credentials, or requires some.
     #[error("{}", denial(repository, *status, *logged_in, said))]
-    Denied {
-        /// The repository that was asked for.
-        repository: String,
-        /// The HTTP status.
-        status: u16,
-        /// Whether there were credentials to show.
-        logged_in: bool,
-        /// What the registry says about it.
-        said: String,
-    },
-    /// An answer that the protocol does not allow at this point.
+    Denied { repository: String, status: u16, logged_in: bool, said: String },
+    /// An answer that the protocol doesn't allow here.
     #[error("{url} answered {status}{}", after_colon(said))]
-    Unexpected {
-        /// What was asked for.
-        url: String,
-        /// The HTTP status.
-        status: u16,
-        /// The beginning of what it said.
-        said: String,
-    },
-    /// The registry wants to be authenticated against in a way that is not known or not safe.
-    #[error("can't authenticate against the registry {host}: {reason}")]
-    Challenge {
-        /// The registry.
-        host: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The registry stored the manifest under another digest than the one that was sent.
+    Unexpected { url: String, status: u16, said: String },
+    /// The registry requires an unknown or unsafe kind of authentication.
+    #[error("can't authenticate to the registry {host}: {reason}")]
+    Challenge { host: String, reason: String },
+    /// The registry computed another digest for the manifest.
     #[error("{url} stored the manifest as {found} instead of {expected}")]
-    Stored {
-        /// Where it was put.
-        url: String,
-        /// The manifest's own digest.
-        expected: String,
-        /// What the registry says.
-        found: String,
-    },
+    Stored { url: String, expected: String, found: String },
     /// The registry doesn't have a blob.
     #[error("{repository} has no {digest}")]
-    Missing {
-        /// The repository.
-        repository: String,
-        /// The blob.
-        digest: String,
-    },
-    /// A blob is not what its name says, or can't be kept.
-    #[error("{url} can't be used")]
+    Missing { repository: String, digest: String },
+    /// A blob doesn't match its digest, or can't be stored.
+    #[error("can't use {url}")]
     Blob {
-        /// Where it is.
         url: String,
-        /// Why.
         #[source]
         source: StoreError,
     },
     /// The blob can't be read from disk.
-    #[error("{path} can't be read")]
+    #[error("can't read {path}")]
     Read {
-        /// The file.
         path: Utf8PathBuf,
-        /// Why.
         #[source]
         source: io::Error,
     },
 }
 
 impl RegistryError {
-    /// Whether the registry understood what it was asked, and won't do it.
+    /// Whether the registry understood the request but refuses it.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Denied { .. } | Self::Unexpected { status: 400..500, .. })
     }
 
-    /// Whether the registry gave this code (distribution-spec, "Error Codes"), or the beginning of one.
+    /// Whether the registry returned this code (distribution-spec, "Error Codes"), or the start of it.
     pub(super) fn says(&self, code: &str) -> bool {
         matches!(self, Self::Unexpected { said, .. } if said.contains(code))
     }

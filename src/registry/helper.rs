@@ -10,22 +10,22 @@ use tokio::process::Command;
 
 use super::keychain::Credential;
 
-/// How long a helper may take: some ask the user.
+/// The time limit for a helper: some ask the user.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// What a helper says that knows nothing of the registry.
+/// The answer of a helper without an entry for the registry.
 const NOT_FOUND: &str = "credentials not found";
 
 /// A helper did not answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HelperError {
-    #[error("{program} can't be run: {source}")]
+    #[error("can't run {program}: {source}")]
     Run { program: String, source: io::Error },
     #[error("{program} did not answer within {} seconds", .limit.as_secs())]
     Slow { program: String, limit: Duration },
     #[error("{program} failed: {said}")]
     Failed { program: String, said: String },
-    #[error("{program} gave an answer that is not understood")]
+    #[error("{program} gave an unexpected answer")]
     Answer { program: String },
 }
 
@@ -36,7 +36,7 @@ struct Answer {
     secret: String,
 }
 
-/// What `docker-credential-NAME` knows of a registry.
+/// Asks `docker-credential-NAME` for a registry's credentials.
 pub(super) async fn ask(name: &str, server: &str) -> Result<Option<Credential>, HelperError> {
     run(&format!("docker-credential-{name}"), LIMIT, server).await
 }
@@ -49,7 +49,7 @@ async fn run(program: &str, limit: Duration, server: &str) -> Result<Option<Cred
     let mut child = command.spawn().map_err(run)?;
     let asked = async {
         if let Some(mut stdin) = child.stdin.take() {
-            // A helper that doesn't read the question answers all the same.
+            // A helper that doesn't read its input may still answer.
             let _ = stdin.write_all(server.as_bytes()).await;
         }
         child.wait_with_output().await
@@ -61,7 +61,7 @@ async fn run(program: &str, limit: Duration, server: &str) -> Result<Option<Cred
         if said.iter().any(|said| said.contains(NOT_FOUND)) {
             return Ok(None);
         }
-        // Only a failed helper's words are shown: a good one's hold the password.
+        // Show the output of failed helpers only: that of others contains the password.
         let said = said.into_iter().find(|said| !said.is_empty()).unwrap_or_else(|| output.status.to_string());
         return Err(HelperError::Failed { program, said: said.chars().take(200).collect() });
     }
@@ -106,9 +106,9 @@ mod tests {
         let failed = answer("echo the keychain is locked >&2; exit 3").await.unwrap_err();
         assert!(failed.to_string().ends_with("failed: the keychain is locked"), "{failed}");
         let nonsense = answer("echo secret").await.unwrap_err();
-        assert!(nonsense.to_string().ends_with("an answer that is not understood"), "{nonsense}");
+        assert!(nonsense.to_string().ends_with("gave an unexpected answer"), "{nonsense}");
         let missing = ask("that-is-not-there", "r.example.org").await.unwrap_err();
-        assert!(missing.to_string().starts_with("docker-credential-that-is-not-there can't be run"), "{missing}");
+        assert!(missing.to_string().starts_with("can't run docker-credential-that-is-not-there"), "{missing}");
         let slow = answer("exec sleep 60").await.unwrap_err();
         assert!(matches!(slow, HelperError::Slow { .. }), "{slow}");
     }

@@ -1,4 +1,4 @@
-//! Who we are, for a registry: what `docker login` and `podman login` have kept.
+//! Credentials for registries, as stored by `docker login` and `podman login`.
 //!
 //! Source of the files: docker's documentation of `config.json`, and containers-auth.json(5).
 
@@ -16,14 +16,14 @@ use tokio::sync::Mutex;
 use super::Repository;
 use super::helper::{self, HelperError};
 
-/// What to show to a registry.
+/// The credentials for a registry.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Credential {
     /// A user and a password.
     Login { user: String, password: String },
-    /// What the token service takes in place of a password.
+    /// What the token service accepts instead of a password.
     IdentityToken(String),
-    /// What the registry itself takes.
+    /// What the registry itself accepts.
     RegistryToken(String),
 }
 
@@ -37,14 +37,13 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// The name by which `docker login` knows Docker Hub.
+/// The name of Docker Hub in `docker login`'s configuration.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 
-/// Credentials from files, and those that have been looked up.
+/// Credentials from files, and cached ones.
 #[derive(Debug)]
 pub(super) struct Keychain {
     files: Vec<PathBuf>,
-    /// By repository.
     found: Mutex<HashMap<String, Option<Credential>>>,
     /// What credential helpers answered, by helper and registry.
     answers: Mutex<HashMap<(String, String), Option<Credential>>>,
@@ -108,7 +107,8 @@ impl Keychain {
         None
     }
 
-    /// Asks a helper, once for each registry. One that fails is a warning: the registry may take us without credentials.
+    /// Asks a helper, once per registry. A failure causes only a warning, because the registry may not need
+    /// credentials.
     async fn ask(&self, helper: &str, repository: &Repository) -> Option<Credential> {
         let server = if repository.is_on_docker_hub() { DOCKER_HUB } else { repository.host() };
         let mut answers = self.answers.lock().await;
@@ -125,7 +125,7 @@ impl Keychain {
     }
 }
 
-/// Where logins are kept, most particular first: the file named by the environment, docker's, podman's for this session,
+/// The files with logins, the most specific first: the one in the environment, docker's, podman's for this session,
 /// podman's.
 fn files() -> Vec<PathBuf> {
     let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -142,24 +142,24 @@ fn files() -> Vec<PathBuf> {
     .collect()
 }
 
-/// A file that can't be read is a warning: it may not matter.
+/// An unreadable file causes only a warning: it may not matter.
 fn read(path: &std::path::Path) -> Option<File> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) if bytes.trim_ascii().is_empty() => return None,
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
         Err(error) => {
-            tracing::warn!("credentials in {} are not used: {error}", path.display());
+            tracing::warn!("ignoring the credentials in {}: {error}", path.display());
             return None;
         }
     };
     serde_json::from_slice(&bytes)
-        .map_err(|error| tracing::warn!("credentials in {} are not used: {error}", path.display()))
+        .map_err(|error| tracing::warn!("ignoring the credentials in {}: {error}", path.display()))
         .ok()
 }
 
 impl File {
-    /// The helper that is in charge of the repository's registry.
+    /// The helper for the repository's registry.
     fn helper(&self, repository: &Repository) -> Option<&str> {
         let own = self.cred_helpers.iter().flatten().find(|(key, _)| normal(key) == registry_of(repository));
         own.map(|(_, helper)| helper.as_str()).or(self.creds_store.as_deref()).filter(|helper| !helper.is_empty())
@@ -179,7 +179,7 @@ impl File {
     }
 }
 
-/// The host in the form that keys are compared in.
+/// The host, normalised for comparison.
 fn registry_of(repository: &Repository) -> String {
     normal(repository.host())
 }
@@ -214,7 +214,7 @@ impl Entry {
         if let Some(auth) = filled(&self.auth) {
             let login = decode(&auth);
             if login.is_none() {
-                tracing::warn!("the credentials for {key} are not used: they are not USER:PASSWORD in base64");
+                tracing::warn!("ignoring the credentials for {key}: not USER:PASSWORD in base64");
             }
             return login;
         }

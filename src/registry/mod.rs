@@ -1,6 +1,6 @@
-//! A client of OCI registries: pushes images' blobs and manifests, and pulls blobs into the store.
+//! A client for OCI registries: pushes the blobs and manifests of images, and pulls blobs into the store.
 //!
-//! Source of the protocol: OCI distribution-spec 1.1 and, for tokens, the Docker registry's token authentication.
+//! Source: OCI distribution-spec 1.1 and, for tokens, the Docker registry's token authentication.
 
 mod auth;
 mod client;

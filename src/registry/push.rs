@@ -6,17 +6,15 @@ use super::upload::Sent;
 use super::{Client, RegistryError, Repository, Tag};
 use crate::digest::Sha256;
 
-/// Blobs that are on their way at once.
+/// How many blobs are uploaded at once.
 const PARALLEL: usize = 4;
 
-/// A blob to push: a file.
+/// A blob to push, in a file.
 #[derive(Debug, Clone)]
 pub struct Blob {
-    /// What it is called.
     pub digest: Sha256,
     /// Its length, bytes.
     pub size: u64,
-    /// Where it is.
     pub path: Utf8PathBuf,
 }
 
@@ -27,15 +25,14 @@ pub struct Push<'a> {
     pub blobs: Vec<Blob>,
     /// Media type of the manifest.
     pub media_type: &'static str,
-    /// The manifest.
     pub manifest: &'a [u8],
     /// Names under which the manifest can be pulled besides its digest.
     pub tags: Vec<Tag>,
 }
 
 impl Client {
-    /// Makes the registry have an image: the blobs that it lacks, then the manifest under each tag. `sent` is told how many
-    /// bytes of a blob the registry has so far; of one that needn't be sent, all at once.
+    /// Makes the registry have an image: the blobs that it lacks, then the manifest under each tag. `sent` is told how
+    /// many bytes of a blob the registry has so far; of one that needn't be sent, all at once.
     pub async fn push(
         &self,
         repository: &Repository,
@@ -75,7 +72,7 @@ impl Client {
         Ok(())
     }
 
-    /// A repository of the same registry that is known to have the blob: this one itself, if it does.
+    /// A repository of the same registry that is known to have the blob, preferably this one.
     async fn home_of(&self, repository: &Repository, digest: Sha256) -> Option<Repository> {
         let homes = self.homes.lock().await;
         let mut having =

@@ -39,7 +39,6 @@ impl Prefix {
         }
     }
 
-    /// The repository of an image.
     pub fn repository(&self, image: &str) -> Result<Repository, RegistryError> {
         let repository: Repository = format!("{}/{image}", self.text).parse()?;
         Ok(Repository { plain_http: self.plain_http, ..repository })
@@ -81,7 +80,7 @@ impl Repository {
         is_docker_hub(&self.host)
     }
 
-    /// The URL of `rest` below this repository's part of the API.
+    /// The URL of `rest` in this repository's part of the API.
     pub(super) fn url(&self, rest: &str) -> Result<Url, RegistryError> {
         let scheme = if self.is_plain_http() { "http" } else { "https" };
         let host = if self.is_on_docker_hub() { DOCKER_HUB_API } else { &self.host };

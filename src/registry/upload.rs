@@ -9,19 +9,19 @@ use super::{Blob, RegistryError, Repository};
 use crate::http::header::{CONTENT_LENGTH, CONTENT_RANGE, LOCATION, RANGE};
 use crate::http::{Answer, Failed, Method, Part, RequestBuilder, StatusCode, is_passing};
 
-/// The most bytes of a chunk. GitHub's registry takes no more.
+/// The largest chunk, in bytes. GitHub's registry accepts no more.
 const CHUNK: u64 = 4 << 20;
 
-/// The fewest bytes of a chunk, if the registry takes not even those.
+/// The smallest chunk, in bytes, before giving up.
 const LEAST_CHUNK: u64 = 64 << 10;
 
-/// The attempt from which on a large blob is sent in chunks: what breaks then is no longer sent from the beginning.
+/// The attempt from which on a large blob is sent in chunks, so that an interruption no longer restarts it.
 const CHUNKS_FROM: u32 = 3;
 
-/// What a registry takes at once, as far as it has turned out.
+/// What is known about the size of requests that a registry accepts.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// Blobs of so many bytes are too large for one request.
+    /// Blobs of at least this size are too large for one request.
     whole: u64,
     chunk: u64,
 }
@@ -39,11 +39,12 @@ struct Session {
     least_chunk: u64,
 }
 
-/// Is told how many bytes of a blob have gone out.
+/// Receives the number of bytes sent of a blob.
 pub(super) type Sent<'a> = &'a (dyn Fn(&Blob, u64) + Sync);
 
 impl Client {
-    /// Has the registry link a blob from another of its repositories. False if it won't, for whatever reason.
+    /// Mounts a blob from another repository of the registry. Returns false if the registry refuses, for whatever
+    /// reason.
     pub(super) async fn mount(
         &self,
         access: Access<'_>,
@@ -59,17 +60,16 @@ impl Client {
                 return Ok(false);
             }
         };
-        // A registry that doesn't know how begins an upload instead, and some call that 201, too.
+        // A registry that doesn't support mounting starts an upload instead, and some answer 201 for that, too.
         let begins = answer.header(LOCATION).is_some_and(|location| location.contains("/uploads/"));
         Ok(answer.status() == StatusCode::CREATED && !begins)
     }
 
-    /// Uploads a blob.
     pub(super) async fn upload(&self, access: Access<'_>, blob: &Blob, sent: Sent<'_>) -> Result<(), RegistryError> {
         self.http
             .attempts(async |number| {
                 if number > 1 && self.finds(access, blob.digest).await? {
-                    // The answer that got lost was a good one.
+                    // The lost answer was a success.
                     return Ok(());
                 }
                 let limits = self.limits_of(access).await;
@@ -104,7 +104,7 @@ impl Client {
         Ok(Session { url, least_chunk })
     }
 
-    /// Sends a blob in one request. False if that is too large for the registry.
+    /// Sends a blob in one request. Returns false if that is too large for the registry.
     async fn send_whole(&self, access: Access<'_>, blob: &Blob, sent: Sent<'_>) -> Result<bool, Failed<RegistryError>> {
         let session = self.begin(access).await?;
         let url = with_digest(&session.url, blob);
@@ -119,7 +119,7 @@ impl Client {
         }
     }
 
-    /// Sends a blob in chunks, each of which can be sent again.
+    /// Sends a blob in chunks, each of which can be retried.
     async fn send_chunks(&self, access: Access<'_>, blob: &Blob, sent: Sent<'_>) -> Result<(), Failed<RegistryError>> {
         let Session { mut url, least_chunk } = self.begin(access).await?;
         let mut offset = 0;
@@ -139,7 +139,7 @@ impl Client {
         if answer.status().is_success() { Ok(()) } else { Err(self.refused_upload(access, answer).await) }
     }
 
-    /// Sends the chunk at `offset`. Returns where the next one goes, and at which offset.
+    /// Sends the chunk at `offset`. Returns the URL and offset of the next one.
     async fn send_chunk(
         &self,
         access: Access<'_>,
@@ -152,7 +152,7 @@ impl Client {
         let end = offset + chunk;
         let outcome = self.http.attempts(async |number| {
             if number > 1 {
-                // What broke may have arrived, or not.
+                // The request may or may not have arrived.
                 let progress = self.progress_of(access, url).await;
                 if progress.as_ref().map_or(true, |(_, reached)| *reached != offset) {
                     return Ok(progress);
@@ -176,13 +176,13 @@ impl Client {
         outcome.await?
     }
 
-    /// Where an upload goes on, and how many bytes of it the registry has.
+    /// Where an upload continues, and how many of its bytes the registry has.
     async fn progress_of(&self, access: Access<'_>, url: &Url) -> Result<(Url, u64), Failed<RegistryError>> {
         let asked = self.http.attempts(async |_| {
             let answer = self.exchange(access, Method::GET, url, |request| request).await?;
             match answer.status() {
                 status if status.is_success() => Ok(Ok(answer)),
-                // Lost, which only beginning anew can mend.
+                // It is lost: only a new upload helps.
                 StatusCode::NOT_FOUND | StatusCode::GONE => Ok(Err(answer)),
                 _ => Err(self.refused(access, answer).await),
             }
@@ -190,7 +190,7 @@ impl Client {
         match asked.await? {
             Ok(answer) => {
                 let next = location(url, &answer).unwrap_or_else(|| url.clone());
-                // "0-0" is what registries say of nothing.
+                // Registries answer "0-0" if they have nothing.
                 Ok((next, range_end(&answer).filter(|reached| *reached > 1).unwrap_or(0)))
             }
             Err(answer) => Err(self.refused_upload(access, answer).await),
@@ -221,7 +221,7 @@ impl Client {
         self.authenticated(access, url, request_part).await
     }
 
-    /// As [`refused`](Client::refused), but an upload that the registry has lost, or mixed up, can begin anew.
+    /// Like [`refused`](Client::refused), but an upload that the registry has lost or confused can be restarted.
     async fn refused_upload(&self, access: Access<'_>, answer: Answer) -> Failed<RegistryError> {
         let is_lost = matches!(answer.status(), StatusCode::NOT_FOUND | StatusCode::GONE);
         match self.refused(access, answer).await {
@@ -233,7 +233,7 @@ impl Client {
     }
 }
 
-/// Some servers insist on a length, as RFC 9110 (section 8.6) has it.
+/// Some servers require a length, as RFC 9110 (section 8.6) allows.
 fn without_body(request: RequestBuilder) -> RequestBuilder {
     request.header(CONTENT_LENGTH, 0)
 }
@@ -244,8 +244,8 @@ fn with_digest(url: &Url, blob: &Blob) -> Url {
     url
 }
 
-/// Where to go on: the `Location` header, which may be relative. A registry behind a proxy may believe that it is spoken to
-/// without TLS.
+/// Where to continue: the `Location` header, which may be relative. A registry behind a proxy may believe that it is
+/// accessed without TLS.
 fn location(base: &Url, answer: &Answer) -> Option<Url> {
     let mut url = base.join(answer.header(LOCATION)?).ok()?;
     if base.scheme() == "https" && url.scheme() == "http" {

@@ -20,28 +20,28 @@ pub enum RepoError {
     #[error("{path} is larger than {limit} bytes")]
     TooLarge { path: Utf8PathBuf, limit: u64 },
     /// A package is malformed or hostile.
-    #[error("{path} is refused")]
+    #[error("{path} was rejected")]
     Package { path: Utf8PathBuf, source: PackageError },
     /// A package has no trusted signature.
     #[error("{path} is not trusted")]
     Untrusted { path: Utf8PathBuf, source: SignatureError },
     /// An index can't be read, created or trusted.
-    #[error("{path} is refused")]
+    #[error("{path} was rejected")]
     Index { path: Utf8PathBuf, source: IndexFileError },
     /// A key can't be used.
-    #[error("the key {path} can't be used")]
+    #[error("can't use the key {path}")]
     Key { path: Utf8PathBuf, source: KeyError },
     /// A directory of keys is empty or missing.
-    #[error("there are no keys in {directory}: no file in it ends with .rsa.pub")]
+    #[error("{directory} contains no keys: no file name ends with .rsa.pub")]
     NoKeys { directory: Utf8PathBuf },
     /// A key would be overwritten.
-    #[error("{path} is there already")]
+    #[error("{path} already exists")]
     KeyExists { path: Utf8PathBuf },
     /// There is nothing to index.
-    #[error("{directory} has no packages: no file in it ends with .apk")]
+    #[error("{directory} contains no packages: no file name ends with .apk")]
     NoPackages { directory: Utf8PathBuf },
     /// A package's file name is not the one that apk will request.
-    #[error("{path} must be called {expected}: that is the name under which the package is fetched")]
+    #[error("{path} must be named {expected}: that is how the package is fetched")]
     FileName {
         path: Utf8PathBuf,
         /// The name that follows from the package's name and version.
@@ -51,6 +51,6 @@ pub enum RepoError {
     #[error("{path} is for {found}, but the index is for {expected}")]
     Architecture { path: Utf8PathBuf, found: String, expected: String },
     /// All packages fit any architecture, so the index's architecture is unknown.
-    #[error("all packages are noarch, so that the architecture of the repository can't be told from them")]
+    #[error("all packages are noarch, so the repository's architecture is unknown")]
     NoArchitecture,
 }

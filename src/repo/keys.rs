@@ -8,18 +8,18 @@ use crate::apk::{Keyring, SigningKey};
 use crate::digest::Sha256;
 use crate::store::write_atomic;
 
-/// A key pair that was made.
+/// A new key pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyPair {
-    /// File of the private key, readable for its owner alone.
+    /// The file of the private key, readable only by its owner.
     pub private: Utf8PathBuf,
     /// File of the public key.
     pub public: Utf8PathBuf,
-    /// SHA-256 of the public key's file, by which a channel names it.
+    /// The SHA-256 of the public key's file, as listed in a channel.
     pub fingerprint: Sha256,
 }
 
-/// Makes `NAME.rsa` and `NAME.rsa.pub` in `directory`.
+/// Creates `NAME.rsa` and `NAME.rsa.pub` in `directory`.
 pub fn make_key_pair(directory: &Utf8Path, name: &str) -> Result<KeyPair, RepoError> {
     let private = directory.join(format!("{name}.rsa"));
     let public = directory.join(format!("{name}.rsa.pub"));
@@ -36,14 +36,14 @@ pub fn make_key_pair(directory: &Utf8Path, name: &str) -> Result<KeyPair, RepoEr
     Ok(KeyPair { private, public, fingerprint: Sha256::of(pem) })
 }
 
-/// Reads a private key. Its file name with `.pub` behind it is what signatures call it.
+/// Reads a private key. Signatures refer to it by its file name plus `.pub`.
 pub fn read_signing_key(path: &Utf8Path) -> Result<SigningKey, RepoError> {
     let pem = read_limited(path, KEY_LIMIT)?;
     let name = format!("{}.pub", path.file_name().unwrap_or_default());
     SigningKey::from_pem(&name, &pem).map_err(|source| RepoError::Key { path: path.to_owned(), source })
 }
 
-/// Trusts all keys of a directory: the files that end with `.rsa.pub`. For directories that somebody has named for that.
+/// Trusts all keys in a directory, the files that end with `.rsa.pub`. Only for directories that the user has named.
 pub fn read_keyring(directory: &Utf8Path) -> Result<Keyring, RepoError> {
     let unreadable = |source| RepoError::Read { path: directory.to_owned(), source };
     let mut keyring = Keyring::new();

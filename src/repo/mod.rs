@@ -1,4 +1,4 @@
-//! Makes repositories: indexes and signatures of packages that are there, and the keys for them.
+//! Creates repositories: indexes and signatures of existing packages, and the keys for them.
 
 mod error;
 mod index;

@@ -8,7 +8,7 @@ use crate::apk::package::{Measured, PackageReader};
 use crate::apk::{Keyring, SigningKey};
 use crate::store::write_atomic;
 
-/// Largest package that is signed, which is done in memory.
+/// The largest package that can be signed, in bytes: signing is done in memory.
 const PACKAGE_LIMIT: u64 = 4 << 30;
 
 /// What a file is.
@@ -21,14 +21,14 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// What a file of this name is.
+    /// The kind of a file with this name.
     #[must_use]
     pub fn of(path: &Utf8Path) -> Self {
         if path.extension() == Some("apk") { Self::Package } else { Self::Index }
     }
 }
 
-/// What somebody trusted vouches for.
+/// The result of a successful verification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
     /// Names of the trusted keys that signed it.
@@ -37,7 +37,7 @@ pub struct Verified {
     pub packages: usize,
 }
 
-/// Checks that a trusted key has signed a package, and with it all of its content, or an index.
+/// Checks that a trusted key has signed an index, or a package and thereby all of its content.
 pub fn verify(path: &Utf8Path, keyring: &Keyring) -> Result<Verified, RepoError> {
     match Kind::of(path) {
         Kind::Package => {
@@ -58,7 +58,7 @@ pub fn verify(path: &Utf8Path, keyring: &Keyring) -> Result<Verified, RepoError>
     }
 }
 
-/// Signs a package or an index in place of the signatures that it has.
+/// Signs a package or an index, replacing its signatures.
 pub fn sign(path: &Utf8Path, key: &SigningKey) -> Result<(), RepoError> {
     let signed = match Kind::of(path) {
         Kind::Package => sign_package(path, key)?,

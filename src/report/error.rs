@@ -2,7 +2,7 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReportError {
     /// The image has no package of that name and none that provides it.
-    #[error("{image} has no package {package:?}, and none that provides it{}", it_has(near))]
+    #[error("{image} has no package {package:?} and none that provides it{}", it_has(near))]
     NotInImage { image: String, package: String, near: Vec<String> },
     /// The image was not made of these layers.
     #[error("{image} has {found} layers, and not the {planned} that are planned for it")]

@@ -75,7 +75,7 @@ fn reason(draft: &Draft) -> Option<String> {
     match (&draft.content, draft.packages.len()) {
         (DraftContent::Member(_), _) => None,
         (DraftContent::Segments { reason: Some(reason), .. }, _) => Some(reason.to_string()),
-        (_, 0) => Some("no package brings it".to_owned()),
-        (_, count) => Some(format!("it holds {count} packages")),
+        (_, 0) => Some("no package contains it".to_owned()),
+        (_, count) => Some(format!("it contains {count} packages")),
     }
 }

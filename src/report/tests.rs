@@ -103,10 +103,10 @@ fn a_package_of_the_name_goes_before_those_that_provide_it() {
 fn an_unknown_name_tells_those_near_it() {
     let graph = graph("postfix", &[("postfix", &[]), ("postfix-mysql", &[]), ("libssl3", &[])]);
     for (name, message) in [
-        ("postfixx", "made-up has no package \"postfixx\", and none that provides it; it has postfix"),
-        ("mysql", "made-up has no package \"mysql\", and none that provides it; it has postfix-mysql"),
-        ("libssl1", "made-up has no package \"libssl1\", and none that provides it; it has libssl3"),
-        ("dovecot", "made-up has no package \"dovecot\", and none that provides it"),
+        ("postfixx", "made-up has no package \"postfixx\" and none that provides it; it has postfix"),
+        ("mysql", "made-up has no package \"mysql\" and none that provides it; it has postfix-mysql"),
+        ("libssl1", "made-up has no package \"libssl1\" and none that provides it; it has libssl3"),
+        ("dovecot", "made-up has no package \"dovecot\" and none that provides it"),
     ] {
         assert_eq!(graph.find(name).unwrap_err().to_string(), message);
     }

@@ -21,10 +21,10 @@ pub enum ResolveError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A dependency in a recipe's world is malformed.
-    #[error("{text:?} in the world of {image} is not a dependency")]
+    #[error("{text:?} in the world of {image} is not a valid dependency")]
     World { image: String, text: String, source: DependencyError },
     /// A name given to `--update` is not locked.
-    #[error("{name} is in none of the locks")]
+    #[error("no lock contains {name}")]
     NotLocked { name: String },
     /// A package can't be had, or its repository is not there.
     #[error(transparent)]
@@ -44,28 +44,28 @@ pub enum ResolveError {
     #[error("can't use the key {path}")]
     Key { path: String, source: KeyError },
     /// The channel's keys can't be fetched.
-    #[error("can't get the keys of channel {channel:?}")]
+    #[error("can't fetch the keys of channel {channel:?}")]
     Keys { channel: String, source: FetchError },
     /// There is no trusted key.
     #[error("no trusted key for channel {channel:?}{}", .directory.as_ref().map(|d| format!(" in {d}")).unwrap_or_default())]
     NoKeys { channel: String, directory: Option<Utf8PathBuf> },
     /// An index has no trusted signature, or is malformed.
-    #[error("the index {location} is refused")]
+    #[error("the index {location} was rejected")]
     Index { location: Box<Location>, source: Box<IndexFileError> },
     /// The world has no solution.
     #[error("{image}: the requested packages can't be installed together")]
     Unsolvable { image: String, source: Unsolvable },
     /// An index lacks a field that a lock needs.
-    #[error("the index says no {field} for {package}")]
+    #[error("the index has no {field} for {package}")]
     NotInIndex { package: String, field: &'static str },
     /// A package doesn't match the index.
-    #[error("{package} is not the package that the index describes: {field} is {found}, in the index {expected}")]
+    #[error("{package} doesn't match the index: its {field} is {found}, the index says {expected}")]
     NotAsIndexed { package: String, field: &'static str, expected: String, found: String },
     /// The channel has no rule for some scripts.
-    #[error("scripts that nobody has classified for channel {channel:?}:\n\n{}", list(.scripts))]
+    #[error("channel {channel:?} has no rule for these scripts:\n\n{}", list(.scripts))]
     Scripts { channel: String, scripts: Vec<Unclassified> },
     /// The result can't be written as a lock.
-    #[error("can't write this as a lock: {source}")]
+    #[error("can't write the lock: {source}")]
     Unwritable { source: ParseError },
 }
 
@@ -73,7 +73,7 @@ pub enum ResolveError {
 #[derive(Debug, thiserror::Error)]
 pub enum Regression {
     /// The repository's index is older than the locked one.
-    #[error("the newest package in {repository} is of {found}; when it was locked, there was one of {locked}")]
+    #[error("the newest package in {repository} is from {found}; the lock was made when it was from {locked}")]
     OlderIndex {
         repository: String,
         /// The build time of the newest package in the locked index.
@@ -82,7 +82,7 @@ pub enum Regression {
         found: Timestamp,
     },
     /// Packages would be downgraded.
-    #[error("{image}: packages would become older:\n{}", list(.changes))]
+    #[error("{image}: packages would be downgraded:\n{}", list(.changes))]
     Downgrade { image: String, changes: Vec<Change> },
 }
 

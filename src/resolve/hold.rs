@@ -5,13 +5,12 @@ use super::{ResolveError, Wanted};
 use crate::apk::{Package, Version};
 use crate::lock::Lock;
 
-/// Versions to stay at, by package name.
+/// Versions to keep, by package name.
 pub(super) type Held<'a> = BTreeMap<&'a str, &'a Version>;
 
-/// Solves with all packages of `old` where they are, but for those in `update`.
+/// Solves, keeping all packages of `old` at their versions except those in `update`.
 ///
-/// Where that keeps one of them from the version that it would have if nothing were held, what it requires is let go,
-/// too.
+/// If that keeps one of them from the version it would get without held packages, its dependencies may move, too.
 pub(super) fn plan_update(
     offer: &Offer,
     wanted: &Wanted,
@@ -39,7 +38,7 @@ fn versions<'a>(plan: &'a [Chosen], names: &BTreeSet<String>) -> BTreeMap<&'a st
     updated.map(|chosen| (chosen.package.name.as_str(), chosen.package.version.as_str())).collect()
 }
 
-/// Names of all packages that these, in any version, may require, directly or not.
+/// The names of all packages that these may require, in any version, directly or indirectly.
 fn required(offer: &Offer, names: &BTreeSet<String>) -> BTreeSet<String> {
     let mut by_name: BTreeMap<&str, Vec<&Package>> = BTreeMap::new();
     let mut providers: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();

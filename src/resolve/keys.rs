@@ -9,7 +9,7 @@ use crate::config::Channel;
 use crate::digest::Sha256;
 use crate::fetch::{Client, FetchError, Progress, Request, Size, Source};
 
-/// The keys that a channel trusts, as far as their files can be had.
+/// The trusted keys of a channel whose files could be read.
 pub(super) struct Trusted {
     pub(super) keyring: Keyring,
     pub(super) fingerprints: BTreeMap<String, Sha256>,
@@ -35,10 +35,10 @@ impl Trusted {
     }
 }
 
-/// Takes the channel's keys from `directory` if there is one, else from where the channel says that they are.
+/// Reads the channel's keys from `directory` if given, otherwise from the location in the channel.
 ///
-/// Only keys whose fingerprint the channel names are trusted; other files in the directory don't matter. An imported
-/// channel's key was made on this machine, and whatever is in its directory is trusted.
+/// Only keys with a fingerprint in the channel are trusted; other files in the directory are ignored. The key of an
+/// imported channel was created on this machine, so every key in its directory is trusted.
 pub(super) async fn trusted(
     channel: &Channel,
     directory: Option<&Utf8Path>,
@@ -90,7 +90,7 @@ async fn from_server(
         };
         let entry = match client.fetch(&request, progress).await {
             Ok(entry) => entry,
-            // Retired keys are not everywhere. If it is needed, verification says so.
+            // Retired keys aren't available everywhere. If one is needed, verification fails.
             Err(FetchError::NotFound { .. }) => {
                 tracing::info!("the key {} does not exist", request.location);
                 continue;

@@ -17,19 +17,17 @@ use crate::packages::obtained::remember;
 use crate::packages::{Fetching, ObtainError};
 use crate::store::{Keeper, Question, Store};
 
-/// An image to lock, and what is locked of it so far.
+/// An image to lock, and its old lock.
 #[derive(Debug)]
 pub struct Order<'a> {
-    /// What it asks for.
     pub wanted: Wanted,
-    /// Its lock until now.
     pub old: Option<&'a Lock>,
-    /// Whether the packages of the old lock keep their versions, and if so, which ones don't.
+    /// The packages to update, if the others keep their versions.
     pub update: Option<&'a BTreeSet<String>>,
 }
 
-/// Solves each order, fetches the packages into the store, verifies and reads them, and returns the locks in the orders'
-/// order. A build from these locks finds all packages there, and read.
+/// Solves each order, fetches the packages into the store, verifies and reads them, and returns the locks in the same
+/// order. A build from these locks finds all packages there, already read.
 ///
 /// Not for use inside the runtime.
 pub fn make(offer: &Offer, orders: &[Order<'_>], fetching: Fetching<'_>) -> Result<Vec<Lock>, ResolveError> {
@@ -87,11 +85,11 @@ impl Question for ListingOf {
     }
 }
 
-/// A package that is in the store, and the place that it was read from.
+/// A package in the store, and where it was read from.
 struct Read {
     repository: usize,
     inspected: Inspected,
-    /// Of the file, and of the uncompressed data.
+    /// The digests of the file and of the uncompressed data.
     digests: (Sha256, Sha256),
     listing: Listing,
 }
@@ -133,7 +131,7 @@ fn read_packages(
     Ok(packages)
 }
 
-/// A package that has been read for a lock before. Its signature is verified again: the keys may be others now.
+/// A package that was read for an earlier lock. Its signature is verified again, because the keys may have changed.
 fn from_store(offer: &Offer, chosen: &Chosen, store: &Store) -> Result<Option<Read>, ResolveError> {
     let Some(listing) = store.recall(&ListingOf::new(&chosen.package)?) else { return Ok(None) };
     let Measured { signatures, control, data, .. } = &listing.measured;
@@ -163,7 +161,7 @@ fn request(offer: &Offer, chosen: &Chosen) -> Result<Request, ResolveError> {
     Ok(Request { name, location, size: Size::Exactly(size(package)?), digest: None })
 }
 
-/// Compares a package with what the index says of it.
+/// Compares a package with its entry in the index.
 fn compare(indexed: &Package, inspected: &Inspected) -> Result<(), ResolveError> {
     let package = &inspected.control.package;
     for (field, expected, found) in [
@@ -179,7 +177,7 @@ fn compare(indexed: &Package, inspected: &Inspected) -> Result<(), ResolveError>
     Ok(())
 }
 
-/// Fails if there are scripts of which nobody has said what becomes of them.
+/// Fails if the channel has no rule for a script.
 fn classify(offer: &Offer, packages: &BTreeMap<Checksum, Read>) -> Result<(), ResolveError> {
     let open = |read: &Read| {
         let control = &read.inspected.control;

@@ -15,17 +15,17 @@ use crate::packages::{Fetching, ObtainError, Sources};
 use crate::solve::{Repository, Step, Universe, solve};
 use crate::timestamp::Timestamp;
 
-/// What a channel offers now: its indexes, verified.
+/// The verified indexes of a channel.
 pub struct Offer {
     pub(super) channel: Channel,
     pub(super) arch: String,
     pub(super) repositories: Vec<Opened>,
     pub(super) trusted: Trusted,
-    /// All of it, for solving: made once for all images.
+    /// All packages, for solving: built once for all images.
     universe: OnceLock<Universe>,
 }
 
-/// A repository whose index has been read.
+/// A repository with its index.
 pub(super) struct Opened {
     pub(super) locked: LockedRepository,
     pub(super) source: Source,
@@ -35,7 +35,7 @@ pub(super) struct Opened {
     pub(super) signers: Vec<String>,
 }
 
-/// A package that will be locked, and the repository that has it, by its position in the offer.
+/// A package to lock, and the position of its repository in the offer.
 pub(super) struct Chosen {
     pub(super) repository: usize,
     pub(super) package: Package,
@@ -84,7 +84,7 @@ impl Offer {
         Ok(Self { channel, arch, repositories, trusted, universe })
     }
 
-    /// Solves. Packages in `held` keep their version as long as a repository has it.
+    /// Solves, keeping packages in `held` at their version as long as a repository has it.
     pub(super) fn plan(&self, wanted: &Wanted, held: &Held<'_>) -> Result<Vec<Chosen>, ResolveError> {
         let holding;
         let universe = if held.is_empty() {
@@ -165,8 +165,7 @@ impl Declared<'_> {
     }
 }
 
-/// When the newest of the packages was built. The index file's own time says nothing: who makes reproducible indexes
-/// sets it to zero.
+/// The build time of the newest package. The index file's own time is useless: in reproducible indexes it is zero.
 fn newest(packages: &[Package]) -> Timestamp {
     Timestamp::from_unix(packages.iter().filter_map(|package| package.build_time).max().unwrap_or_default())
 }

@@ -2,21 +2,18 @@ use super::ResolveError;
 use crate::apk::Dependency;
 use crate::config::{Group, Project, Recipe, User};
 
-/// What an image asks of a channel.
+/// What an image requests from a channel.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    /// The image's name.
     pub image: String,
     /// Requested dependencies, sorted.
     pub world: Vec<Dependency>,
-    /// The recipe's groups.
     pub groups: Vec<Group>,
-    /// The recipe's accounts.
     pub users: Vec<User>,
 }
 
 impl Wanted {
-    /// What `recipe` asks of the project's channel.
+    /// What `recipe` requests from the project's channel.
     pub fn of(project: &Project, recipe: &Recipe) -> Result<Self, ResolveError> {
         let share = project.channel_of(recipe)?;
         let texts = recipe.world.iter().chain(share.iter().flat_map(|share| &share.world));

@@ -65,12 +65,12 @@ fn declare(map: &mut HashMap<String, u32>, what: &'static str, name: &str, decla
     let error = |found| RootfsError::Account { what, name: name.to_owned(), declared, found };
     match map.get(name) {
         Some(&id) if id == declared => return Ok(()),
-        Some(id) => return Err(error(format!("it has number {id} already"))),
+        Some(id) => return Err(error(format!("it already has id {id}"))),
         None => {}
     }
     // Two names for one id would make owners ambiguous.
     if let Some((other, _)) = map.iter().filter(|(_, id)| **id == declared).min() {
-        return Err(error(format!("{other} has that number already")));
+        return Err(error(format!("{other} already has that id")));
     }
     map.insert(name.to_owned(), declared);
     Ok(())
@@ -193,9 +193,9 @@ mod tests {
         accounts.read(b"etc/passwd", b"mail:x:8:12::/:\n");
         assert!(accounts.declare(&[user("mail", 8, "mail")], &[]).is_ok());
         let taken = accounts.declare(&[user("mail", 9, "mail")], &[]).unwrap_err();
-        assert_eq!(taken.to_string(), r#"user "mail" is declared with number 9, but it has number 8 already"#);
+        assert_eq!(taken.to_string(), r#"user "mail" is declared with id 9, but it already has id 8"#);
         let shared = accounts.declare(&[user("vmail", 8, "mail")], &[]).unwrap_err();
-        assert_eq!(shared.to_string(), r#"user "vmail" is declared with number 8, but mail has that number already"#);
+        assert_eq!(shared.to_string(), r#"user "vmail" is declared with id 8, but mail already has that id"#);
     }
 
     #[test]

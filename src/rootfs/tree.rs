@@ -191,7 +191,7 @@ impl Tree {
         self.get(&self.walk(path.as_bytes(), true)?)
     }
 
-    /// The same, but a link at the path's end stays.
+    /// Like [`Tree::resolve`], but doesn't follow a link at the end of the path.
     #[must_use]
     pub fn find_itself(&self, path: &str) -> Option<&Node> {
         self.get(&self.walk(path.as_bytes(), false)?)

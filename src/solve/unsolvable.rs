@@ -131,24 +131,24 @@ impl fmt::Display for Reason {
             Self::UnknownTag { tag } => write!(f, "no repository has the tag @{tag}"),
             Self::OtherVersions { there, asked } => {
                 let verb = if there.len() == 1 { "is" } else { "are" };
-                write!(f, "{} {verb} there, {asked} was asked for", there.join(", "))
+                write!(f, "{} {verb} available, but {asked} is required", there.join(", "))
             }
             Self::ChooseOne { packages } => {
-                write!(f, "none of those that provide it is the default: choose one of {}", packages.join(", "))
+                write!(f, "several packages provide it and none is the default: choose one of {}", packages.join(", "))
             }
             Self::Tagged { package, tag } => {
-                write!(f, "{package} is only in the repository tagged @{tag}, which nothing asks for")
+                write!(f, "{package} is only in the repository tagged @{tag}, which is not requested")
             }
             Self::Architecture { package, arch } => write!(f, "{package} is for {arch}"),
             Self::Unsupported { package, field } => {
-                write!(f, "{package} has the field {field}: in the index, which mailimg does not know")
+                write!(f, "{package} has the field {field}: in the index, which mailimg doesn't support")
             }
             Self::Contradicts { package, requirement, chain } => {
                 write!(f, "{package} is ruled out by {requirement}, {}", Asked("", chain))
             }
             Self::Selected { package, chain } => write!(f, "there is {package}, {}", Asked(package, chain)),
             Self::Conflicts { package, conflict, with, chain } => {
-                write!(f, "{package} has the conflict {conflict} with {with}, {}", Asked(with, chain))
+                write!(f, "{package} conflicts ({conflict}) with {with}, {}", Asked(with, chain))
             }
             Self::SameName { package, name, with, chain } => {
                 write!(f, "{package} provides {name}, and so does {with}, {}", Asked(with, chain))
@@ -156,7 +156,8 @@ impl fmt::Display for Reason {
             Self::Needs { package, requirement, .. } => write!(f, "{package} needs {requirement}"),
             Self::GivenUp { package } => write!(
                 f,
-                "{package} was given up before it turned out to be needed; ask for it by name to have it considered first"
+                "{package} was ruled out before it turned out to be needed; ask for it by name so that it is \
+                 considered first"
             ),
         }
     }

@@ -6,27 +6,25 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::lock_exclusive;
 
-/// A file could not be written. What was there before is unchanged.
+/// A file could not be written. Its old content is unchanged.
 #[derive(Debug, thiserror::Error)]
 #[error("can't write {path}")]
 pub struct WriteError {
-    /// The file.
     pub path: Utf8PathBuf,
-    /// Why: disk full, no permission, ….
     pub source: io::Error,
 }
 
-/// Replaces the file at `path` by one with these bytes and exactly this mode, or leaves it as it was.
+/// Replaces the file at `path` with one that has these bytes and exactly this mode, or leaves it unchanged.
 ///
-/// A reader sees the old content or the new, and so does everyone after a crash. Missing parent directories are made.
-/// The bytes are written beside the file under the name `.<name>.mailimg-tmp`; if the process is killed then, the next
-/// write of the same file takes that over.
+/// Readers see the old content or the new, even after a crash. Missing parent directories are created. The bytes are
+/// first written to `.<name>.mailimg-tmp` in the same directory; if the process is killed, the next write of the same
+/// file reuses that.
 pub fn write_atomic(path: &Utf8Path, bytes: impl AsRef<[u8]>, mode: u32) -> Result<(), WriteError> {
     write_atomic_after(path, bytes, mode, || Ok(()))
 }
 
-/// As [`write_atomic`], but the file appears only after `ready` has succeeded, which runs while its bytes go to the disk:
-/// for a file that names others, which have to be there first.
+/// Like [`write_atomic`], but the file appears only after `ready` has succeeded, which runs while the bytes are synced:
+/// for a file that refers to others, which must exist first.
 pub fn write_atomic_after(
     path: &Utf8Path,
     bytes: impl AsRef<[u8]>,
@@ -51,7 +49,7 @@ fn write(path: &Utf8Path, bytes: &[u8], mode: u32, ready: impl FnOnce() -> io::R
     sync_directory(directory)
 }
 
-/// A locked file that is removed unless it is renamed.
+/// A locked file that is removed unless it gets renamed.
 struct Temporary {
     file: File,
     path: Utf8PathBuf,
@@ -59,13 +57,13 @@ struct Temporary {
 }
 
 impl Temporary {
-    /// Waits for another process that writes the same file.
+    /// Waits for other processes that write the same file.
     fn open(path: Utf8PathBuf) -> io::Result<Self> {
         loop {
-            // Secrets are written this way too: nobody else may read before the mode is set.
+            // Secrets are written this way too: nobody else may read them before the mode is set.
             let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path)?;
             lock_exclusive(&file, &path)?;
-            // While we waited, the one who held the lock may have given the file its final name.
+            // The previous holder of the lock may have renamed the file while we waited.
             match std::fs::symlink_metadata(&path) {
                 Ok(there) if same_file(&there, &file.metadata()?) => return Ok(Self { file, path, renamed: false }),
                 Ok(there) if there.is_symlink() => std::fs::remove_file(&path)?,
@@ -86,7 +84,7 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.renamed {
-            // The write has failed, and that is what gets reported.
+            // The write has failed, and that is the error to report.
             let _ = std::fs::remove_file(&self.path);
         }
     }
@@ -96,7 +94,7 @@ fn same_file(a: &std::fs::Metadata, b: &std::fs::Metadata) -> bool {
     (a.dev(), a.ino()) == (b.dev(), b.ino())
 }
 
-/// Makes the names in a directory survive a crash.
+/// Syncs a directory, so that the names in it survive a crash.
 pub(super) fn sync_directory(directory: &Utf8Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }

@@ -16,7 +16,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// The source of the content could not be read.
-    #[error("can't read what should come into the store")]
+    #[error("can't read the content to store")]
     Source { source: io::Error },
     /// The content has another hash than expected. Nothing was kept.
     #[error("SHA-256 is {found}, expected {expected} ({size} bytes)")]

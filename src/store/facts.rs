@@ -1,8 +1,8 @@
 //! What has been found out about content.
 //!
-//! A fact is one file: a seal, then what was asked and which content the answer refers to, then the answer. The seal is a
-//! digest of all of it and of the question, so that neither a damaged answer is believed, nor that to another question:
-//! facts are not synced, and after a crash a file that was not synced can hold what another one held.
+//! A fact is one file: a seal, then what was asked and which content the answer refers to, then the answer. The seal is
+//! a digest of all of it and of the question, so that neither a damaged answer is believed, nor that to another
+//! question: facts are not synced, and after a crash a file that was not synced can hold what another one held.
 
 use std::fs::{File, Permissions};
 use std::io::{self, Read as _, Write as _};
@@ -37,9 +37,7 @@ pub trait Question {
 /// What a fact says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fact {
-    /// The question's name.
     pub name: String,
-    /// The question's version.
     pub version: u32,
     /// The content without which the answer is of no use.
     pub refers_to: Vec<Sha256>,
@@ -81,7 +79,7 @@ impl Store {
         rest.is_empty().then_some(answer)
     }
 
-    /// Whether anything has been remembered, be it damaged.
+    /// Whether an answer is remembered, even a damaged one.
     #[must_use]
     pub fn remembers(&self, question: &impl Question) -> bool {
         self.fact(id(question)).is_file()

@@ -8,13 +8,14 @@ use tempfile::NamedTempFile;
 use super::{Incoming, Store, StoreError, settle};
 use crate::digest::Sha256;
 
-/// Threads that wait for the disk. A disk syncs many files at once in little more than the time of one.
+/// Threads that wait for the disk. Syncing many files at once takes a disk little longer than syncing one.
 const THREADS: usize = 8;
 
-/// Takes many files into the store at once: files are synced and named while the next ones are made, and their names
-/// once at the end.
+/// Stores many files: each is synced and renamed while the next ones are written, and the directory is synced once at
+/// the end.
 ///
-/// Each file is in the store completely or not at all, whenever the process ends; [`Keeper::finish`] returns when all are.
+/// Whenever the process ends, each file is stored completely or not at all. [`Keeper::finish`] returns once all are
+/// stored.
 #[derive(Debug)]
 pub struct Keeper {
     store: Store,
@@ -22,7 +23,7 @@ pub struct Keeper {
     threads: Vec<JoinHandle<Result<(), StoreError>>>,
 }
 
-/// A complete file that has yet to be synced and named.
+/// A complete file that must still be synced and renamed.
 #[derive(Debug)]
 struct Pending {
     file: NamedTempFile,
@@ -40,20 +41,19 @@ impl Keeper {
         Self { store, sender: Some(sender), threads: (0..THREADS).map(start).collect() }
     }
 
-    /// The store that it takes files into.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// Takes a file whose digest is `expected`, if that is given. Returns digest and size.
+    /// Stores a file, which must have the digest `expected` if that is given. Returns digest and size.
     pub fn keep(&self, incoming: Incoming, expected: Option<Sha256>) -> Result<(Sha256, u64), StoreError> {
         let (digest, size, file) = incoming.checked(expected)?;
         self.send(Pending { file, path: self.store.place(digest)? })?;
         Ok((digest, size))
     }
 
-    /// Takes content that is at hand, if the store doesn't have it.
+    /// Stores bytes, unless the store already has them.
     pub fn keep_bytes(&self, bytes: &[u8]) -> Result<Sha256, StoreError> {
         let digest = Sha256::of(bytes);
         if self.store.find_sized(&digest, bytes.len() as u64).is_some() {
@@ -71,7 +71,7 @@ impl Keeper {
         sender.send(pending).map_err(|_| failed())
     }
 
-    /// Waits until all files are where they belong.
+    /// Waits until all files are stored.
     pub fn finish(mut self) -> Result<(), StoreError> {
         self.join()
     }
@@ -90,12 +90,12 @@ impl Keeper {
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        // Whoever drops it has another error to report.
+        // If it is dropped, there is another error to report.
         let _ = self.join();
     }
 }
 
-/// Syncs and names files until there are no more. Once one has failed, the others are let go.
+/// Syncs and renames files until there are no more. After a failure the others are dropped.
 fn settle_all(receiver: &Mutex<Receiver<Pending>>) -> Result<(), StoreError> {
     let mut outcome = Ok(());
     loop {

@@ -8,25 +8,22 @@ use super::locking::{Attempt, try_lock_exclusive};
 use super::{BUCKET, Store, StoreError, facts};
 use crate::digest::{Hashing, Sha256};
 
-/// An entry that is not what its name says.
+/// An entry that doesn't match its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The entry.
     pub path: Utf8PathBuf,
-    /// The digest of what is there; none if the name is no digest.
+    /// The digest of its content; none if the name is not a digest.
     pub found: Option<Sha256>,
 }
 
 /// What [`gc`] removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Removed {
-    /// Number of entries.
     pub entries: u64,
-    /// Their sizes together.
     pub bytes: u64,
 }
 
-/// Reads every entry of the store again and returns those whose content has changed.
+/// Reads the whole store again and returns the entries that have changed.
 pub fn verify(store: &Store) -> Result<Vec<Problem>, StoreError> {
     let mut problems = Vec::new();
     for entry in list(&store.bucket.join("sha256"))? {
@@ -43,14 +40,14 @@ pub fn verify(store: &Store) -> Result<Vec<Problem>, StoreError> {
     Ok(problems)
 }
 
-/// Removes a file of the store that [`verify`] found.
+/// Removes an entry that [`verify`] returned.
 pub fn remove(problem: &Problem) -> Result<(), StoreError> {
     std::fs::remove_file(&problem.path).map_err(StoreError::io("remove", &problem.path))
 }
 
 /// Removes from the store under `cache` what is not in `keep`, and what was remembered of that.
 ///
-/// Fails with [`StoreError::Busy`] while any process has the store open.
+/// Fails with [`StoreError::Busy`] if any process has the store open.
 pub fn gc(cache: &Utf8Path, keep: &BTreeSet<Sha256>) -> Result<Removed, StoreError> {
     let bucket = cache.join(BUCKET);
     let path = bucket.join("lock");
@@ -83,7 +80,7 @@ pub fn gc(cache: &Utf8Path, keep: &BTreeSet<Sha256>) -> Result<Removed, StoreErr
     Ok(removed)
 }
 
-/// Removes what killed processes left. For the holder of the exclusive lock alone.
+/// Removes what killed processes left behind. Requires the exclusive lock.
 pub(super) fn remove_leftovers(bucket: &Utf8Path) -> Result<(), StoreError> {
     for entry in list(&bucket.join("tmp"))? {
         let path = entry.path();
@@ -92,7 +89,7 @@ pub(super) fn remove_leftovers(bucket: &Utf8Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What is in a directory, by name.
+/// The content of a directory, sorted by name.
 fn list(directory: &Utf8Path) -> Result<Vec<Utf8DirEntry>, StoreError> {
     let read = || directory.read_dir_utf8()?.collect::<io::Result<Vec<_>>>();
     let mut entries = read().map_err(StoreError::io("read the directory", directory))?;

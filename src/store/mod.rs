@@ -1,4 +1,4 @@
-//! Content-addressed files under the cache directory, and atomic writes anywhere else.
+//! Content-addressed files under the cache directory, and atomic writes elsewhere.
 //!
 //! ```text
 //! <cache>/files-v2/
@@ -8,13 +8,14 @@
 //!   facts/<digest>     what has been found out about content (see [`Question`])
 //! ```
 //!
-//! A file comes in under a temporary name in the same file system, is hashed on the way, synced to disk and only then
-//! renamed to its digest. A process that is killed leaves at most a temporary file, which the next one to open the store
-//! alone removes. Names change with the layout's version, so that versions of mailimg can share one cache directory.
+//! A new file is written under a temporary name on the same file system, hashed on the way, synced to disk and only
+//! then renamed to its digest. A killed process leaves at most a temporary file, which the next process to open the
+//! store on its own removes. The directory's name includes the format version, so that versions of mailimg can share
+//! one cache directory.
 //!
 //! All content is in one directory: syncing a directory costs as much as syncing a file, and file systems find a name
-//! among many thousands as fast as among a few. Facts are not synced at all, because they can be found out again: each
-//! holds a digest of its question and itself, and one that a crash has damaged is not believed.
+//! among many thousands as fast as among a few. Facts are not synced, because they can be found out again: each
+//! contains a digest of its question and itself, so one damaged by a crash is ignored.
 
 mod atomic;
 mod error;
@@ -45,20 +46,20 @@ use atomic::sync_directory;
 use locking::Attempt;
 use scratch::Scratch;
 
-/// The layout's version: raised when older entries would be misread.
+/// The format version, raised when older entries would be misread.
 const BUCKET: &str = "files-v2";
 
-/// An open store. Clones share it; while one is open, nothing in it is removed.
+/// An open store. Clones share it. Nothing is removed while it is open.
 #[derive(Debug, Clone)]
 pub struct Store {
     bucket: Utf8PathBuf,
     /// What takes the bucket's place where that can't be written to.
     scratch: Option<Arc<Scratch>>,
-    /// Holds the shared lock; it ends with the last clone, or with the process.
+    /// The shared lock, held until the last clone is dropped or the process ends.
     _lock: Option<Arc<File>>,
 }
 
-/// What came into the store.
+/// A file in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// SHA-256 of its content.
@@ -69,7 +70,7 @@ pub struct Entry {
     pub path: Utf8PathBuf,
 }
 
-/// A file on its way into the store: write to it, then [`finish`](Incoming::finish). Dropped, it leaves nothing.
+/// A new file for the store: write to it, then call [`finish`](Incoming::finish). If it is dropped, nothing remains.
 #[derive(Debug)]
 pub struct Incoming {
     store: Store,
@@ -78,9 +79,9 @@ pub struct Incoming {
 }
 
 impl Store {
-    /// Opens the store under the cache directory `cache`, and makes it if there is none.
+    /// Opens the store under the cache directory `cache`, creating it if necessary.
     ///
-    /// Waits while another process cleans it.
+    /// Waits while another process cleans the store.
     pub fn open(cache: &Utf8Path) -> Result<Self, StoreError> {
         let bucket = cache.join(BUCKET);
         let is_writable = scratch::make_directories(&bucket)?;
@@ -104,7 +105,7 @@ impl Store {
         Ok(Self { bucket, scratch, _lock: lock.map(Arc::new) })
     }
 
-    /// Where the content with this digest is or would be.
+    /// The path of the content with this digest, whether it exists or not.
     #[must_use]
     pub fn path(&self, digest: &Sha256) -> Utf8PathBuf {
         self.readable("sha256", &digest.to_string())
@@ -131,7 +132,7 @@ impl Store {
         Some(self.path(digest)).filter(|path| path.is_file())
     }
 
-    /// As [`find`](Store::find), but an entry of another size counts as absent, so that it is brought in again.
+    /// Like [`find`](Store::find), but ignores an entry of another size, so that it is fetched again.
     #[must_use]
     pub fn find_sized(&self, digest: &Sha256, size: u64) -> Option<Utf8PathBuf> {
         let path = self.path(digest);
@@ -145,7 +146,7 @@ impl Store {
         File::open(&path).map_err(StoreError::io("open", &path))
     }
 
-    /// Starts a file of at most `limit` bytes.
+    /// Starts a new file of at most `limit` bytes.
     pub fn incoming(&self, limit: u64) -> Result<Incoming, StoreError> {
         Ok(Incoming { store: self.clone(), content: Hashing::new(self.temporary()?), limit })
     }
@@ -155,7 +156,7 @@ impl Store {
         NamedTempFile::new_in(&directory).map_err(StoreError::io("make a temporary file in", &directory))
     }
 
-    /// Makes the names of content survive a crash.
+    /// Syncs the directory of contents.
     fn sync(&self) -> Result<(), StoreError> {
         if self.scratch.is_some() {
             return Ok(());
@@ -169,13 +170,13 @@ impl Store {
         Ok(self.writable()?.join("sha256").join(digest.to_string()))
     }
 
-    /// For bringing in many files at once.
+    /// Stores many files at once.
     #[must_use]
     pub fn keeper(&self) -> Keeper {
         Keeper::new(self.clone())
     }
 
-    /// Brings in all that `reader` gives, at most `limit` bytes, with the digest `expected` if there is one.
+    /// Stores everything from `reader`, at most `limit` bytes, which must have the digest `expected` if there is one.
     pub fn insert(&self, mut reader: impl Read, expected: Option<Sha256>, limit: u64) -> Result<Entry, StoreError> {
         let mut incoming = self.incoming(limit)?;
         let mut buffer = vec![0; 128 * 1024];
@@ -206,7 +207,7 @@ impl Incoming {
         self.content.count()
     }
 
-    /// Checks the digest, syncs to disk and gives the file its name.
+    /// Checks the digest, syncs the file and renames it.
     pub fn finish(self, expected: Option<Sha256>) -> Result<Entry, StoreError> {
         let store = self.store.clone();
         let (digest, size, file) = self.checked(expected)?;
@@ -216,14 +217,13 @@ impl Incoming {
         Ok(Entry { digest, size, path })
     }
 
-    /// Checks the digest.
     fn checked(self, expected: Option<Sha256>) -> Result<(Sha256, u64, NamedTempFile), StoreError> {
         let (digest, size, file) = self.content.finish();
         check(digest, size, expected)?;
         Ok((digest, size, file))
     }
 
-    /// Gives what has been written as a file that is gone when it is closed, and does not come into the store.
+    /// Returns the content as a temporary file that doesn't enter the store and disappears when it is closed.
     pub fn into_temporary(self) -> Result<File, StoreError> {
         let directory = self.store.writable()?.join("tmp");
         let (_, _, file) = self.content.finish();
@@ -235,7 +235,8 @@ impl Incoming {
 
 /// Opens the file that locks a store. There is none in a store that can't be written to and was copied without it.
 ///
-/// NFS wants a file that is open for reading for the shared lock, and one that is open for writing for the exclusive one.
+/// NFS wants a file that is open for reading for the shared lock, and one that is open for writing for the exclusive
+/// one.
 fn open_lock(path: &Utf8Path) -> io::Result<Option<File>> {
     match File::options().create(true).truncate(false).read(true).write(true).open(path) {
         Err(error) if scratch::is_refusal(&error) => match File::open(path) {
@@ -246,7 +247,7 @@ fn open_lock(path: &Utf8Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Syncs a complete file and gives it its name, which is not synced yet.
+/// Syncs a complete file and renames it, without syncing the directory.
 fn settle(file: NamedTempFile, path: &Utf8Path) -> Result<(), StoreError> {
     let write = || {
         file.as_file().set_permissions(Permissions::from_mode(0o444))?;

@@ -77,11 +77,11 @@ fn all_memory_limits_fit_two_gigabytes() {
 fn what_is_missing_or_wrong_is_told() {
     let project = project();
     let said = refused(&project, &["compose", "--layout", "elsewhere"], 4);
-    assert!(said.contains("there is no elsewhere/index.json") && said.contains("mailimg build"), "{said}");
+    assert!(said.contains("elsewhere/index.json does not exist") && said.contains("mailimg build"), "{said}");
     let said = refused(&project, &["compose", "--port", "26=2626"], 2);
-    assert!(said.contains("no image publishes port 26: published are 25, 465, 587, 993"), "{said}");
+    assert!(said.contains("no image publishes port 26: the published ports are 25, 465, 587, 993"), "{said}");
     let said = refused(&project, &["compose", "--port", "25=993"], 2);
-    assert!(said.contains("port 993 of the host would be published twice"), "{said}");
+    assert!(said.contains("host port 993 would be published twice"), "{said}");
     for (option, value) in [("--port", "25"), ("--port", "25=0"), ("--port", "25=70000"), ("--bind", "here")] {
         refused(&project, &["compose", option, value], 2);
     }

@@ -64,7 +64,7 @@ fn a_missing_template_value_is_pointed_at() {
     project.write("images/postfix/rootfs/etc/more.hbs", "a = b\nc = {{site.limits.messagesize}}\n");
     let said = complaint(&project);
     assert!(
-        said.contains("./images/postfix/rootfs/etc/more.hbs:2:5: site.limits.messagesize: there is no such value"),
+        said.contains("./images/postfix/rootfs/etc/more.hbs:2:5: site.limits.messagesize: no such value"),
         "{said}"
     );
     assert!(said.contains("hint: did you mean message-size?"), "{said}");

@@ -64,7 +64,7 @@ fn are_told_of_to_who_has_no_credentials() {
         let (success, said) = lock(&project, variables);
         assert!(!success, "{variables:?}");
         for text in
-            ["is denied (the server answers 401)", "machine 127.0.0.1", "HTTP_AUTH=basic:127.0.0.1:USER:PASSWORD"]
+            ["is denied (the server answered 401)", "machine 127.0.0.1", "HTTP_AUTH=basic:127.0.0.1:USER:PASSWORD"]
         {
             assert!(said.contains(text), "{text:?} is not in:\n{said}");
         }

@@ -78,7 +78,7 @@ fn lists_that_no_trusted_key_signed_are_refused() {
     let project = Project::new();
     let output = import(&project, &mirror(), "other.gpg", &[]);
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
-    assert!(stderr(&output).contains("no key on this machine vouches for trixie"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("this machine has no key for trixie"), "{}", stderr(&output));
     assert!(stderr(&output).contains("debian-archive-keyring"), "{}", stderr(&output));
     assert!(!project.path().join("out").exists());
 }
@@ -110,11 +110,11 @@ fn mistakes_in_the_mapping_are_named() {
     project.write("apk-locks/debian-13/import.toml", MAPPING.replace("[\"tool\"]", "[\"loot\"]"));
     let output = import_as_it_is(&project, &mirror(), "keyring.gpg", &[]);
     assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
-    assert!(stderr(&output).contains("the Debian package \"loot\", which trixie does not have"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("the Debian package \"loot\", which trixie doesn't have"), "{}", stderr(&output));
 
     let output = import_as_it_is(&project, &mirror(), "keyring.gpg", &["--suite", "forky"]);
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
-    assert!(stderr(&output).contains("is for the suite \"forky\""), "{}", stderr(&output));
+    assert!(stderr(&output).contains("for the suite \"forky\""), "{}", stderr(&output));
 }
 
 fn copy_all(from: &Path, to: &Path) {

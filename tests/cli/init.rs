@@ -30,7 +30,7 @@ fn init_changes_nothing_that_is_there() {
     project.write("recipes/mine.toml", "mine");
     let output = project.mailimg(["init", "example.org"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("./recipes exists already"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("./recipes already exists"));
     assert!(!project.path().join("mailimg.toml").exists());
     assert_eq!(project.read("recipes/mine.toml"), "mine");
 

@@ -8,7 +8,8 @@ use crate::common::project::Project;
 /// A program that answers as an engine does: it has the images that `known` lists, and keeps what it is told to load.
 fn engine(project: &Project, name: &str, loads: &str) {
     let script = format!(
-        "#!/bin/sh\ncd \"${{0%/*}}\"\ncase \"$1\" in\nversion) ;;\nimage) grep -qx \"$3\" known;;\nload) {loads};;\n*) exit 9;;\n\
+        "#!/bin/sh\ncd \"${{0%/*}}\"\ncase \"$1\" in\nversion) ;;\nimage) grep -qx \"$3\" known;;\nload) {loads};;\n*) \
+         exit 9;;\n\
          esac\n"
     );
     let program = project.write(format!("bin/{name}"), script);
@@ -79,7 +80,7 @@ fn a_damaged_layout_is_not_blamed_on_the_engine() {
     engine(&project, "docker", "cat >loaded; echo 'unexpected EOF' >&2; exit 1");
     let (code, _, said) = load(&project, &[]);
     assert_eq!(code, 6, "{said}");
-    assert!(said.contains("its input can't be read") && said.contains("No such file"), "{said}");
+    assert!(said.contains("can't read its input") && said.contains("No such file"), "{said}");
 }
 
 #[test]
@@ -98,6 +99,6 @@ fn images_are_not_loaded_before_they_are_built_or_without_an_engine() {
     assert!(error.contains("no container engine answers") && error.contains("install Docker"), "{error}");
     let (code, error) = load(&["absent"]);
     assert_eq!(code, 4, "{error}");
-    assert!(error.contains(r#"no image "absent"; it has web"#), "{error}");
+    assert!(error.contains(r#"no image "absent"; its images are web"#), "{error}");
     assert!(project.path().join("oci/oci-layout").exists());
 }

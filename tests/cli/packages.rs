@@ -67,10 +67,10 @@ fn key_pairs_are_private_and_never_overwritten() {
     let before = project.read("ops.rsa");
     assert!(before.starts_with("-----BEGIN PRIVATE KEY-----\n"));
     let error = fails(&project, 2, &["repo", "key", "--name", "ops"]);
-    assert!(error.contains("ops.rsa is there already"), "{error}");
+    assert!(error.contains("ops.rsa already exists"), "{error}");
     assert_eq!(project.read("ops.rsa"), before);
     let error = fails(&project, 2, &["repo", "key", "--name", "../ops"]);
-    assert!(error.contains("can't be the name of a key"), "{error}");
+    assert!(error.contains("is not a valid key name"), "{error}");
 }
 
 #[test]
@@ -194,12 +194,12 @@ fn says_what_is_wrong_with_a_file() {
     project.write("empty/README", "");
     for (code, args, expected) in [
         (3, &["apk", "inspect", "v3.apk"][..], "format v3"),
-        (3, &["apk", "inspect", "page.apk"], "this is no package"),
+        (3, &["apk", "inspect", "page.apk"], "this is not a package"),
         (3, &["apk", "inspect", "short.apk"], "the data member is damaged"),
-        (3, &["apk", "inspect", "long.apk"], "something that is not gzip follows the data"),
+        (3, &["apk", "inspect", "long.apk"], "something other than gzip follows the data"),
         (4, &["apk", "inspect", "missing.apk"], "missing.apk"),
-        (4, &["apk", "verify", "--keys-dir", "empty", "v3.apk"], "no file in it ends with .rsa.pub"),
-        (4, &["repo", "index", "empty"], "no file in it ends with .apk"),
+        (4, &["apk", "verify", "--keys-dir", "empty", "v3.apk"], "no file name ends with .rsa.pub"),
+        (4, &["repo", "index", "empty"], "no file name ends with .apk"),
         (2, &["apk", "inspect"], "FILE"),
     ] {
         let error = fails(&project, code, args);
@@ -223,6 +223,6 @@ fn indexes_only_what_apk_could_install_from_it() {
     let file = package(&project, "renamed", "a", "x86_64");
     std::fs::rename(&file, file.with_file_name("other.apk")).unwrap();
     let error = fails(&project, 2, &["repo", "index", "renamed"]);
-    assert!(error.contains("must be called a-1.0-r0.apk"), "{error}");
+    assert!(error.contains("must be named a-1.0-r0.apk"), "{error}");
     assert!(!project.path().join("renamed/APKINDEX.tar.gz").exists());
 }

@@ -71,10 +71,10 @@ fn what_the_database_answers_is_told() {
     let added = ["user", "add", "alice@example.org", "--password-stdin"];
     for (answer, said, code, args, exit, told) in [
         ("0\n", "", 0, &added[..], 2, "example.org is not one of this server's domains"),
-        ("", "ERROR 1062 (23000) at line 1: Duplicate entry", 1, &added[..], 2, "alice@example.org exists already"),
+        ("", "ERROR 1062 (23000) at line 1: Duplicate entry", 1, &added[..], 2, "alice@example.org already exists"),
         ("", "service \"mysql\" is not running", 1, &added[..], 4, "the service mysql is not running"),
         ("", "ERROR 2002 (HY000): Can't connect", 1, &added[..], 4, "ERROR 2002 (HY000): Can't connect"),
-        ("huh\n", "", 0, &added[..], 3, "the database answered \"huh\""),
+        ("huh\n", "", 0, &added[..], 3, "unexpected answer from the database: \"huh\""),
         (
             "0\n",
             "",
@@ -156,7 +156,7 @@ fn hostile_addresses_reach_nothing() {
 #[test]
 fn bad_passwords_are_refused() {
     let project = project("1\n", "", 0);
-    for (password, told) in [("short\n", "it must have 8 to 72"), (&"x".repeat(73), "73 bytes"), ("", "0 bytes")] {
+    for (password, told) in [("short\n", "but must have 8 to 72"), (&"x".repeat(73), "73 bytes"), ("", "0 bytes")] {
         let (code, _, said) = run(&project, &["user", "add", "a@example.org", "--password-stdin"], password);
         assert_eq!(code, Some(2), "{said}");
         assert!(said.contains(told), "{said}");
@@ -185,5 +185,5 @@ fn what_is_needed_is_named() {
     let bin = engine.parent().unwrap();
     let output = project.mailimg(["user", "list"]).env("PATH", bin).output().unwrap();
     assert_eq!(output.status.code(), Some(4));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("neither `podman compose` nor docker-compose"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("can't run `podman compose` or docker-compose"));
 }

@@ -128,7 +128,7 @@ fn what_can_not_be_answered_is_told() {
     let project = project(&packages());
     let (code, said) = refused(&project, &["why", "web", "libssl1"]);
     assert_eq!(code, 4, "{said}");
-    assert!(said.contains("web has no package \"libssl1\", and none that provides it; it has libssl3"), "{said}");
+    assert!(said.contains("web has no package \"libssl1\" and none that provides it; it has libssl3"), "{said}");
     assert!(said.contains("hint: list its packages with `mailimg tree web`"), "{said}");
     let (code, said) = refused(&project, &["tree", "nothing"]);
     assert!(code == 2 && said.contains("nothing"), "{code} {said}");

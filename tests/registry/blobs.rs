@@ -75,7 +75,7 @@ async fn a_blob_that_cannot_be_read_is_named() {
     let blob = setup.blob(b"layer");
     std::fs::remove_file(&blob.path).unwrap();
     let error = setup.push(&registry.name("mail/web").parse().unwrap(), &[&blob]).await.unwrap_err();
-    assert_eq!(error.to_string(), format!("{} can't be read", blob.path));
+    assert_eq!(error.to_string(), format!("can't read {}", blob.path));
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn an_answer_that_is_lost_is_looked_for() {
 async fn a_registry_that_is_not_there_is_named() {
     let setup = setup();
     let error = setup.push(&"127.0.0.1:1/mail/web".parse().unwrap(), &[&setup.blob(b"layer")]).await.unwrap_err();
-    assert!(error.to_string().starts_with("http://127.0.0.1:1/v2/mail/web/blobs/sha256:"), "{error}");
+    assert!(error.to_string().starts_with("can't reach http://127.0.0.1:1/v2/mail/web/blobs/sha256:"), "{error}");
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.starts_with("can't connect: Connection refused"), "{cause}");
 }

@@ -1,4 +1,4 @@
-//! The text of an index, `APKINDEX`: blocks of `X:value` lines, one block a package, a blank line after each.
+//! The text of an index, `APKINDEX`: one block of `X:value` lines per package, each followed by a blank line.
 
 mod file;
 mod write;
@@ -18,63 +18,36 @@ use super::{ChecksumError, Dependency, DependencyError, Package, Provide, Versio
 pub enum IndexError {
     /// A line is no field.
     #[error("line {line} of the index is not a letter, a colon and a value: {found:?}")]
-    NotAField {
-        /// Which line, from 1.
-        line: usize,
-        /// The line, cut to a sensible length.
-        found: String,
-    },
-    /// A field's value can't be what the field says.
-    #[error("line {line} of the index: {found:?} can't be the {what} of a package")]
-    BadValue {
-        /// Which line, from 1.
-        line: usize,
-        /// What the field holds.
-        what: &'static str,
-        /// The value, cut to a sensible length.
-        found: String,
-    },
+    NotAField { line: usize, found: String },
+    /// A field has an invalid value.
+    #[error("line {line} of the index: {found:?} is not a valid {what}")]
+    BadValue { line: usize, what: &'static str, found: String },
     /// A dependency, provide, `install_if` or `replaces` can't be read.
-    #[error("line {line} of the index can't be read")]
-    BadDependency {
-        /// Which line, from 1.
-        line: usize,
-        /// What is wrong with it.
-        source: DependencyError,
-    },
+    #[error("can't read line {line} of the index")]
+    BadDependency { line: usize, source: DependencyError },
     /// A checksum can't be read.
-    #[error("line {line} of the index can't be read")]
-    BadChecksum {
-        /// Which line, from 1.
-        line: usize,
-        /// What is wrong with it.
-        source: ChecksumError,
-    },
+    #[error("can't read line {line} of the index")]
+    BadChecksum { line: usize, source: ChecksumError },
     /// A block ends without a field that every package has.
     #[error("the package that ends before line {line} of the index has no {what}")]
-    Incomplete {
-        /// Which line, from 1.
-        line: usize,
-        /// The field that is not there.
-        what: &'static str,
-    },
+    Incomplete { line: usize, what: &'static str },
 }
 
 /// Reads the text of an index.
 ///
-/// As forgiving as apk: lines may end in CR LF, the last one may lack its end, text need not be UTF-8, fields may repeat
-/// (lists add up, of other fields the last counts), and unknown fields with a lower-case letter are ignored. One with an
-/// upper-case letter makes its package [unsupported](Package::unsupported).
+/// As lenient as apk: lines may end in CR LF, the last line end may be missing, text need not be UTF-8, fields may
+/// repeat (lists are joined, otherwise the last one counts), and unknown fields with a lower-case letter are ignored.
+/// An unknown field with an upper-case letter makes its package [unsupported](Package::unsupported).
 pub fn parse(text: &[u8]) -> Result<Vec<Package>, IndexError> {
     let parts: Result<Vec<Vec<Package>>, IndexError> = split(text).into_par_iter().map(parse_part).collect();
     match parts {
         Ok(parts) => Ok(parts.into_iter().flatten().collect()),
-        // Once more in one piece: a part does not know its line numbers.
+        // Parse it again in one piece, because parts don't know their line numbers.
         Err(_) => parse_part(text),
     }
 }
 
-/// Splits between packages into parts that are worth a thread each.
+/// Splits between packages into parts large enough for a thread each.
 fn split(mut text: &[u8]) -> Vec<&[u8]> {
     const ENOUGH: usize = 1 << 18;
     let mut parts = Vec::new();
@@ -105,7 +78,7 @@ fn parse_part(text: &[u8]) -> Result<Vec<Package>, IndexError> {
     Ok(packages)
 }
 
-/// The package that is being read.
+/// The package being read.
 struct Block {
     package: Package,
     has_name: bool,
@@ -123,7 +96,7 @@ impl Default for Block {
 impl Block {
     fn read(&mut self, field: u8, value: &[u8], line: usize) -> Result<(), IndexError> {
         self.started = true;
-        // Much faster than replacing what is not UTF-8, which is rare.
+        // Much faster than lossy decoding, which is rarely needed.
         let text = &*std::str::from_utf8(value).map_or_else(|_| String::from_utf8_lossy(value), Cow::Borrowed);
         let dependency = |source| IndexError::BadDependency { line, source };
         let bad = |what| IndexError::BadValue { line, what, found: cut(text) };
@@ -172,7 +145,7 @@ impl Block {
     }
 }
 
-/// Whether `text` may become part of a file name: names, versions and architectures do.
+/// Whether `text` may become part of a file name, as names, versions and architectures do.
 pub(super) fn is_file_name(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+' | '~' | ':' | ',');
     !text.is_empty() && text.len() <= 200 && text.chars().all(allowed) && !text.starts_with(['.', '-'])
@@ -192,7 +165,8 @@ mod tests {
 
     use super::*;
 
-    const MUSL: &str = "C:Q1qZk+NkcGgWq6PiVxeFDCbJzQ2J0=\nP:musl\nV:1.2.5-r0\nA:x86_64\nS:383152\nI:622592\nT:the musl c library\n\
+    const MUSL: &str = "C:Q1qZk+NkcGgWq6PiVxeFDCbJzQ2J0=\nP:musl\nV:1.2.5-r0\nA:x86_64\nS:383152\nI:622592\nT:the musl \
+                        c library\n\
         U:https://musl.libc.org/\nL:MIT\no:musl\nm:Jane <jane@example.org>\nt:1711000000\nc:4fe5\nD:!uclibc a>=1\n\
         p:so:libc.musl-x86_64.so.1=1\ni:b c=2\nr:d<3\nq:100\nk:10\n";
 
@@ -264,9 +238,9 @@ mod tests {
     fn says_which_line_is_wrong() {
         for (text, error) in [
             ("P:a\nV:1\nnonsense\n", r#"line 3 of the index is not a letter, a colon and a value: "nonsense""#),
-            ("P:../etc\nV:1\n", r#"line 1 of the index: "../etc" can't be the name of a package"#),
-            ("P:a\nV:1/2\n", r#"line 2 of the index: "1/2" can't be the version of a package"#),
-            ("P:a\nV:1\nS:-1\n", r#"line 3 of the index: "-1" can't be the file size of a package"#),
+            ("P:../etc\nV:1\n", r#"line 1 of the index: "../etc" is not a valid name"#),
+            ("P:a\nV:1/2\n", r#"line 2 of the index: "1/2" is not a valid version"#),
+            ("P:a\nV:1\nS:-1\n", r#"line 3 of the index: "-1" is not a valid file size"#),
             ("P:a\n\n", "the package that ends before line 2 of the index has no version"),
             ("V:1\n", "the package that ends before line 2 of the index has no name"),
         ] {

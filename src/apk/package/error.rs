@@ -14,19 +14,19 @@ pub enum PackageError {
     )]
     FormatV3,
     /// Not a package at all.
-    #[error("this is no package: it does not begin with a gzip member")]
+    #[error("this is not a package: it doesn't start with a gzip member")]
     NotAPackage,
     /// The file could not be read.
-    #[error("reading the package failed")]
+    #[error("can't read the package")]
     Read(#[source] io::Error),
     /// The data member's copy could not be written.
-    #[error("copying the data member failed")]
+    #[error("can't copy the data member")]
     Copy(#[source] io::Error),
     /// A gzip member is damaged or cut off.
     #[error("the {member} member is damaged")]
     Gzip { member: &'static str, source: io::Error },
     /// A tar archive is malformed.
-    #[error("the {member} member is refused")]
+    #[error("the {member} member was rejected")]
     Tar { member: &'static str, source: TarError },
     /// A member is larger than any real one, or expands to more.
     #[error("the {member} member is larger than {limit} bytes")]
@@ -38,16 +38,16 @@ pub enum PackageError {
     #[error("the control member has no .PKGINFO")]
     NoInfo,
     /// The signature member is malformed.
-    #[error("the signature member is refused")]
+    #[error("the signature member was rejected")]
     Signature(#[source] SignatureError),
     /// `.PKGINFO` can't be read.
-    #[error("bad .PKGINFO")]
+    #[error("invalid .PKGINFO")]
     Info(#[from] InfoError),
     /// The file ends after control.
     #[error("the package has no data member")]
     NoData,
     /// There is something after the last gzip stream.
-    #[error("something that is not gzip follows the data, at byte {offset}")]
+    #[error("something other than gzip follows the data, at byte {offset}")]
     Trailing { offset: u64 },
     /// The data member doesn't match the control member.
     #[error("the data member is not the one that was signed: .PKGINFO says SHA-256 {expected}, found {found}")]

@@ -13,34 +13,33 @@ id! {
     pub EntryId
 }
 
-/// A package as the tree needs it: what it says of itself, and the entries of its data archive in their order.
+/// A package as the file tree needs it: its metadata and the entries of its data archive, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackageFiles {
-    /// What it says of itself, with its scripts, which are kept and never run.
+    /// Its metadata and scripts. Scripts are kept but never run.
     pub control: Control,
     /// Its data archive's entries.
     pub entries: Table<EntryId, PackageEntry>,
-    /// Gzip streams that make up the data member: normally one.
+    /// The number of gzip streams in the data member, normally one.
     pub data_streams: u32,
-    /// Whether data ends with end-of-archive blocks.
+    /// Whether the data ends with end-of-archive blocks.
     pub ends_with_blocks: bool,
-    /// Whether the entries are of kinds that every reader of archives knows.
+    /// Whether all entries are of kinds that every archive reader supports.
     pub portable: bool,
 }
 
 /// One entry of a package's data archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackageEntry {
-    /// Its header.
     pub header: Entry,
-    /// The content itself, for the few files that the tree is made with; see [`is_read`].
+    /// The content, for the few files that building the tree needs; see [`is_read`].
     pub content: Option<Vec<u8>>,
 }
 
-/// Most bytes of one file that the tree is made with.
+/// The largest file that building the tree reads, in bytes.
 pub const READ_LIMIT: u64 = 4 << 20;
 
-/// Whether making the tree needs the content of the file at `path`: account files, lists of busybox's links, and
+/// Whether building the tree needs the content of the file at `path`: account files, busybox's lists of links, and
 /// certificates.
 #[must_use]
 pub fn is_read(path: &[u8]) -> bool {
@@ -49,24 +48,23 @@ pub fn is_read(path: &[u8]) -> bool {
         || path.starts_with(b"usr/share/ca-certificates/")
 }
 
-/// Most bytes of all such files of a package together.
+/// The most bytes of all such files of a package together.
 const READ_LIMIT_OF_ALL: u64 = 64 << 20;
 
-/// What reading a package's data brings to light, compact enough to be kept: whoever has it and the control member need
-/// not read the package again.
+/// What reading a package's data reveals, compact enough to store: with this and the control member, the package need
+/// not be read again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listing {
-    /// Sizes and digests.
     pub measured: Measured,
     /// The data archive's entries.
     pub entries: Vec<PackageEntry>,
 }
 
 impl Listing {
-    /// Raised when an older listing that was kept would be misread: part of the name under which one is kept.
+    /// Part of the name under which listings are stored; raised when older ones would be misread.
     pub const VERSION: u32 = 4;
 
-    /// Reads a package to its end. Also returns what was given to [`PackageReader::keep_data`].
+    /// Reads a package to its end. Also returns what was passed to [`PackageReader::keep_data`].
     pub fn read<R: Read, W: Digesting>(mut reader: PackageReader<R, W>) -> Result<(Self, Option<W>), PackageError> {
         let mut entries = Vec::new();
         let mut kept = 0;
@@ -106,8 +104,8 @@ impl PackageFiles {
         Self { control, entries: entries.into(), data_streams, ends_with_blocks, portable }
     }
 
-    /// The same with the architecture under which a repository's index lists it, which is what the installed database
-    /// holds: Alpine's indexes name their own even for `noarch`.
+    /// The same with the architecture from the repository's index, which the installed database records: Alpine's
+    /// indexes name their own architecture even for `noarch` packages.
     #[must_use]
     pub fn listed_for(mut self, arch: &str) -> Self {
         arch.clone_into(&mut self.control.package.arch);
@@ -120,7 +118,7 @@ impl PackageFiles {
         &self.control.package
     }
 
-    /// `name-version`, as messages call a package.
+    /// `name-version`, for messages.
     #[must_use]
     pub fn title(&self) -> String {
         format!("{}-{}", self.control.package.name, self.control.package.version)

@@ -7,60 +7,40 @@ use crate::apk::index::is_file_name;
 use crate::apk::{Dependency, DependencyError, Package, Provide, Version};
 use crate::digest::Sha256;
 
-/// What `.PKGINFO` says: the package, and what only concerns its file.
+/// The content of `.PKGINFO`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Info {
-    /// The package. File size and checksum are not known to it.
+    /// The package, without file size and checksum.
     pub package: Package,
     /// SHA-256 of the compressed data member.
     pub data_hash: Option<Sha256>,
-    /// Directories at whose change apk runs the trigger script; may hold wildcards.
+    /// The directories that trigger the script when they change; may contain wildcards.
     pub triggers: Vec<String>,
 }
 
-/// What is wrong with a `.PKGINFO`.
+/// Why a `.PKGINFO` is rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum InfoError {
-    /// A field's value can't be what the field says.
-    #[error("line {line}: {found:?} can't be the {key}")]
-    BadValue {
-        /// Which line, from 1.
-        line: usize,
-        /// The field's key.
-        key: &'static str,
-        /// The value, cut to a sensible length.
-        found: String,
-    },
+    /// A field has an invalid value.
+    #[error("line {line}: {found:?} is not a valid {key}")]
+    BadValue { line: usize, key: &'static str, found: String },
     /// A dependency, provide, `install_if` or `replaces` can't be read.
-    #[error("line {line} can't be read")]
-    BadDependency {
-        /// Which line, from 1.
-        line: usize,
-        /// What is wrong with it.
-        source: DependencyError,
-    },
+    #[error("can't read line {line}")]
+    BadDependency { line: usize, source: DependencyError },
     /// A field that every package has is not there.
     #[error("there is no {key}")]
-    Missing {
-        /// The field's key.
-        key: &'static str,
-    },
-    /// Nothing ties the files to what is signed.
-    #[error("there is no datahash, so that no signature vouches for the files")]
+    Missing { key: &'static str },
+    /// Nothing ties the files to the signature.
+    #[error("there is no datahash, so the signature doesn't cover the files")]
     NoDataHash,
     /// A value to write holds a newline or another control character.
-    #[error("the {key} holds a control character: {found:?}")]
-    Unwritable {
-        /// The field's key.
-        key: &'static str,
-        /// The value, cut to a sensible length.
-        found: String,
-    },
+    #[error("the {key} contains a control character: {found:?}")]
+    Unwritable { key: &'static str, found: String },
 }
 
 impl Info {
-    /// Reads a `.PKGINFO`, as lenient as apk: unknown keys and whatever is not `key = value`, such as the second line of a
-    /// licence, are ignored; lists may be one line or several; of a number its leading digits count.
+    /// Reads a `.PKGINFO`, as lenient as apk: unknown keys and whatever is not `key = value`, such as the second line
+    /// of a licence, are ignored; lists may be one line or several; of a number its leading digits count.
     pub fn parse(text: &[u8]) -> Result<Self, InfoError> {
         let mut info = Self { package: Package::new("", Version::any(""), ""), data_hash: None, triggers: Vec::new() };
         for (number, line) in text.split(|b| *b == b'\n').enumerate() {
@@ -129,7 +109,7 @@ impl Info {
         out.each("replaces", &package.replaces)?;
         out.each("depend", &package.depends)?;
         out.each("provides", &package.provides)?;
-        // All of these together, so one line.
+        // `install_if` means all of these together, so they go on one line.
         out.joined("install_if", &package.install_if)?;
         out.joined("triggers", &self.triggers)?;
         out.optional("datahash", self.data_hash.as_ref())?;
@@ -146,7 +126,7 @@ impl Lines {
         if value.chars().any(char::is_control) {
             return Err(InfoError::Unwritable { key, found: cut(value) });
         }
-        // Writing to a string does not fail.
+        // Writing to a string doesn't fail.
         let _ = writeln!(self.text, "{key} = {value}");
         Ok(())
     }
@@ -214,11 +194,11 @@ mod tests {
     #[test]
     fn what_decides_must_be_right() {
         for (text, error) in [
-            ("pkgver = 1/2", r#"line 4: "1/2" can't be the pkgver"#),
-            ("datahash = abc", r#"line 4: "abc" can't be the datahash"#),
-            ("depend = foo>=", "line 4 can't be read"),
-            ("provides = so:x=", "line 4 can't be read"),
-            ("install_if = !", "line 4 can't be read"),
+            ("pkgver = 1/2", r#"line 4: "1/2" is not a valid pkgver"#),
+            ("datahash = abc", r#"line 4: "abc" is not a valid datahash"#),
+            ("depend = foo>=", "can't read line 4"),
+            ("provides = so:x=", "can't read line 4"),
+            ("install_if = !", "can't read line 4"),
         ] {
             assert_eq!(Info::parse((HEAD.to_owned() + text).as_bytes()).unwrap_err().to_string(), error);
         }

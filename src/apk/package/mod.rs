@@ -1,17 +1,15 @@
-//! Package files (`.apk`, format v2): up to three gzip members, each a tar archive.
+//! Package files (`.apk`, format v2): up to three gzip members, each of them a tar archive.
 //!
 //! 1. *Signatures*: `.SIGN.RSA.<key>` and the like, each signing the compressed bytes of the next member.
 //! 2. *Control*: `.PKGINFO` and scripts. Its SHA-1 is the checksum by which indexes name the package.
-//! 3. *Data*: the files. `.PKGINFO` holds the SHA-256 of its compressed bytes as `datahash`, so that the signature vouches
-//!    for the files as well.
+//! 3. *Data*: the files. `.PKGINFO` holds the SHA-256 of its compressed bytes as `datahash`, so that the signature
+//!    vouches for the files as well.
 //!
-//! A signature of control is thus enough for all of it but the signature member itself, which
-//! [`signature`](super::signature) checks in its own way.
+//! A signature of the control member thus covers everything except the signature member itself.
 //!
-//! What is accepted: data may be several gzip streams one after the other (`datahash` is that of all of them together, and
-//! [`Measured::data_streams`] counts them); the archive of control may lack its end-of-archive blocks, as abuild cuts
-//! them, and so may data's. What is refused: anything but gzip streams after control, zeros included; a package without
-//! `datahash` or without data; format v3.
+//! Accepted: several consecutive gzip streams of data (`datahash` covers all of them, and [`Measured::data_streams`]
+//! counts them); archives without end-of-archive blocks, as abuild cuts them off. Rejected: anything but gzip streams
+//! after control, even zeros; packages without `datahash` or data; format v3.
 
 mod error;
 mod files;
@@ -36,27 +34,27 @@ pub use write::{PackageWriter, WriteError, Written};
 use super::{Checksum, Package};
 use crate::digest::Sha256;
 
-/// What the control member of a package holds.
+/// The content of a package's control member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Control {
-    /// `.PKGINFO` as fields. The package's checksum is that of the member just read.
+    /// The fields of `.PKGINFO`, with the checksum of this member.
     pub package: Package,
-    /// What `.PKGINFO` says the SHA-256 of the data member is.
+    /// The SHA-256 of the data member, according to `.PKGINFO`.
     pub data_hash: Sha256,
-    /// Directories at whose change apk runs the trigger script; may hold wildcards.
+    /// The directories that trigger the script when they change; may contain wildcards.
     pub triggers: Vec<String>,
-    /// Scripts, in the order in which they are packed.
+    /// Scripts, in the package's order.
     pub scripts: Vec<Script>,
-    /// `.PKGINFO` as it is, with comments and fields that are not known here.
+    /// The unchanged `.PKGINFO`, with comments and unknown fields.
     pub pkginfo: Vec<u8>,
 }
 
-/// A program that apk would run; mailimg never does.
+/// A script that apk would run, but mailimg never does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Script {
     /// When apk would run it.
     pub kind: ScriptKind,
-    /// Its text; mostly of a shell script.
+    /// Its text, usually a shell script.
     pub text: Vec<u8>,
 }
 
@@ -67,15 +65,13 @@ pub enum ScriptKind {
     PreInstall,
     /// After a first installation.
     PostInstall,
-    /// Before removal.
     PreDeinstall,
-    /// After removal.
     PostDeinstall,
     /// Before the files of a newer version.
     PreUpgrade,
     /// After the files of a newer version.
     PostUpgrade,
-    /// Whenever a transaction has changed one of the package's trigger directories.
+    /// After a transaction that changed one of the package's trigger directories.
     Trigger,
 }
 
@@ -91,7 +87,7 @@ impl ScriptKind {
         Self::Trigger,
     ];
 
-    /// The name that apk's documentation uses: `post-install`. In a package a dot precedes it.
+    /// The name in apk's documentation: `post-install`. In a package it has a leading dot.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -105,7 +101,7 @@ impl ScriptKind {
         }
     }
 
-    /// The script that a file of the control member is, if it is one.
+    /// The kind of script in a file of the control member, if it is one.
     #[must_use]
     pub fn from_file_name(name: &[u8]) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| name.strip_prefix(b".") == Some(kind.as_str().as_bytes()))
@@ -121,7 +117,7 @@ impl fmt::Display for ScriptKind {
 /// A part of a package file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
-    /// Where it begins in the file.
+    /// Its offset in the file.
     pub offset: u64,
     /// Its compressed bytes.
     pub size: u64,
@@ -129,31 +125,30 @@ pub struct Member {
     pub sha256: Sha256,
 }
 
-/// What is known of a package file once all of it has been read.
+/// What is known about a package file after reading it to the end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Measured {
     /// Bytes of the file.
     pub size: u64,
-    /// SHA-256 of the file, if it was asked for.
+    /// The SHA-256 of the file, if requested.
     pub sha256: Option<Sha256>,
-    /// Signature members: none or one, as far as known tools write them.
+    /// Signature members: known tools write none or one.
     pub signatures: Vec<Member>,
-    /// The control member.
     pub control: Member,
-    /// The data member; its SHA-256 is what `.PKGINFO` says.
+    /// The data member, whose SHA-256 matches `.PKGINFO`.
     pub data: Member,
-    /// Gzip streams that make up the data member: normally one.
+    /// The number of gzip streams in the data member, normally one.
     pub data_streams: u32,
-    /// SHA-256 of the uncompressed data, which OCI calls the layer's diff ID, if it was asked for.
+    /// The SHA-256 of the uncompressed data (the diff id of an OCI layer), if requested.
     pub diff_id: Option<Sha256>,
     /// Bytes of the uncompressed data.
     pub diff_size: u64,
-    /// Whether data ends with end-of-archive blocks.
+    /// Whether the data ends with end-of-archive blocks.
     pub ends_with_blocks: bool,
-    /// Whether data's entries are of kinds that every reader of archives knows; see
+    /// Whether all entries of data are of kinds that every archive reader supports; see
     /// [`Entries::is_portable`](super::tar::Entries::is_portable).
     pub portable: bool,
-    /// SHA-1 of the control member, by which indexes name the package.
+    /// The SHA-1 of the control member, by which indexes identify the package.
     pub checksum: Checksum,
 }
 

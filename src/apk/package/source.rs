@@ -1,4 +1,4 @@
-//! What a package is read from: bytes that are counted and hashed as they are used up.
+//! The source of a package: counts and hashes bytes as they are consumed.
 
 use std::io::{self, Read};
 
@@ -8,42 +8,43 @@ use zlib_rs::{Inflate, InflateFlush, Status};
 use super::{Member, PackageError};
 use crate::digest::{Digesting, Sha256};
 
-/// Most bytes that data may expand to: far beyond any real package.
+/// The largest uncompressed data member, in bytes: far beyond any real package.
 pub const DATA_LIMIT: u64 = 64 << 30;
 
-/// Bytes of compressed data that are read, and of uncompressed data that are made, at a time.
+/// The size of a read of compressed data and of a write of uncompressed data, in bytes.
 const BUFFER: usize = 1 << 18;
 
-/// A gzip header with a trailer, and a window of up to 32 KiB (2^15).
+/// zlib's code for gzip's header and trailer, with a window of up to 32 KiB (2^15).
 const GZIP: u8 = 16 + 15;
 
-/// Hashes exactly what a decompressor consumes, and so knows members apart to the byte. `W` gets a copy of the last one.
+/// Hashes exactly what a decompressor consumes, and so finds the boundaries of members to the byte. `W` receives a copy
+/// of the last member.
 pub(super) struct Source<R, W> {
     inner: R,
     buffer: Box<[u8]>,
     begin_of_rest: usize,
     end_of_rest: usize,
-    /// Of all members together, if that is asked for.
+    /// The hash of the whole file, if requested.
     file: Option<sha2::Sha256>,
     member: sha2::Sha256,
     hashes: bool,
     begin: u64,
     offset: u64,
-    /// The member's bytes, while they are to be kept.
+    /// The member's bytes, if they are to be kept.
     kept: Option<Kept>,
-    /// Gets the member's bytes, and then hashes them too.
+    /// Receives the member's bytes, and hashes them.
     copy: Option<W>,
 }
 
-/// A member's compressed bytes, and the error that ends them when they become too many: empty blocks expand to nothing,
-/// so that a bound on the content alone would not do.
+/// A member's compressed bytes, and the error if they become too many. Empty blocks expand to nothing, so limiting the
+/// content isn't enough.
 struct Kept {
     bytes: Vec<u8>,
     name: &'static str,
     limit: u64,
 }
 
-/// All of a package once its end has been reached.
+/// The state at the end of a package.
 pub(super) struct Ended<W> {
     pub(super) data: Member,
     pub(super) sha256: Option<Sha256>,
@@ -68,18 +69,18 @@ impl<R: Read, W: Digesting> Source<R, W> {
         }
     }
 
-    /// Hashes the file as a whole, too.
+    /// Also hashes the whole file.
     pub(super) fn hash_file(mut self) -> Self {
         self.file = Some(sha2::Sha256::new());
         self
     }
 
-    /// Hashes nothing: what it reads has been checked before.
+    /// Hashes nothing, because the bytes were checked before.
     pub(super) fn checked(inner: R) -> Self {
         Self { hashes: false, ..Self::new(inner) }
     }
 
-    /// Gives `copy` what is read from here on.
+    /// Copies what is read from now on to `copy`.
     pub(super) fn copy_to(&mut self, copy: W) {
         self.copy = Some(copy);
     }
@@ -88,7 +89,7 @@ impl<R: Read, W: Digesting> Source<R, W> {
         self.offset
     }
 
-    /// The bytes that come next, none at the end.
+    /// The next bytes; none at the end.
     pub(super) fn fill(&mut self) -> io::Result<&[u8]> {
         while self.begin_of_rest == self.end_of_rest {
             match self.inner.read(&mut self.buffer) {
@@ -126,7 +127,7 @@ impl<R: Read, W: Digesting> Source<R, W> {
         Ok(())
     }
 
-    /// Reads one gzip member whole. Returns what it expands to, its compressed bytes and where it lies.
+    /// Reads one whole gzip member. Returns its content, its compressed bytes and its position.
     pub(super) fn member(
         &mut self,
         name: &'static str,
@@ -175,7 +176,7 @@ impl Stream {
         Self { inflate: Inflate::new(true, GZIP), ended: false }
     }
 
-    /// Expands some of what is next, into a buffer that is not empty. Nothing comes of it at the end alone.
+    /// Expands more bytes into a non-empty buffer. Returns nothing only at the end.
     fn read<R: Read, W: Digesting>(&mut self, source: &mut Source<R, W>, buffer: &mut [u8]) -> io::Result<usize> {
         let damaged = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
         while !self.ended {
@@ -200,7 +201,7 @@ impl Stream {
     }
 }
 
-/// What the data member expands to: one gzip stream, or several.
+/// The uncompressed data member: one or more gzip streams.
 pub(super) struct Data<R, W> {
     source: Source<R, W>,
     stream: Option<Stream>,
@@ -208,13 +209,13 @@ pub(super) struct Data<R, W> {
     expanded: u64,
     content: Option<sha2::Sha256>,
     ended: bool,
-    /// Uncompressed bytes for those who want only a few at a time.
+    /// A buffer for small reads.
     buffer: Box<[u8]>,
     begin: usize,
     end: usize,
 }
 
-/// What is known of data at its end.
+/// The state at the end of the data.
 pub(super) struct Expanded<W> {
     pub(super) file: Ended<W>,
     pub(super) streams: u32,
@@ -239,12 +240,11 @@ impl<R: Read, W: Digesting> Data<R, W> {
         }
     }
 
-    /// Hashes the uncompressed bytes too.
+    /// Also hashes the uncompressed bytes.
     pub(super) fn hash_content(&mut self) {
         self.content = Some(sha2::Sha256::new());
     }
 
-    /// What is read from.
     pub(super) fn source(&mut self) -> &mut Source<R, W> {
         &mut self.source
     }
@@ -275,7 +275,7 @@ impl<R: Read, W: Digesting> Data<R, W> {
         }
     }
 
-    /// Expands into `buffer`; nothing at the end alone.
+    /// Expands into `buffer`. Returns nothing only at the end.
     fn expand(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             if let Some(stream) = &mut self.stream {

@@ -1,4 +1,4 @@
-//! Making packages: the same files and fields give the same bytes.
+//! Writes packages: the same files and fields give the same bytes.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
@@ -11,7 +11,7 @@ use crate::apk::tar::{self, Entry, EntryKind};
 use crate::apk::{Checksum, Package, gzip};
 use crate::digest::{Hashing, Sha256};
 
-/// Most bytes of data that can be packed, uncompressed: it is held in memory.
+/// The most data that can be packed, in uncompressed bytes: it is held in memory.
 const DATA_LIMIT: usize = 3 << 30;
 
 /// Why a package can't be made.
@@ -21,40 +21,27 @@ pub enum WriteError {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// The fields can't be written.
-    #[error("the package's fields can't be written")]
+    #[error("can't write the package's fields")]
     Info(#[from] InfoError),
-    /// Signing failed.
-    #[error("signing the package failed")]
+    #[error("can't sign the package")]
     Key(#[from] KeyError),
-    /// It is too large.
-    #[error("the package's files are more than {DATA_LIMIT} bytes")]
+    #[error("the package's files exceed {DATA_LIMIT} bytes")]
     TooLarge,
     /// The same path twice.
     #[error("{path:?} was added twice")]
-    Twice {
-        /// The path.
-        path: String,
-    },
+    Twice { path: String },
     /// A link or directory whose parent is something else.
-    #[error("{path:?} lies below a path of the package that is no directory")]
-    BelowFile {
-        /// The path.
-        path: String,
-    },
+    #[error("{path:?} is below a path that is not a directory")]
+    BelowFile { path: String },
     /// A hard link to something that was not added before it.
-    #[error("{path:?} is a hard link to {target:?}, which is no file added before it")]
-    DanglingHardlink {
-        /// The path.
-        path: String,
-        /// What it links to.
-        target: String,
-    },
+    #[error("{path:?} is a hard link to {target:?}, which is not an earlier file")]
+    DanglingHardlink { path: String, target: String },
 }
 
 /// Collects the files of a package.
 ///
-/// Directories above an entry that were not added themselves get an entry too, of root's and with mode 0755, because
-/// peers that read the package expect one for every parent. Files and symbolic links carry their SHA-1 as apk wants it.
+/// Missing parent directories are added, owned by root and with mode 0755, because other tools expect an entry for
+/// every parent. Files and symbolic links carry their SHA-1, as apk expects.
 #[derive(Debug)]
 pub struct PackageWriter {
     archive: Vec<u8>,
@@ -74,12 +61,12 @@ pub struct Written {
     pub sha256: Sha256,
     /// SHA-256 of the data member.
     pub data_hash: Sha256,
-    /// The package as an index describes it: with file size and checksum.
+    /// The package as an index lists it, with file size and checksum.
     pub package: Package,
 }
 
 impl PackageWriter {
-    /// Starts a package. `mtime`, in seconds since 1970, is that of directories that are not added themselves.
+    /// Starts a package. `mtime`, in seconds since 1970, is used for parent directories that are added automatically.
     #[must_use]
     pub fn new(mtime: i64) -> Self {
         Self {
@@ -98,8 +85,8 @@ impl PackageWriter {
         self.content_size
     }
 
-    /// Adds an entry; entries stay in the order in which they are added. Of files, `content` must give `entry.size`
-    /// bytes; of all else it is not read. The entry's checksum is computed.
+    /// Adds an entry; entries keep their order. For a file, `content` must yield `entry.size` bytes; otherwise it isn't
+    /// read. The entry's checksum is computed.
     pub fn add(&mut self, entry: &Entry, content: &mut impl Read) -> Result<(), WriteError> {
         self.add_parents(&entry.path)?;
         self.register(entry)?;
@@ -107,7 +94,7 @@ impl PackageWriter {
         let begin = self.archive.len();
         match &entry.kind {
             EntryKind::File => {
-                // Room for the checksum, which is known once the content has been copied.
+                // Reserve space for the checksum, which is known only after copying the content.
                 entry.checksum = Some(Checksum::from([0; 20]));
                 let mut hashing = Sha1Reader { inner: content, hasher: sha1::Sha1::new() };
                 tar::append(&mut self.archive, &entry, &mut hashing)?;
@@ -127,7 +114,7 @@ impl PackageWriter {
         if self.archive.len() > DATA_LIMIT { Err(WriteError::TooLarge) } else { Ok(()) }
     }
 
-    /// Adds the directories above a path that are not there yet.
+    /// Adds the missing parent directories of a path.
     fn add_parents(&mut self, path: &[u8]) -> Result<(), WriteError> {
         let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(position, _)| position);
         for parent in slashes.filter_map(|position| path.get(..position)) {
@@ -165,8 +152,8 @@ impl PackageWriter {
     /// Writes the package: data as one gzip stream, `info` with its hash and `scripts` as control, and a signature if
     /// there is a key.
     ///
-    /// An installed size of 0 is replaced by that of the files, and never stays 0: apk takes such a package for one without
-    /// content, and does not even unpack it.
+    /// An installed size of 0 is replaced by the size of the files, at least 1: apk doesn't unpack packages with size
+    /// 0.
     pub fn finish(
         mut self,
         info: &Info,
@@ -197,7 +184,8 @@ impl PackageWriter {
     }
 }
 
-/// The control member. Its archive has no end, so that it can be read on into data, as apk-tools' own packages.
+/// The control member. Like in apk-tools' own packages, its archive has no end blocks, so that readers continue into
+/// the data.
 pub(super) fn control(info: &Info, scripts: &[Script]) -> Result<Vec<u8>, WriteError> {
     let mtime = i64::try_from(info.package.build_time.unwrap_or_default()).unwrap_or(i64::MAX);
     let mut archive = Vec::new();

@@ -1,4 +1,4 @@
-//! RSA keys: public ones that check signatures, private ones that make them.
+//! RSA keys: public ones to verify signatures, private ones to sign.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use crate::digest::Sha256;
 /// Largest key file that is read.
 pub const KEY_LIMIT: u64 = 1 << 16;
 
-/// A public key, as trusted.
+/// A trusted public key.
 #[derive(Debug, Clone)]
 pub struct PublicKey {
     /// SubjectPublicKeyInfo.
@@ -22,7 +22,7 @@ pub struct PublicKey {
     fingerprint: Sha256,
 }
 
-/// A private key that signs packages and indexes, with the name under which its public half is known.
+/// A private key for packages and indexes, with the name of its public half.
 pub struct SigningKey {
     name: String,
     pair: KeyPair,
@@ -31,50 +31,25 @@ pub struct SigningKey {
 /// Why a key can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// A name that can't stand in a signature's file name.
+    /// A name that can't be part of a signature's file name.
     #[error(
-        "{name:?} can't be the name of a key: it must end with .rsa.pub and have only letters, digits and . _ - @ + in it"
+        "{name:?} is not a valid key name: it must end with .rsa.pub and contain only letters, digits and . _ - @ +"
     )]
-    Name {
-        /// The name.
-        name: String,
-    },
-    /// The file is no key in PEM.
-    #[error("{name} is no {expected} key in PEM")]
-    NotAKey {
-        /// File name of the key.
-        name: String,
-        /// `public` or `private`.
-        expected: &'static str,
-    },
+    Name { name: String },
+    /// The file is not a PEM key.
+    #[error("{name} is not a {expected} key in PEM format")]
+    NotAKey { name: String, expected: &'static str },
     /// A private key that can't sign.
-    #[error("{name} is refused: {reason}")]
-    Rejected {
-        /// File name of the key.
-        name: String,
-        /// What the cryptographic library says.
-        reason: String,
-    },
-    /// A key that nobody has said to trust.
-    #[error("the key {name} is not one of Alpine's nor one that the channel names (its SHA-256 is {found})")]
-    NotPinned {
-        /// File name of the key.
-        name: String,
-        /// SHA-256 of its file.
-        found: Sha256,
-    },
-    /// A key file that has the name of a trusted key and is another.
-    #[error("the key file {name} is not the one that may be trusted: expected SHA-256 {expected}, found {found}")]
-    WrongFingerprint {
-        /// File name of the key.
-        name: String,
-        /// SHA-256 that was pinned.
-        expected: Sha256,
-        /// SHA-256 of the file.
-        found: Sha256,
-    },
+    #[error("{name} was rejected: {reason}")]
+    Rejected { name: String, reason: String },
+    /// The key is not trusted.
+    #[error("the key {name} is neither Alpine's nor listed in the channel (its SHA-256 is {found})")]
+    NotPinned { name: String, found: Sha256 },
+    /// A different key file with the name of a trusted key.
+    #[error("the key file {name} is not the trusted one: expected SHA-256 {expected}, found {found}")]
+    WrongFingerprint { name: String, expected: Sha256, found: Sha256 },
     /// The cryptographic library failed.
-    #[error("making or using an RSA key failed")]
+    #[error("can't create or use an RSA key")]
     Library,
 }
 
@@ -86,7 +61,7 @@ impl PublicKey {
         }
         let error = || KeyError::NotAKey { name: name.to_owned(), expected: "public" };
         let der = from_pem(pem, "PUBLIC KEY").ok_or_else(error)?;
-        // The key must be one that checks signatures, not only base64.
+        // Check that it is a key, not just base64.
         UnparsedPublicKey::new(&aws_lc_rs::signature::RSA_PKCS1_2048_8192_SHA256, &der)
             .parse()
             .map_err(|rejected| KeyError::Rejected { name: name.to_owned(), reason: rejected.to_string() })?;
@@ -105,12 +80,12 @@ impl PublicKey {
 }
 
 impl SigningKey {
-    /// Makes a key of 4096 bits. `name` is the file name of its public half, and ends with `.rsa.pub`.
+    /// Creates a 4096-bit key. `name` is the file name of its public half and ends with `.rsa.pub`.
     pub fn generate(name: &str) -> Result<Self, KeyError> {
         Self::of_size(name, KeySize::Rsa4096)
     }
 
-    /// A smaller key, quicker to make: for tests.
+    /// A smaller key for tests, which is faster to create.
     #[cfg(test)]
     pub(crate) fn generate_small(name: &str) -> Result<Self, KeyError> {
         Self::of_size(name, KeySize::Rsa2048)
@@ -144,13 +119,13 @@ impl SigningKey {
         Ok(to_pem(der.as_ref(), "PRIVATE KEY"))
     }
 
-    /// The public key in PEM, as `/etc/apk/keys` holds it.
+    /// The public key in PEM, as in `/etc/apk/keys`.
     pub fn public_pem(&self) -> Result<String, KeyError> {
         let der: PublicKeyX509Der<'_> = self.pair.public_key().as_der().map_err(|_| KeyError::Library)?;
         Ok(to_pem(der.as_ref(), "PUBLIC KEY"))
     }
 
-    /// Signs the compressed bytes of a member with SHA-256, and returns the signature member to put in front of it.
+    /// Signs the compressed bytes of a member, using SHA-256, and returns the signature member to put in front of it.
     /// The same key and bytes give the same signature.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
         let mut signature = vec![0; self.pair.public_modulus_len()];
@@ -178,7 +153,7 @@ fn checked_name(name: &str) -> Result<String, KeyError> {
     }
 }
 
-/// The first block of this label.
+/// The first block with this label.
 fn from_pem(pem: &[u8], label: &str) -> Option<Vec<u8>> {
     let blocks = pem::parse_many(Some(pem).filter(|pem| pem.len() as u64 <= KEY_LIMIT)?).ok()?;
     blocks.into_iter().find(|block| block.tag() == label).map(pem::Pem::into_contents)

@@ -1,14 +1,14 @@
 //! Signatures of packages and indexes, and the keys that make and check them.
 //!
-//! Both are signed the same way: a gzip member in front holds a tar archive with one file a signature, named
-//! `.SIGN.<algorithm>.<key>`, which signs the compressed bytes of the member that follows. `RSA` is PKCS#1 v1.5 with
-//! SHA-1, which is what Alpine signs with to this day; `RSA256` and `RSA512` are the same with SHA-256 and SHA-512.
-//! SHA-1's weakness is that its *makers* can prepare two files of one hash; nobody can find a second file for a hash that
-//! Alpine has signed. mailimg itself signs with `RSA256`, which apk knows since 2.8.
+//! Both are signed the same way: a gzip member in front contains a tar archive with one file per signature, named
+//! `.SIGN.<algorithm>.<key>`, which signs the compressed bytes of the next member. `RSA` is PKCS#1 v1.5 with SHA-1,
+//! which Alpine still uses; `RSA256` and `RSA512` use SHA-256 and SHA-512. SHA-1's weakness is that the *author* can
+//! prepare two files with one hash; nobody can find a second file for a hash that Alpine has signed. mailimg itself
+//! signs with `RSA256`, which apk supports since 2.8.
 //!
-//! A signature member is known by its first entry, not by its first bytes: tar writes PAX headers before the entry since
-//! about 2025, and a long key name takes a header of its own. No signature covers this member, so bits that mean nothing,
-//! such as gzip's time stamp, may differ. What it says is checked: a changed name or signature fails.
+//! A signature member is known by its first entry, not by its first bytes: tar writes PAX headers before the entry
+//! since about 2025, and a long key name takes a header of its own. No signature covers this member, so bits that mean
+//! nothing, such as gzip's time stamp, may differ. What it says is checked: a changed name or signature fails.
 
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -29,10 +29,10 @@ use super::tar::{Entries, EntryKind, TarError};
 /// Longest signature that can be checked: that of an RSA key of 16384 bits.
 const SIGNATURE_LIMIT: u64 = 2048;
 
-/// Most bytes that a signature member may expand to.
+/// The largest uncompressed signature member, in bytes.
 pub(super) const ARCHIVE_LIMIT: u64 = 1 << 17;
 
-/// Most signature members in front of something.
+/// The most signature members in a file.
 pub(super) const MEMBER_LIMIT: usize = 8;
 
 /// How the names of signatures begin, and no other names.
@@ -58,41 +58,30 @@ pub enum Algorithm {
     RsaSha256,
     /// `RSA512`: PKCS#1 v1.5 with SHA-512.
     RsaSha512,
-    /// One that is not known here, such as the obsolete `DSA`. It vouches for nothing.
+    /// An unknown algorithm, such as the obsolete `DSA`. It is never trusted.
     Unknown(String),
 }
 
-/// Why nothing trusted vouches for something.
+/// Why a signature check failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SignatureError {
     /// There is no signature at all.
     #[error("it is not signed")]
     Unsigned,
-    /// It is signed, but by keys that nobody has said to trust.
-    #[error("it is signed by {} only, and none of the trusted keys is of that name ({})", list(.keys), or_none(.trusted))]
-    UnknownKey {
-        /// Names of the keys that signed it.
-        keys: Vec<String>,
-        /// Names of the trusted keys.
-        trusted: Vec<String>,
-    },
-    /// A trusted key's signature does not fit.
-    #[error("the signature of the trusted key {key} does not match: it was changed after it was signed")]
-    Invalid {
-        /// Name of the key.
-        key: String,
-    },
+    /// It is signed, but only by untrusted keys.
+    #[error("it is only signed by {}, which is not among the trusted keys ({})", list(.keys), or_none(.trusted))]
+    UnknownKey { keys: Vec<String>, trusted: Vec<String> },
+    /// A trusted key's signature doesn't match.
+    #[error("the signature by the trusted key {key} doesn't match: the content was changed after it was signed")]
+    Invalid { key: String },
     /// The archive that holds the signatures is malformed.
-    #[error("the signatures can't be read")]
+    #[error("can't read the signatures")]
     Tar(#[from] TarError),
     /// Something in the archive is no signature.
-    #[error("{name:?} among the signatures is no signature")]
-    NotASignature {
-        /// Its name.
-        name: String,
-    },
+    #[error("{name:?} in the signature member is not a signature")]
+    NotASignature { name: String },
     /// The gzip member around the signatures can't be expanded.
-    #[error("the gzip member around the signatures can't be read")]
+    #[error("can't read the gzip member with the signatures")]
     Damaged,
     /// A signature member expands to more than any real one does.
     #[error("a signature member expands to more than {ARCHIVE_LIMIT} bytes")]
@@ -134,8 +123,8 @@ pub(super) fn is_member(archive: &[u8]) -> bool {
     first.is_some_and(|entry| entry.path.starts_with(NAME_START.as_bytes()))
 }
 
-/// Takes the signature members off the front of a signed file; the signatures are of the rest. A file without any is all
-/// rest.
+/// Takes the signature members off the front of a signed file; the signatures are of the rest. A file without any is
+/// all rest.
 pub(super) fn split(mut bytes: &[u8]) -> Result<(Vec<Signature>, &[u8]), SignatureError> {
     let mut signatures = Vec::new();
     for _ in 0..MEMBER_LIMIT {
@@ -155,7 +144,7 @@ pub(super) fn split(mut bytes: &[u8]) -> Result<(Vec<Signature>, &[u8]), Signatu
     Err(SignatureError::TooMany)
 }
 
-/// Whether a key may be called so: key names are file names.
+/// Whether this is a valid key name: key names are file names.
 pub(super) fn is_key_name(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '@' | '+');
     (1..=255).contains(&name.len()) && !name.starts_with('.') && name.chars().all(allowed)
@@ -171,7 +160,7 @@ impl Algorithm {
         }
     }
 
-    /// What checks it. Keys of 1024 bits are as old as Alpine and no longer trusted.
+    /// How to verify it. Keys of 1024 bits date from Alpine's beginnings and are no longer trusted.
     fn parameters(&self) -> Option<&'static RsaParameters> {
         match self {
             Self::RsaSha1 => Some(&aws::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY),

@@ -111,8 +111,7 @@ fn an_unknown_key_is_named() {
     let error = keyring(&other).verify(&signatures, b"message").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "it is signed by me@example.org-5f3e.rsa.pub (RSA256) only, and none of the trusted keys is of that name \
-         (other.rsa.pub)"
+        "it is only signed by me@example.org-5f3e.rsa.pub (RSA256), which is not among the trusted keys (other.rsa.pub)"
     );
     // With another key of the same name, the signature is wrong and not unknown.
     let namesake = SigningKey::generate_small(NAME).unwrap();

@@ -8,7 +8,7 @@ use super::PathFault;
 #[derive(Debug, thiserror::Error)]
 pub enum TarError {
     /// The underlying stream failed: the disk or the decompressor.
-    #[error("reading the archive failed")]
+    #[error("can't read the archive")]
     Read(#[source] io::Error),
     /// The archive ends within a header or a file.
     #[error("the archive is cut off at byte {offset}")]
@@ -17,10 +17,10 @@ pub enum TarError {
     #[error("damaged tar header at byte {offset}: its checksum does not match")]
     HeaderChecksum { offset: u64 },
     /// A header's field is malformed or out of range.
-    #[error("bad {field} in the tar header at byte {offset}")]
+    #[error("invalid {field} in the tar header at byte {offset}")]
     Field { field: &'static str, offset: u64 },
-    /// The PAX records are malformed.
-    #[error("bad PAX records at byte {offset}: {reason}")]
+    /// The The PAX records are malformed.
+    #[error("invalid PAX records at byte {offset}: {reason}")]
     Pax { offset: u64, reason: &'static str },
     /// A path that no package may have.
     #[error("the path {path:?} {fault}")]
@@ -39,12 +39,12 @@ pub enum TarError {
     #[error("{path:?} is a {kind} but has content of {size} bytes")]
     UnexpectedContent { path: String, kind: &'static str, size: u64 },
     /// The map of a sparse file is malformed.
-    #[error("{path:?} has a bad sparse map: {reason}")]
+    #[error("{path:?} has an invalid sparse map: {reason}")]
     Sparse { path: String, reason: &'static str },
     /// There is something after the end-of-archive blocks, which only some readers would see.
     #[error("content after the end of the archive, at byte {offset}")]
     AfterEnd { offset: u64 },
     /// The archive exceeds a limit.
-    #[error("too much in one archive: {what} beyond the limit of {limit}")]
+    #[error("the archive exceeds the limit of {limit} {what}")]
     Limit { what: &'static str, limit: u64 },
 }

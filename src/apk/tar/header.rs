@@ -34,7 +34,7 @@ impl Header<'_> {
         until_nul(self.bytes(range).to_vec())
     }
 
-    /// The sum of all bytes, those of the checksum itself taken as spaces. Some writers take bytes as signed.
+    /// Checks the sum of all bytes, with the checksum field counted as spaces. Some writers take bytes as signed.
     pub(super) fn verify(&self) -> Result<(), TarError> {
         let sum = |bytes: &[u8]| bytes.iter().map(|&b| u64::from(b)).sum::<u64>();
         let unsigned = sum(self.block) - sum(self.bytes(148..156)) + 8 * u64::from(b' ');
@@ -50,7 +50,7 @@ impl Header<'_> {
         }
     }
 
-    /// Octal digits between spaces and NULs, or GNU's base 256.
+    /// Parses octal digits padded with spaces and NULs, or GNU's base 256.
     pub(super) fn number(&self, range: Range<usize>, field: &'static str) -> Result<u64, TarError> {
         parse_number(self.bytes(range)).ok_or_else(|| self.bad(field))
     }
@@ -59,7 +59,7 @@ impl Header<'_> {
         parse_decimal(value).ok_or_else(|| self.bad(field))
     }
 
-    /// The name, behind its prefix where the header is of POSIX's make.
+    /// The name, with its prefix in a POSIX header.
     pub(super) fn path(&self) -> Vec<u8> {
         let name = self.text(0..100);
         let prefix = if self.bytes(257..263) == b"ustar\0" { self.text(345..500) } else { Vec::new() };
@@ -68,7 +68,7 @@ impl Header<'_> {
 
     pub(super) fn entry_kind(&self, path: &[u8], raw: &[u8], target: Vec<u8>) -> Result<EntryKind, TarError> {
         let kind = match self.kind() {
-            // Before POSIX a directory was a file whose name ends with a slash.
+            // Before POSIX, a directory was a file with a slash at the end of its name.
             0 if raw.ends_with(b"/") => EntryKind::Directory,
             b'0' | b'7' | b'S' | 0 => EntryKind::File,
             b'1' => EntryKind::Hardlink(target),
@@ -99,7 +99,7 @@ impl Header<'_> {
         Ok(Device { major: number(329..337)?, minor: number(337..345)? })
     }
 
-    /// Without the bits that say what the entry is, which some writers put there too.
+    /// Drops the file type bits that some writers include.
     pub(super) fn mode(&self) -> Result<u32, TarError> {
         let mode = self.number(100..108, "mode")?;
         u32::try_from(mode & 0o7777).map_err(|_| self.bad("mode"))
@@ -160,7 +160,7 @@ impl Header<'_> {
 
 fn parse_number(field: &[u8]) -> Option<u64> {
     if let Some((&first, rest)) = field.split_first().filter(|(first, _)| **first & 0x80 != 0) {
-        // 0xff begins a negative number.
+        // 0xff starts a negative number.
         let first = u64::from(first & 0x7f);
         return rest.iter().try_fold(first, |value, &byte| value.checked_mul(256)?.checked_add(u64::from(byte)));
     }

@@ -1,10 +1,10 @@
-//! Tar archives as packages and layers hold them: POSIX ustar with PAX headers, and what GNU tar adds to it.
+//! The tar archives in packages and layers: POSIX ustar with PAX headers and GNU tar's extensions.
 //!
 //! Our own reader, because a package is hostile until its hash is checked: every length is bounded and every number is
 //! parsed strictly. An archive that readers could understand differently is refused, or reported as not
 //! [portable](Entries::is_portable), which keeps it from becoming a layer as it is.
 //!
-//! Sources: POSIX.1-2024 `pax`, and the GNU tar manual's appendices on its format and on sparse files.
+//! Sources: POSIX.1-2024 `pax`, and the GNU tar manual's appendices on its format and sparse files.
 
 mod content;
 mod error;
@@ -27,7 +27,7 @@ pub use write::{append, end, header};
 
 use super::Checksum;
 
-/// Bytes of a block; headers and padded contents are multiples of it.
+/// The size of a block in bytes; headers and padded contents are multiples of it.
 pub const BLOCK: usize = 512;
 
 /// Longest path or link target, in bytes: Linux's `PATH_MAX`.
@@ -36,31 +36,30 @@ pub const PATH_LIMIT: usize = 4096;
 /// Longest component of a path, in bytes: Linux's `NAME_MAX`.
 pub const NAME_LIMIT: usize = 255;
 
-/// PAX record that holds the SHA-1 of a file's content, or of a link's target, in hexadecimal.
+/// The PAX record with the SHA-1 of a file's content or a link's target, in hexadecimal.
 pub const CHECKSUM_KEY: &str = "APK-TOOLS.checksum.SHA1";
 
-/// What the PAX records of extended attributes begin with.
+/// The prefix of PAX records for extended attributes.
 pub const XATTR_PREFIX: &str = "SCHILY.xattr.";
 
-/// What an archive says of one path.
+/// An archive's header for one path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Relative path without a slash at either end. Bytes, because Linux's paths are; never empty, and free of `..`,
-    /// doubled slashes, NUL and newline.
+    /// A relative path without a slash at either end. Never empty, and without `..`, double slashes, NUL and newline.
+    /// Bytes, like all paths on Linux.
     pub path: Vec<u8>,
-    /// What it is.
     pub kind: EntryKind,
     /// Permission bits with setuid, setgid and sticky: at most `0o7777`.
     pub mode: u32,
-    /// Owner's number in the header; apk prefers the name.
+    /// The owner's id; apk prefers the name.
     pub uid: u32,
-    /// Group's number in the header; apk prefers the name.
+    /// The group's id; apk prefers the name.
     pub gid: u32,
     /// Owner's name; empty where the header has none, or one that no account can have.
     pub user: String,
     /// Group's name; as the owner's.
     pub group: String,
-    /// Bytes of content once read: holes of sparse files included, 0 for all but files.
+    /// The size of the content in bytes, including holes of sparse files; 0 for anything but files.
     pub size: u64,
     /// Seconds since 1970, rounded down; negative for what is older.
     pub mtime: i64,
@@ -75,31 +74,25 @@ pub struct Entry {
 pub enum EntryKind {
     /// A regular file, with content.
     File,
-    /// A directory.
     Directory,
-    /// A symbolic link and its target, as it is written.
+    /// A symbolic link with its literal target.
     Symlink(Vec<u8>),
-    /// Another name of a file that came before it, by that file's path.
+    /// A further name of an earlier file, by that file's path.
     Hardlink(Vec<u8>),
-    /// A character device.
     CharDevice(Device),
-    /// A block device.
     BlockDevice(Device),
-    /// A named pipe.
     Fifo,
 }
 
 /// The numbers of a device node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
-    /// Names the driver.
     pub major: u32,
-    /// Names the device.
     pub minor: u32,
 }
 
 impl EntryKind {
-    /// One word for people: `file`, `directory`, `symlink`, …
+    /// A word for messages: `file`, `directory`, `symlink`, …
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
@@ -124,7 +117,7 @@ impl EntryKind {
 }
 
 impl Entry {
-    /// An entry of root's, from the epoch, with no content yet.
+    /// An entry owned by root, dated 1970, without content.
     #[must_use]
     pub fn new(path: impl Into<Vec<u8>>, kind: EntryKind, mode: u32) -> Self {
         Self {
@@ -142,14 +135,14 @@ impl Entry {
         }
     }
 
-    /// The path for messages: what is not UTF-8 is replaced.
+    /// The path for messages, with invalid UTF-8 replaced.
     #[must_use]
     pub fn display_path(&self) -> std::borrow::Cow<'_, str> {
         String::from_utf8_lossy(&self.path)
     }
 }
 
-/// Why a path or link target is refused.
+/// Why a path or link target is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PathFault {
     /// Nothing, or only slashes.
@@ -161,24 +154,24 @@ pub enum PathFault {
     /// It has `..` as a component.
     #[error("contains “..”")]
     Parent,
-    /// It has `.` as a component behind the first, or two slashes in a row.
+    /// It has `.` as a component other than the first, or two slashes in a row.
     #[error("contains “/./” or “//”")]
     NotNormal,
     /// It holds a NUL byte.
     #[error("contains a NUL byte")]
     Nul,
-    /// It holds a newline, which the installed database could not tell from the end of a line.
+    /// It contains a newline, which would end a line in the installed database.
     #[error("contains a newline")]
     Newline,
     /// The path or one of its components is longer than Linux allows.
     #[error("is longer than {PATH_LIMIT} bytes, or has a component longer than {NAME_LIMIT}")]
     TooLong,
     /// A file whose name ends with a slash.
-    #[error("ends with a slash but is no directory")]
+    #[error("ends with a slash but is not a directory")]
     TrailingSlash,
 }
 
-/// Checks a relative path. A leading `./` is kept: apk does not install such entries, and neither may we.
+/// Checks a relative path. A leading `./` is kept: apk doesn't install such entries, and neither must we.
 fn check_path(path: &[u8]) -> Result<(), PathFault> {
     check_text(path)?;
     if path.starts_with(b"/") {
@@ -196,7 +189,7 @@ fn check_path(path: &[u8]) -> Result<(), PathFault> {
     Ok(())
 }
 
-/// Checks what holds for the target of a symbolic link too, which may point anywhere.
+/// The checks that also apply to the targets of symbolic links, which may point anywhere.
 fn check_text(path: &[u8]) -> Result<(), PathFault> {
     match path {
         _ if path.is_empty() => Err(PathFault::Empty),
@@ -207,7 +200,7 @@ fn check_text(path: &[u8]) -> Result<(), PathFault> {
     }
 }
 
-/// Bytes that `size` bytes of content take up in an archive.
+/// The space that `size` bytes of content take up in an archive.
 fn padded(size: u64) -> u64 {
     size.div_ceil(BLOCK as u64).saturating_mul(BLOCK as u64)
 }

@@ -21,14 +21,14 @@ pub(super) fn xattrs(records: Records) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-/// Records are `LENGTH KEY=VALUE` and a newline; the length counts all of that.
+/// Records are `LENGTH KEY=VALUE` and a newline; the length covers all of it.
 pub(super) fn pax_records(mut bytes: &[u8], offset: u64) -> Result<Vec<(String, Vec<u8>)>, TarError> {
     let bad = |reason| TarError::Pax { offset, reason };
     let mut records = Vec::new();
     while !bytes.is_empty() {
         let digits = bytes.iter().position(|&b| b == b' ').ok_or_else(|| bad("a record has no length"))?;
         let length = bytes.get(..digits).and_then(parse_decimal).and_then(|n| usize::try_from(n).ok());
-        let length = length.ok_or_else(|| bad("a record's length is no number"))?;
+        let length = length.ok_or_else(|| bad("a record's length is not a number"))?;
         let record = bytes.get(digits + 1..length).ok_or_else(|| bad("a record's length is wrong"))?;
         let record = record.strip_suffix(b"\n").ok_or_else(|| bad("a record does not end with a newline"))?;
         let equals = record.iter().position(|&b| b == b'=').ok_or_else(|| bad("a record has no “=”"))?;

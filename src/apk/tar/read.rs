@@ -9,15 +9,15 @@ use super::pax::{Records, checksum, pax_records, xattrs};
 use super::sparse::Segment;
 use super::{BLOCK, Entry, EntryKind, TarError, XATTR_PREFIX, check_path, lossy, padded};
 
-/// Most bytes of PAX records, or of a GNU long name, before one entry.
+/// The most bytes of PAX records, or of a GNU long name, for one entry.
 const EXTENSION_LIMIT: u64 = 1 << 20;
-/// Most entries of an archive.
+/// The most entries in an archive.
 const ENTRY_LIMIT: u64 = 2_000_000;
 
-/// Bytes that are skipped at a time.
+/// How many bytes are skipped at a time.
 const SCRATCH: usize = 1 << 18;
 
-/// The entries of an archive, one after the other, each with its content.
+/// Reads the entries of an archive one by one, with their content.
 #[derive(Debug)]
 pub struct Entries<R> {
     pub(super) source: R,
@@ -34,21 +34,21 @@ pub struct Entries<R> {
     scratch: Vec<u8>,
 }
 
-/// Where an entry lies in the uncompressed archive.
+/// The position of an entry in the uncompressed archive.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Position {
-    /// Its headers, PAX and long names included.
+    /// Its headers, including PAX and long names.
     pub header: Range<u64>,
     /// Its content as stored, without padding.
     pub content: Range<u64>,
 }
 
-/// What came in extension headers before an entry.
+/// The content of an entry's extension headers.
 #[derive(Debug, Default)]
 struct Extensions {
     records: Records,
     has_records: bool,
-    /// Maps of sparse format 0.0, whose records repeat.
+    /// The map of sparse format 0.0, which repeats its records.
     map: Vec<u64>,
     path: Option<Vec<u8>>,
     target: Option<Vec<u8>>,
@@ -70,8 +70,8 @@ impl<R: Read> Entries<R> {
         }
     }
 
-    /// The next entry, or none at the end. What is left of the last one's content is skipped.
-    #[allow(clippy::should_implement_trait)] // An iterator's items could not lend the content.
+    /// The next entry, or none at the end. Skips the rest of the previous entry's content.
+    #[allow(clippy::should_implement_trait)] // an iterator's items could not lend the content.
     pub fn next(&mut self) -> Result<Option<Entry>, TarError> {
         self.skip_content()?;
         let begin = self.offset;
@@ -96,39 +96,39 @@ impl<R: Read> Entries<R> {
         }
     }
 
-    /// Content of the entry that [`Entries::next`] returned last; holes of sparse files read as zeros.
+    /// The content of the last entry returned by [`Entries::next`]; holes of sparse files read as zeros.
     pub fn content(&mut self) -> Content<'_, R> {
         Content { entries: self }
     }
 
-    /// Where the entry that [`Entries::next`] returned last lies in the archive.
+    /// The position of the last entry returned by [`Entries::next`].
     pub fn position(&self) -> &Position {
         &self.position
     }
 
     /// Whether every reader of archives takes what was read so far as this one does. Readers differ about sparse and
-    /// contiguous files, global records, several extension headers of one kind before an entry, directories with a size,
-    /// volume labels, and fields that are no numbers where these don't count.
+    /// contiguous files, global records, several extension headers of one kind before an entry, directories with a
+    /// size, volume labels, and fields that are no numbers where these don't count.
     pub fn is_portable(&self) -> bool {
         self.portable
     }
 
-    /// Whether the archive ended with end-of-archive blocks and not just where its stream does.
+    /// Whether the archive ended with end-of-archive blocks rather than just with its stream.
     pub fn ended_with_blocks(&self) -> bool {
         self.ended
     }
 
-    /// What the archive is read from. Reading there directly would lose the place.
+    /// The underlying reader. Don't read from it: that would lose the position.
     pub fn get_mut(&mut self) -> &mut R {
         &mut self.source
     }
 
-    /// What the archive was read from. All of it has been read once [`Entries::next`] returned none.
+    /// The underlying reader, which is at its end once [`Entries::next`] has returned none.
     pub fn into_inner(self) -> R {
         self.source
     }
 
-    /// Takes in an extension header and says whether `header` is one.
+    /// Reads an extension header. Returns whether `header` is one.
     fn extension(&mut self, header: &Header<'_>, extensions: &mut Extensions) -> Result<bool, TarError> {
         match header.kind() {
             b'x' => {
@@ -169,7 +169,7 @@ impl<R: Read> Entries<R> {
         if size > EXTENSION_LIMIT {
             return Err(TarError::Limit { what: "bytes of one extension header", limit: EXTENSION_LIMIT });
         }
-        // Read block by block: the size is only a claim.
+        // Read block by block, because the size can't be trusted.
         let mut bytes = Vec::new();
         while (bytes.len() as u64) < size {
             let block = self.block()?.ok_or(TarError::Truncated { offset: self.offset })?;
@@ -182,7 +182,7 @@ impl<R: Read> Entries<R> {
     fn entry(&mut self, header: &Header<'_>, extensions: Extensions, begin: u64) -> Result<Entry, TarError> {
         let mut records = self.global.clone();
         records.extend(extensions.records);
-        // An empty value takes back a global record.
+        // An empty value cancels a global record.
         records.retain(|key, value| !value.is_empty() || key.starts_with(XATTR_PREFIX));
 
         let twice = extensions.path.is_some() && records.contains_key("path")
@@ -237,7 +237,7 @@ impl<R: Read> Entries<R> {
         })
     }
 
-    /// The next header, or none at the end of the archive, behind which only zeros may follow.
+    /// The next header, or none at the end of the archive, after which only zeros may follow.
     fn header_block(&mut self) -> Result<Option<Block>, TarError> {
         if self.ended {
             return Ok(None);
@@ -261,7 +261,7 @@ impl<R: Read> Entries<R> {
         }
     }
 
-    /// One block, or none where the stream ends right before it.
+    /// One block, or none if the stream ends before it.
     pub(super) fn block(&mut self) -> Result<Option<Block>, TarError> {
         let mut block = [0; BLOCK];
         let mut filled = 0;

@@ -54,7 +54,7 @@ impl Map {
             }
         }
         if sum != stored {
-            return Err("its segments are not what is stored");
+            return Err("its segments don't match what is stored");
         }
         Ok(Self { size, segments })
     }
@@ -112,7 +112,8 @@ impl<R: Read> Entries<R> {
         Ok((size, numbers))
     }
 
-    /// Format 1.0: decimal lines before the content, padded to a block: how many segments, then offset and size of each.
+    /// Format 1.0: decimal lines before the content, padded to a block: how many segments, then offset and size of
+    /// each.
     fn leading_sparse_map(&mut self, path: &[u8]) -> Result<Vec<u64>, TarError> {
         let bad = |reason| TarError::Sparse { path: lossy(path), reason };
         let mut text = Vec::new();
@@ -127,7 +128,8 @@ impl<R: Read> Entries<R> {
             text.extend_from_slice(&block);
             while let Some(end) = text.iter().position(|&b| b == b'\n') {
                 let line: Vec<u8> = text.drain(..=end).collect();
-                let value = line.strip_suffix(b"\n").and_then(parse_decimal).ok_or_else(|| bad("it is no number"))?;
+                let value =
+                    line.strip_suffix(b"\n").and_then(parse_decimal).ok_or_else(|| bad("it is not a number"))?;
                 match wanted {
                     None if value > SEGMENT_LIMIT as u64 => return Err(bad("it has too many segments")),
                     None => wanted = usize::try_from(value).ok().map(|count| count * 2),
@@ -139,7 +141,7 @@ impl<R: Read> Entries<R> {
                 }
             }
             if text.len() > 64 && wanted.is_none_or(|wanted| numbers.len() < wanted) {
-                return Err(bad("it is no number"));
+                return Err(bad("it is not a number"));
             }
         }
         Ok(numbers)

@@ -1,14 +1,14 @@
-//! Writing archives: ustar headers, with PAX records where ustar can't say it. The same entry gives the same bytes.
+//! Writes archives: ustar headers, with PAX records where ustar is too limited. The same entry gives the same bytes.
 
 use std::io::{self, Read};
 
 use super::{BLOCK, CHECKSUM_KEY, Entry, EntryKind, XATTR_PREFIX, padded};
 
-/// Largest number of seven and of eleven octal digits.
+/// The largest number with seven octal digits, and with eleven.
 const ID_MAX: u64 = 0o777_7777;
 const SIZE_MAX: u64 = 0o777_7777_7777;
 
-/// The blocks that come before the content of `entry`: PAX records, if it takes any, and its header.
+/// The blocks before the content of `entry`: PAX records, if needed, and its header.
 #[must_use]
 pub fn header(entry: &Entry) -> Vec<u8> {
     let mut out = Vec::new();
@@ -47,7 +47,7 @@ pub fn header(entry: &Entry) -> Vec<u8> {
     out
 }
 
-/// Appends an entry with its content, which must have `entry.size` bytes.
+/// Appends an entry and its content, which must have `entry.size` bytes.
 pub fn append(out: &mut Vec<u8>, entry: &Entry, content: &mut impl Read) -> io::Result<()> {
     out.extend_from_slice(&header(entry));
     let found = content.take(entry.size.saturating_add(1)).read_to_end(out)? as u64;
@@ -70,7 +70,7 @@ fn pad(out: &mut Vec<u8>, size: u64) {
     out.resize(out.len() + padding, 0);
 }
 
-/// The path as headers have it: directories with a slash at the end.
+/// The path in headers: directories end with a slash.
 fn header_name(entry: &Entry) -> Vec<u8> {
     let mut name = entry.path.clone();
     if entry.kind == EntryKind::Directory {
@@ -79,7 +79,7 @@ fn header_name(entry: &Entry) -> Vec<u8> {
     name
 }
 
-/// What ustar can't hold, sorted by key.
+/// Records for what ustar can't represent, sorted by key.
 fn pax_records(entry: &Entry) -> Vec<u8> {
     let mut out = Vec::new();
     if let Some(checksum) = &entry.checksum {
@@ -120,7 +120,7 @@ fn field_time(mtime: i64) -> Option<u64> {
     u64::try_from(mtime).ok().filter(|mtime| *mtime <= SIZE_MAX)
 }
 
-/// One record; its length counts its own digits.
+/// One record; its length includes its own digits.
 fn record(out: &mut Vec<u8>, key: &str, value: &[u8]) {
     let rest = key.len() + value.len() + 3;
     let mut length = rest;
@@ -132,7 +132,7 @@ fn record(out: &mut Vec<u8>, key: &str, value: &[u8]) {
     out.push(b'\n');
 }
 
-/// The fields of a ustar header. What is too long for one is cut: PAX records have said it in full.
+/// The fields of a ustar header. Values that are too long are cut, because PAX records contain them in full.
 #[derive(Default)]
 struct Fields<'a> {
     name: &'a [u8],
@@ -162,7 +162,7 @@ impl Fields<'_> {
         out.push(self.kind);
         text(out, self.target, 100);
         out.extend_from_slice(b"ustar\x0000");
-        // A NUL ends these two.
+        // These two end with NUL.
         text(out, self.user.as_bytes().get(..31).unwrap_or(self.user.as_bytes()), 32);
         text(out, self.group.as_bytes().get(..31).unwrap_or(self.group.as_bytes()), 32);
         octal(out, self.device.0.into(), 8);
@@ -182,7 +182,7 @@ fn text(out: &mut Vec<u8>, value: &[u8], width: usize) {
     out.resize(end, 0);
 }
 
-/// Octal digits and a NUL; 0 where PAX has said it.
+/// Octal digits and a NUL; 0 if a PAX record has the number.
 fn octal(out: &mut Vec<u8>, value: u64, width: usize) {
     let digits = width - 1;
     let text = format!("{value:0digits$o}");

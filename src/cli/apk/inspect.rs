@@ -20,7 +20,7 @@ pub(in crate::cli) struct Args {
     json: bool,
 }
 
-/// A package as `--json` shows it.
+/// The JSON form of a package.
 #[derive(Serialize)]
 struct Report {
     package: Fields,
@@ -203,13 +203,13 @@ fn entry_facts(entry: &Entry) -> EntryFacts {
     }
 }
 
-/// The report for people. Control characters that a package brings along are shown and not sent to the terminal.
+/// The report for people. A package's control characters are escaped, not sent to the terminal.
 fn text(report: &Report) -> String {
     let mut out = String::new();
     let Report { package, file, .. } = report;
     let mut line = |label: &str, value: &str| {
         if !value.is_empty() {
-            // Writing to a string does not fail.
+            // Writing to a string doesn't fail.
             let _ = writeln!(out, "{label:<13} {}", plain(value));
         }
     };

@@ -1,4 +1,4 @@
-//! Repositories given on the command line: read, verified, solved against.
+//! Repositories given on the command line.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
@@ -12,7 +12,7 @@ use crate::fetch::{Client, Location, Request, Settings, Silent, Size, Source};
 use crate::repo::read_keyring;
 use crate::solve::{Repository, Universe};
 
-/// Which packages there are and who vouches for them.
+/// The repositories and keys to use.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct RepositoryArgs {
     /// A repository: the URL or directory that contains ARCH/APKINDEX.tar.gz, or "@TAG URL" for a tagged one. Give the
@@ -30,7 +30,7 @@ pub(in crate::cli) struct RepositoryArgs {
     world: Vec<String>,
 }
 
-/// Verified indexes, what is asked of them, and how to get what they list.
+/// Verified indexes, and how to fetch their packages.
 pub(super) struct Offer {
     pub(super) universe: Universe,
     pub(super) world: Vec<Dependency>,
@@ -65,14 +65,14 @@ impl RepositoryArgs {
         Ok((Repository { tag: tag.map(str::to_owned), packages: signed.index.packages }, source))
     }
 
-    /// Lines of `etc/apk/repositories` for them.
+    /// Their lines in `etc/apk/repositories`.
     pub(super) fn lines(&self) -> Vec<String> {
         self.repositories.clone()
     }
 }
 
 impl Offer {
-    /// Where the file of a package of the repository at `position` is on this machine.
+    /// The local file of a package of the repository at `position`.
     pub(super) fn file(&self, position: usize, package: &Package, context: &Context) -> Result<Utf8PathBuf, Failure> {
         let name = format!("{}-{}.apk", package.name, package.version);
         let missing = || Failure::new(Exit::Missing, &std::io::Error::other(format!("no repository has {name}")));
@@ -82,7 +82,7 @@ impl Offer {
     }
 }
 
-/// A file of this machine as it is; one of a server from the store, where it is put.
+/// Returns a local file directly, and a server's file from the store, fetching it first.
 fn obtain(location: &Location, name: &str, size: Size, context: &Context) -> Result<Utf8PathBuf, Failure> {
     if let Location::File(path) = location {
         return Ok(path.clone());

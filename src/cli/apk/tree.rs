@@ -43,7 +43,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 /// SHA-256 of each entry's content.
 type Contents = Table<EntryId, Sha256>;
 
-/// Reads a package and checks that it is the one in the signed index.
+/// Reads a package and checks that it matches the signed index.
 fn read(package: &Package, path: &Utf8PathBuf) -> Result<(PackageFiles, Contents), Failure> {
     let open = || fs_err::File::open(path).map_err(|error| Failure::new(Exit::Missing, &error));
     let refused = |error: &dyn std::error::Error| {
@@ -81,7 +81,7 @@ fn listing(tree: &Tree, contents: &Table<PackageId, Contents>) -> Vec<u8> {
     out
 }
 
-/// All fields of a line but the path.
+/// All fields of a line except the path.
 fn fields(node: &Node, links: &HashMap<Source, u64>, contents: &Table<PackageId, Contents>) -> Vec<u8> {
     let count = node.source().and_then(|source| links.get(&source)).copied().unwrap_or(1);
     let (kind, size, mtime, count, content) = match &node.kind {

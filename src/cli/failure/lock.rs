@@ -10,7 +10,8 @@ impl From<LockError> for Failure {
             }
             LockError::Read { .. } => failure(Exit::System),
             LockError::Parse { source: ParseError { problem: Problem::LineEnd, .. }, .. } => failure(Exit::Usage).hint(
-                "git or an editor has converted line ends, perhaps also those of files that go into images. Put `* -text` \
+                "git or an editor has converted the line ends, perhaps also in files that go into images. Put `* \
+                 -text` \
                  into .gitattributes, as `mailimg init` does, and check the files out again",
             ),
             LockError::Parse { .. } => failure(Exit::Usage)

@@ -1,4 +1,4 @@
-//! The one place that turns errors into message, hint and exit code.
+//! The only place that turns errors into messages, hints and exit codes.
 
 mod build;
 mod compose;
@@ -22,7 +22,7 @@ use crate::config::CREDENTIALS_ADVICE;
 use crate::fetch::{FetchError, SourceError};
 use crate::store::{StoreError, WriteError};
 
-/// Why a command failed, as the user is told.
+/// Why a command failed, as shown to the user.
 #[derive(Debug)]
 pub(super) struct Failure {
     exit: Exit,
@@ -33,8 +33,7 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    /// Takes the message of `error` and of each of its causes. Where the system is at the bottom of it, there is a hint
-    /// already.
+    /// Collects the messages of `error` and of its causes. If the root cause is a system error, adds a hint.
     pub(super) fn new(exit: Exit, error: &dyn Error) -> Self {
         let mut messages = vec![error.to_string()];
         let mut hint = None;
@@ -47,7 +46,7 @@ impl Failure {
         Self { exit, messages, hint }
     }
 
-    /// A failure that is nothing but its message.
+    /// A failure with only a message.
     pub(super) fn told(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, messages: vec![message.into()], hint: None }
     }
@@ -78,7 +77,7 @@ impl From<std::io::Error> for Failure {
     }
 }
 
-/// What helps against a refusal of the file system, wherever that is.
+/// The hint for a file system error, wherever it occurred.
 fn refusal_hint(error: &std::io::Error) -> Option<&'static str> {
     match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
@@ -93,7 +92,7 @@ fn refusal_hint(error: &std::io::Error) -> Option<&'static str> {
 
 const DISK_FULL: &str = "free some space, or choose another place with --cache-dir";
 
-/// What helps against a refusal of the file system that the cache is in.
+/// The hint for a file system error in the cache directory.
 fn system_hint(error: &std::io::Error) -> Option<&'static str> {
     match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Some(DISK_FULL),

@@ -12,23 +12,20 @@ use crate::digest::Sha256;
 use crate::http::{Answer, Download, DownloadError, Event, Failed, Method, StatusCode, header};
 use crate::store::{Entry, Incoming, Store, StoreError};
 
-/// A file to fetch, and what is known of it.
+/// A file to fetch, and what is known about it.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// How to call it towards the user: `postfix-3.10.1-r0.apk`.
+    /// Its name for the user: `postfix-3.10.1-r0.apk`.
     pub name: String,
-    /// Where it is.
     pub location: Location,
-    /// Its length.
     pub size: Size,
-    /// Its digest, where that is known beforehand.
+    /// Its digest, if known.
     pub digest: Option<Sha256>,
 }
 
-/// How long a file is, bytes.
+/// The length of a file, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Size {
-    /// Exactly so long.
     Exactly(u64),
     /// Unknown, but no longer.
     AtMost(u64),
@@ -44,19 +41,19 @@ impl Size {
     }
 }
 
-/// Is told how downloads get on. Called from several threads at once.
+/// Receives the progress of downloads. Called from several threads at once.
 pub trait Progress: Sync {
-    /// A transfer starts, again perhaps.
+    /// A transfer starts, possibly again.
     fn started(&self, request: &Request);
-    /// So many more bytes have come.
+    /// More bytes have arrived.
     fn received(&self, request: &Request, bytes: u64);
-    /// It is complete, checked and in the store.
+    /// The file is complete, verified and stored.
     fn finished(&self, request: &Request);
     /// A file is not where it should be, as `answer` says, but it was found at `place`.
     fn elsewhere(&self, _request: &Request, _answer: &FetchError, _place: &str) {}
 }
 
-/// Tells nobody.
+/// Reports nothing.
 #[derive(Debug, Clone, Copy)]
 pub struct Silent;
 
@@ -66,14 +63,13 @@ impl Progress for Silent {
     fn finished(&self, _: &Request) {}
 }
 
-/// How greedy the client is.
+/// The client's limits.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// What it speaks through.
     pub http: crate::http::Client,
-    /// Transfers at the same time.
+    /// How many transfers run at once.
     pub parallel: usize,
-    /// Use nothing but files of this machine and the store.
+    /// Use only the store and local files.
     pub offline: bool,
 }
 
@@ -83,8 +79,8 @@ impl Default for Settings {
     }
 }
 
-/// A file that has been fetched and is not in the store: one of this machine itself, or a download that is gone when this
-/// is dropped. Of the size that was asked for, and otherwise unchecked.
+/// A fetched file outside the store: a local file, or a download that is deleted when this is dropped. It has the
+/// requested size, but is otherwise unchecked.
 #[derive(Debug)]
 pub struct Fetched {
     location: Location,
@@ -92,13 +88,12 @@ pub struct Fetched {
 }
 
 impl Fetched {
-    /// Where it is from.
     #[must_use]
     pub fn location(&self) -> &Location {
         &self.location
     }
 
-    /// Goes back to its beginning.
+    /// Rewinds to the start.
     pub fn rewind(&mut self) -> io::Result<()> {
         self.file.rewind()
     }
@@ -110,7 +105,7 @@ impl Read for Fetched {
     }
 }
 
-/// Brings files into the store.
+/// Fetches files into the store.
 #[derive(Debug, Clone)]
 pub struct Client {
     settings: Settings,
@@ -125,25 +120,23 @@ impl Client {
         Self { settings, credentials: Arc::default(), store }
     }
 
-    /// What it speaks through.
     #[must_use]
     pub fn http(&self) -> &crate::http::Client {
         &self.settings.http
     }
 
-    /// Whether nothing but files of this machine and the store may be used.
+    /// Whether only the store and local files may be used.
     #[must_use]
     pub fn is_offline(&self) -> bool {
         self.settings.offline
     }
 
-    /// Where files go.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// Fetches all of them for reading, several at a time, each with its position as it comes.
+    /// Fetches files for reading, several at a time. Yields each with its position as it arrives.
     pub fn open_all<'a>(
         &'a self,
         requests: &'a [Request],
@@ -153,7 +146,7 @@ impl Client {
         stream::iter(requests.iter().enumerate().map(open)).buffer_unordered(self.settings.parallel.max(1))
     }
 
-    /// The file of a request, for reading. What the store has is not looked at, and nothing comes into it.
+    /// Fetches a file for reading, bypassing the store.
     pub async fn open(&self, request: &Request, progress: &dyn Progress) -> Result<Fetched, FetchError> {
         let file = match &request.location {
             Location::File(path) => {
@@ -173,7 +166,7 @@ impl Client {
         Ok(Fetched { location: request.location.clone(), file })
     }
 
-    /// The store's entry for the request, fetched if the store doesn't have it.
+    /// The store's entry for a request, fetched if missing.
     ///
     /// Without a digest the file is always fetched.
     pub async fn fetch(&self, request: &Request, progress: &dyn Progress) -> Result<Entry, FetchError> {
@@ -218,7 +211,7 @@ impl Client {
         }
     }
 
-    /// All of a file, of the right size.
+    /// Downloads a whole file of the right size.
     async fn download(&self, request: &Request, url: &Url, progress: &dyn Progress) -> Result<Incoming, FetchError> {
         if self.settings.offline {
             return Err(FetchError::Offline { location: Box::new(request.location.clone()) });
@@ -264,7 +257,7 @@ impl Client {
         }
     }
 
-    /// Asks for the file, and again with credentials where the server wants some that are known.
+    /// Requests the file, and again with credentials if the server asks for known ones.
     async fn ask(&self, url: &Url, download: &Download<'_>) -> Result<Answer, crate::http::HttpError> {
         let send = async |login: Option<&Login>| {
             let request = download.resume(self.http().request(Method::GET, url)?);
@@ -298,7 +291,7 @@ fn check_status(request: &Request, answer: &Answer, attempts: u32) -> Result<(),
     Err(Failed::of_status(status, answer.headers(), error))
 }
 
-/// An error of the store that took `found` bytes.
+/// An error of the store after `found` bytes.
 fn overfull(request: &Request, error: StoreError, found: u64) -> FetchError {
     match (error, request.size) {
         (StoreError::TooLarge { .. }, Size::Exactly(expected)) => {

@@ -110,7 +110,7 @@ fn gives_credentials_to_a_server_that_asks_for_them() {
     setup.fetch(&request(&url, "content")).unwrap();
     setup.fetch(&request(&url, "another")).unwrap();
     let error = setup.fetch(&request(&url, "refused")).unwrap_err();
-    assert_eq!(error.to_string(), format!("access to {url} is denied (the server answers 401)"));
+    assert_eq!(error.to_string(), format!("access to {url} is denied (the server answered 401)"));
     let shown = requests.iter().take(4).map(|request| request.contains("authorization: basic ym9ionnly3jldhb3"));
     assert_eq!(shown.collect::<Vec<_>>(), [false, true, true, true], "it is remembered who asked");
 }
@@ -130,7 +130,7 @@ fn gives_up_in_the_end() {
     let setup = setup(false);
     let url = server(vec![answer("500 Internal Server Error", "Content-Length: 0\r\n", ""); 4]);
     let error = setup.fetch(&request(&url, "content")).unwrap_err();
-    assert_eq!(error.to_string(), format!("{url}: the server answers 500 after 4 attempts"));
+    assert_eq!(error.to_string(), format!("{url}: the server answered 500 after 4 attempts"));
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn does_not_ask_twice_for_what_is_not_there() {
     let setup = setup(false);
     let url = server(vec![answer("404 Not Found", "Content-Length: 0\r\n", "")]);
     let error = setup.fetch(&request(&url, "content")).unwrap_err();
-    assert_eq!(error.to_string(), format!("{url} does not exist (the server answers 404)"));
+    assert_eq!(error.to_string(), format!("{url} does not exist (the server answered 404)"));
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn bounds_what_it_knows_nothing_of() {
     let url = server(vec![ok("content")]);
     let request = Request { size: Size::AtMost(6), digest: None, ..request(&url, "content") };
     let error = setup.fetch(&request).unwrap_err();
-    assert_eq!(error.to_string(), format!("{url} is longer than the 6 bytes allowed"));
+    assert_eq!(error.to_string(), format!("{url} is longer than the allowed 6 bytes"));
 }
 
 #[test]

@@ -10,43 +10,45 @@ const REPAIR_LIMIT: u64 = 256 << 10;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotVerbatim {
     /// Readers of layers may stop after the first gzip stream.
-    #[error("its data is {streams} gzip streams, not one")]
+    #[error("its data consists of {streams} gzip streams instead of one")]
     Streams { streams: u32 },
     /// Readers of layers may take it for a truncated download.
-    #[error("its archive lacks the blocks that end it")]
+    #[error("its archive has no end-of-archive blocks")]
     NoEnd,
     /// Docker, umoci and containerd refuse sparse files.
-    #[error("its archive holds sparse files, or others that not every reader knows")]
+    #[error("its archive contains sparse files or other entries that not every reader supports")]
     NotPortable,
     /// apk skips it, or another package has taken it over.
-    #[error("{path} is not installed, or another package has it")]
+    #[error("{path} is not installed, or belongs to another package")]
     NotInstalled { path: TreePath },
     /// A name is not a valid path in an image.
-    #[error("it holds a name that an image can't hold")]
+    #[error("it contains a name that images can't contain")]
     Name,
     /// Another package has a link where this one has a directory.
-    #[error("{path} is {actual} in the image, by another package's link")]
+    #[error("{path} is {actual} in the image, because of another package's link")]
     BehindLink { path: TreePath, actual: TreePath },
     /// Its owner's name has another id in the image.
-    #[error("{path} belongs to {name} ({uid}:{gid} here), and to {found_uid}:{found_gid} in the package")]
+    #[error("{path} belongs to {name}, which is {uid}:{gid} in the image but {found_uid}:{found_gid} in the package")]
     Owner { path: TreePath, name: String, uid: u32, gid: u32, found_uid: u32, found_gid: u32 },
     /// Several packages contain the directory with different modes or owners.
-    #[error("the directory {path} has mode {found:04o}, and {expected:04o} or another owner in the image")]
+    #[error(
+        "the directory {path} has mode {found:04o} in the package, but {expected:04o} or another owner in the image"
+    )]
     Directory { path: TreePath, expected: u32, found: u32 },
     /// An engine would have to invent the directory when unpacking.
-    #[error("{path} comes before its directory, or without it")]
+    #[error("{path} comes before its directory, or its directory is missing")]
     NoParent { path: TreePath },
     /// Docker refuses such layers.
-    #[error("{path} is in it twice")]
+    #[error("it contains {path} twice")]
     Twice { path: TreePath },
     /// Engines can't link to another layer's file.
-    #[error("{path} is a hard link to what is not before it in the package")]
+    #[error("{path} is a hard link to something that doesn't precede it in the package")]
     Hardlink { path: TreePath },
     /// Engines apply the link's header to the file, and setting its owner removes its capabilities.
-    #[error("{path} is a hard link with another mode, time or other attributes than its file")]
+    #[error("{path} is a hard link with a different mode, time or attributes than its file")]
     LinkAttributes { path: TreePath },
     /// The top layer would have to repeat it.
-    #[error("the recipe changes mode or owner of {path}, which has {size} bytes")]
+    #[error("the recipe changes the mode or owner of {path}, which has {size} bytes")]
     Changed { path: TreePath, size: u64 },
 }
 

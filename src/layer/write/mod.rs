@@ -24,61 +24,45 @@ const LIMIT: u64 = 64 << 30;
 #[derive(Debug, thiserror::Error)]
 pub enum LayerError {
     /// A stream can't be read or compressed.
-    #[error("writing the layer of {title} failed")]
+    #[error("can't write the layer of {title}")]
     Io {
-        /// What the layer is.
         title: String,
-        /// Why.
         #[source]
         source: io::Error,
     },
     /// The store can't give or take something.
-    #[error("writing the layer of {title} failed")]
+    #[error("can't write the layer of {title}")]
     Store {
-        /// What the layer is.
         title: String,
-        /// Why.
         #[source]
         source: StoreError,
     },
     /// A path of which the tree lacks the directory.
     #[error("the image's tree has no directory {path}, though something is in it")]
-    NoDirectory {
-        /// The directory.
-        path: TreePath,
-    },
+    NoDirectory { path: TreePath },
     /// A package's data can't be opened.
     #[error(transparent)]
     Packages(#[from] ObtainError),
     /// A package's data can't be read again.
-    #[error("reading package {package} again failed")]
+    #[error("can't read package {package} again")]
     Package {
-        /// The package.
         package: String,
-        /// Why.
         #[source]
         source: PackageError,
     },
-    /// A layer of which a segment is taken isn't what it was when it was made.
-    #[error("the layer {layer} can't be read again, of which another one is to have a part")]
+    /// A layer from which a segment is copied has changed.
+    #[error("can't read the layer {layer}, part of which belongs in another layer")]
     Damaged {
-        /// The layer.
         layer: Sha256,
-        /// Why.
         #[source]
         source: io::Error,
     },
-    /// A package's data isn't what it was when the tree was made.
-    #[error("package {package} has changed in the store: {path} is not there as it was")]
-    Changed {
-        /// The package.
-        package: String,
-        /// The file.
-        path: String,
-    },
+    /// A package's data has changed since the tree was built.
+    #[error("package {package} has changed in the store: {path} is missing or different")]
+    Changed { package: String, path: String },
 }
 
-/// The layer that was made under `key` before, if the store still has it.
+/// The layer written earlier under `key`, if the store still has it.
 #[must_use]
 pub fn recall(store: &Store, key: Sha256, title: &str) -> Option<Layer> {
     let Made { digest, size, diff_id } = store.recall(&LayerOf(key))?;
@@ -120,7 +104,7 @@ impl Question for SegmentOf {
     }
 }
 
-/// What is remembered of a layer.
+/// What the store remembers about a layer.
 #[derive(Serialize, Deserialize)]
 struct Made {
     digest: Sha256,
@@ -128,7 +112,7 @@ struct Made {
     diff_id: Sha256,
 }
 
-/// What is remembered of a segment: the layer for which it was made, and where in there it is.
+/// What the store remembers about a segment: the layer that contains it, and its position.
 #[derive(Serialize, Deserialize)]
 struct Part {
     layer: Sha256,
@@ -139,8 +123,8 @@ struct Part {
 
 /// Makes the layer `key` of its segments, hands it to the store and has it remembered. `packages` are the image's.
 ///
-/// A package's segment that was made before, for another layer, is taken from there and not compressed again. Packages are
-/// read as streams: memory doesn't grow with them.
+/// A segment that an earlier layer contains is copied from there instead of compressed again. Packages are read as
+/// streams, in constant memory.
 pub fn write(
     title: &str,
     key: Sha256,
@@ -172,11 +156,11 @@ struct Writer<'a> {
     title: &'a str,
     packages: &'a Table<PackageId, Obtained<'a>>,
     store: &'a Store,
-    /// The layer's compressed bytes go in here,
+    /// The layer's compressed bytes.
     layer: Incoming,
-    /// and what they hold in here.
+    /// The hash of the uncompressed bytes.
     diff: sha2::Sha256,
-    /// Segments that were compressed here, by their keys: where in the layer they are.
+    /// The keys and positions of the segments compressed for this layer.
     made: Vec<(Sha256, Range<u64>)>,
 }
 
@@ -203,7 +187,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Appends a segment that was made before, for another layer.
+    /// Appends a segment copied from an earlier layer.
     fn copy(&mut self, mut layer: File, part: &Part) -> Result<(), LayerError> {
         let (title, damaged) = (self.title, |source| LayerError::Damaged { layer: part.layer, source });
         layer.seek(SeekFrom::Start(part.begin)).map_err(damaged)?;
@@ -221,7 +205,7 @@ impl Writer<'_> {
         content.finish().map(drop).map_err(damaged)
     }
 
-    /// Makes a segment and appends it.
+    /// Compresses a segment and appends it.
     fn compress(&mut self, segment: &Segment, package: Option<&Obtained<'_>>) -> Result<(), LayerError> {
         let io = self.io();
         let mut data = package.map(Data::open).transpose()?;
@@ -241,7 +225,7 @@ impl Writer<'_> {
         out.gzip.finish().map(drop).map_err(&io)
     }
 
-    /// Ends the archive: nothing that comes after would be read.
+    /// Writes the end of the archive, after which readers stop.
     fn end(&mut self) -> Result<(), LayerError> {
         let io = self.io();
         let mut out = Uncompressed { diff: &mut self.diff, gzip: GzipMembers::new(&mut self.layer) };
@@ -252,11 +236,11 @@ impl Writer<'_> {
     }
 }
 
-/// A package's data, read from front to back.
+/// A package's data, read sequentially.
 struct Data<'a> {
     package: &'a str,
     reader: DataReader<File>,
-    /// How many entries have been read.
+    /// The number of entries read.
     read: usize,
 }
 
@@ -283,7 +267,7 @@ impl<'a> Data<'a> {
     }
 }
 
-/// Writes a file's content, and zeros up to the next block.
+/// Copies a file's content, padded with zeros to a full block.
 fn pour(content: &mut impl Read, size: u64, out: &mut impl Write) -> io::Result<()> {
     if io::copy(&mut content.take(size), out)? != size {
         return Err(io::ErrorKind::UnexpectedEof.into());
@@ -292,7 +276,7 @@ fn pour(content: &mut impl Read, size: u64, out: &mut impl Write) -> io::Result<
     io::copy(&mut io::repeat(0).take(padding), out).map(drop)
 }
 
-/// Uncompressed bytes: hashed, then compressed.
+/// Hashes uncompressed bytes, then compresses them.
 struct Uncompressed<'a, W> {
     diff: &'a mut sha2::Sha256,
     gzip: GzipMembers<W>,

@@ -24,11 +24,11 @@ pub enum Problem {
     /// Written by another version of mailimg.
     #[error("the lock has format version {found:?}; this mailimg reads {VERSION}")]
     Version { found: String },
-    /// What git makes of line ends where `core.autocrlf` is set.
-    #[error("the line ends with CR LF, a lock's lines end with LF")]
+    /// What git does to line ends if `core.autocrlf` is set.
+    #[error("the line ends with CR LF instead of LF")]
     LineEnd,
     /// There is an unresolved merge conflict.
-    #[error("a merge conflict that nobody has resolved")]
+    #[error("unresolved merge conflict")]
     Conflict,
     #[error("unknown keyword {keyword:?} in {place}")]
     Unknown { keyword: String, place: String },
@@ -36,12 +36,12 @@ pub enum Problem {
     #[error("{place} has no {field:?} line")]
     Missing { field: &'static str, place: String },
     /// A line that may occur once occurs twice.
-    #[error("a second {field:?} in {place}")]
+    #[error("duplicate {field:?} in {place}")]
     Twice { field: String, place: String },
     #[error("{field}: {reason}")]
     Value { field: String, reason: String },
     /// The list of packages doesn't match the blocks.
-    #[error("package {name:?} is listed under `install` but has no block, or the other way round")]
+    #[error("package {name:?} is listed under `install` but has no block, or vice versa")]
     Listed { name: String },
     /// Readable, but not in `mailimg lock`'s format: it was edited.
     #[error("not as `mailimg lock` writes it: expected {expected:?}, found {found:?}")]
@@ -60,7 +60,7 @@ impl FromStr for Lock {
     }
 }
 
-/// Git converts either all files or none: those that go into images would be converted, too.
+/// Git converts all files or none, so files for images would be converted, too.
 fn check_line_ends(text: &str) -> Result<(), ParseError> {
     match text.split('\n').position(|line| line.ends_with('\r')) {
         Some(position) => Err(ParseError { line: position + 1, problem: Problem::LineEnd }),
@@ -150,7 +150,7 @@ impl<'a> Field<'a> {
     fn name(&self) -> Result<String, ParseError> {
         let strange = |c: char| c.is_whitespace() || c.is_control() || c == '/';
         if self.value.is_empty() || self.value.starts_with('.') || self.value.contains(strange) {
-            return Err(self.invalid(format!("{:?} is not a name", cut(self.value))));
+            return Err(self.invalid(format!("{:?} is not a valid name", cut(self.value))));
         }
         Ok(self.value.to_owned())
     }
@@ -158,7 +158,7 @@ impl<'a> Field<'a> {
     /// Text up to the end of the line.
     fn text(&self) -> Result<String, ParseError> {
         if self.value.contains(char::is_control) {
-            return Err(self.invalid("holds control characters"));
+            return Err(self.invalid("contains control characters"));
         }
         Ok(self.value.to_owned())
     }
@@ -296,7 +296,7 @@ fn repository(block: &Block<'_>) -> Result<LockedRepository, ParseError> {
         block.only(&["import"])?;
         match import.value {
             "debian" => Place::Imported(Import::Debian),
-            other => return Err(import.invalid(format!("{:?} is not known; there is `debian`", cut(other)))),
+            other => return Err(import.invalid(format!("unknown import {:?}: expected `debian`", cut(other)))),
         }
     } else {
         block.only(&["url", "tag", "index", "date"])?;
@@ -313,7 +313,7 @@ fn repository(block: &Block<'_>) -> Result<LockedRepository, ParseError> {
 fn group(head: &Field<'_>) -> Result<Group, ParseError> {
     let mut words = head.value.splitn(3, ' ').map(|value| Field { value, ..*head });
     let (Some(name), Some(gid)) = (words.next(), words.next()) else {
-        return Err(head.invalid("expected a name, a number and perhaps members"));
+        return Err(head.invalid("expected a name, a gid and optionally members"));
     };
     let members = match words.next() {
         None => Vec::new(),
@@ -327,7 +327,9 @@ fn user(head: &Field<'_>) -> Result<User, ParseError> {
     let (Some(name), Some(uid), Some(group), Some(home), Some(shell)) =
         (words.next(), words.next(), words.next(), words.next(), words.next())
     else {
-        return Err(head.invalid("expected name, number, group, home directory, shell and perhaps a full name"));
+        return Err(
+            head.invalid("expected a name, a uid, a group, a home directory, a shell and optionally a full name")
+        );
     };
     Ok(User {
         name: name.name()?,
@@ -404,13 +406,9 @@ fn check_members(block: &Block<'_>, package: &LockedPackage) -> Result<(), Parse
     let rest = [("control", package.control), ("data", package.data)];
     for (keyword, member) in package.signatures.iter().map(|member| ("signature", *member)).chain(rest) {
         if end != Some(member.offset) {
-            return Err(block.head.invalid(format!("its {keyword} does not start where the member before it ends")));
+            return Err(block.head.invalid(format!("its {keyword} doesn't start where the previous member ends")));
         }
         end = member.offset.checked_add(member.size);
     }
-    if end == Some(package.size) {
-        Ok(())
-    } else {
-        Err(block.head.invalid("its data does not end where the file ends"))
-    }
+    if end == Some(package.size) { Ok(()) } else { Err(block.head.invalid("its data doesn't end where the file ends")) }
 }

@@ -66,7 +66,7 @@ pub enum LayoutError {
     #[error("can't write the layout's index")]
     Index(#[from] WriteError),
     /// Its index is not JSON of the kind expected.
-    #[error("the layout's index {path} can't be read")]
+    #[error("can't read the layout's index {path}")]
     Malformed {
         /// The index.
         path: Utf8PathBuf,
@@ -101,8 +101,8 @@ impl Layout {
         blob_path(&self.path, digest)
     }
 
-    /// Puts the blobs of images into the layout. What is there already stays, what is in the store is shared with it where
-    /// the file system can, by reflink or hard link. Layers have to be in the store.
+    /// Puts the blobs of images into the layout. What is there already stays, what is in the store is shared with it
+    /// where the file system can, by reflink or hard link. Layers have to be in the store.
     ///
     /// The images can be seen only after [`commit`](Self::commit).
     pub fn add(&self, images: &[Image], store: &Store) -> Result<(), LayoutError> {
@@ -146,7 +146,7 @@ impl Layout {
         io::copy(&mut content, &mut hashing)?;
         let (found, count, _) = hashing.finish();
         if (found, count) != (digest, size) {
-            return Err(format!("what is to be written is {count} bytes with SHA-256 {found}").into());
+            return Err(format!("the content has {count} bytes and SHA-256 {found}").into());
         }
         file.as_file().set_permissions(Permissions::from_mode(0o644))?;
         file.as_file().sync_all()?;
@@ -154,8 +154,8 @@ impl Layout {
         Ok(())
     }
 
-    /// Makes `images` visible, all at once: replaces the index. Other images stay, of other architectures too, if `keep`
-    /// holds on to their name; what has no name goes. Then removes what no image of the index needs.
+    /// Makes `images` visible, all at once: replaces the index. Other images stay, of other architectures too, if
+    /// `keep` holds on to their name; what has no name goes. Then removes what no image of the index needs.
     pub fn commit(&self, images: &[Image], keep: impl Fn(&str) -> bool) -> Result<(), LayoutError> {
         let path = self.path.join("index.json");
         let malformed = |source| LayoutError::Malformed { path: path.clone(), source };
@@ -249,8 +249,8 @@ fn has_other_files(directory: &Utf8Path) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Writes what says that a directory is a layout. It reaches the disk with the first index. Never replaces it: it is what
-/// processes lock.
+/// Writes what says that a directory is a layout. It reaches the disk with the first index. Never replaces it: it is
+/// what processes lock.
 fn mark(directory: &Utf8Path, marker: &Utf8Path) -> io::Result<()> {
     let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(directory)?;
     file.write_all(br#"{"imageLayoutVersion":"1.0.0"}"#)?;
@@ -261,7 +261,8 @@ fn mark(directory: &Utf8Path, marker: &Utf8Path) -> io::Result<()> {
     }
 }
 
-/// Waits for the lock of a layout. It is not on the directory: NFS has exclusive locks only for what is open for writing.
+/// Waits for the lock of a layout. It is not on the directory: NFS has exclusive locks only for what is open for
+/// writing.
 fn lock(marker: &Utf8Path) -> io::Result<File> {
     let file = match File::options().read(true).write(true).open(marker) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(marker)?,

@@ -18,7 +18,6 @@ struct State {
     /// By repository and digest.
     blobs: HashMap<(String, String), Vec<u8>>,
     manifests: HashMap<String, Vec<u8>>,
-    /// By path.
     uploads: HashMap<String, Vec<u8>>,
     log: Vec<String>,
     headers: HashMap<String, String>,
@@ -194,7 +193,6 @@ pub(super) fn part_of(bytes: &[u8], request: &Request) -> ResponseTemplate {
     }
 }
 
-/// The URL of a fake's path.
 pub(super) fn url(fake: &Fake, path: &str) -> Url {
     format!("{}{path}", fake.server.uri()).parse().unwrap()
 }

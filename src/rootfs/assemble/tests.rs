@@ -118,12 +118,12 @@ fn rules_hold_for_all_names_of_a_file() {
 #[test]
 fn rules_need_their_file_and_its_owner() {
     let absent = rule("/usr/sbin/absent", "2755", "mail");
-    let message = "a rule sets the mode and owner of /usr/sbin/absent, but no package or baked file brings it";
+    let message = "a rule sets the mode and owner of /usr/sbin/absent, but no package or baked file provides it";
     assert_eq!(refused(&[base()], &Additions { rules: vec![&absent], ..Default::default() }), message);
     let unknown = rule("/usr/sbin/postdrop", "2755", "postdrop");
     assert_eq!(
         refused(&[base()], &Additions { rules: vec![&unknown], ..Default::default() }),
-        r#"/usr/sbin/postdrop is to belong to the group "postdrop", which neither the recipe nor a package declares"#
+        r#"/usr/sbin/postdrop should belong to the group "postdrop", which neither the recipe nor a package declares"#
     );
 }
 
@@ -138,7 +138,7 @@ fn baked_files_and_links_take_the_place_of_packages_files_but_not_of_directories
     assert_eq!(at(&tree, "etc/shadow").kind, NodeKind::Symlink(b"/run/shadow".to_vec()));
     let over_directory = [baked("/usr/sbin", "")];
     let message = refused(&[base()], &Additions { baked: &over_directory, ..Default::default() });
-    assert_eq!(message, "baked file usr/sbin of the recipe stands where a directory is");
+    assert_eq!(message, "the recipe's baked file usr/sbin conflicts with a directory");
 }
 
 #[test]

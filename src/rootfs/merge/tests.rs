@@ -110,7 +110,7 @@ fn directories_that_apk_makes_first_keep_their_modes() {
 #[test]
 fn two_packages_with_different_files_clash() {
     let clash = |a, b| refused(&[package("a", vec![dir("x", 0o755), a]), package("b", vec![dir("x", 0o755), b])]);
-    let message = "packages a-1-r0 and b-1-r0 both bring x/f, and neither replaces the other";
+    let message = "packages a-1-r0 and b-1-r0 both contain x/f, and neither replaces the other";
     assert_eq!(clash(file("x/f", "A"), file("x/f", "B")), message);
     assert_eq!(clash(link("x/f", "A"), file("x/f", "B")), message);
     assert_eq!(clash(link("x/f", "A"), link("x/f", "B")), message);
@@ -184,23 +184,23 @@ fn a_link_that_leads_nowhere_takes_no_directory() {
     let packages = [package("a", vec![link("y", "z")]), package("b", vec![dir("y", 0o755)])];
     assert_eq!(
         refused(&packages),
-        "package b-1-r0 holds the directory y, where the link of a-1-r0 leads to no directory"
+        "package b-1-r0 contains the directory y, but a-1-r0 has a link there that doesn't lead to a directory"
     );
 }
 
 #[test]
 fn no_package_leads_its_files_elsewhere_by_its_own_link() {
     let through = refused(&[package("a", vec![dir("etc", 0o755), link("y", "etc"), file("y/passwd", "x")])]);
-    assert_eq!(through, "package a-1-r0 puts y/passwd through its own symbolic link y");
+    assert_eq!(through, "package a-1-r0 puts y/passwd below its own symbolic link y");
     let with_directory = refused(&[package("a", vec![link("y", "etc"), dir("y", 0o755), file("y/passwd", "x")])]);
-    assert_eq!(with_directory, "package a-1-r0 puts y through its own symbolic link y");
+    assert_eq!(with_directory, "package a-1-r0 puts y below its own symbolic link y");
     let directory_below = refused(&[package("a", vec![dir("etc", 0o755), link("y", "etc"), dir("y/d", 0o755)])]);
-    assert_eq!(directory_below, "package a-1-r0 puts y/d through its own symbolic link y");
+    assert_eq!(directory_below, "package a-1-r0 puts y/d below its own symbolic link y");
 }
 
 #[test]
 fn a_file_needs_its_directory_in_the_same_package_before_it() {
-    let message = "package a-1-r0 holds x/f but no entry for the directory that it is in";
+    let message = "package a-1-r0 contains x/f but not its directory";
     assert_eq!(refused(&[package("a", vec![file("x/f", "")])]), message);
     assert_eq!(refused(&[package("a", vec![file("x/f", ""), dir("x", 0o755)])]), message);
     assert_eq!(refused(&[package("x", vec![dir("x", 0o755)]), package("a", vec![file("x/f", "")])]), message);
@@ -210,12 +210,12 @@ fn a_file_needs_its_directory_in_the_same_package_before_it() {
 fn a_directory_may_be_in_an_earlier_packages_directory() {
     let merged_ok = merged(&[package("a", vec![dir("x", 0o711)]), package("b", vec![dir("x/y", 0o700)])]);
     assert_eq!(rights(&merged_ok, "x/y"), (0o700, 0, 0));
-    assert!(refused(&[package("b", vec![dir("x/y", 0o700)])]).contains("no entry for the directory"));
+    assert!(refused(&[package("b", vec![dir("x/y", 0o700)])]).contains("but not its directory"));
 }
 
 #[test]
 fn a_path_is_once_in_a_package() {
-    assert_eq!(refused(&[package("a", vec![file("f", "A"), file("f", "B")])]), "package a-1-r0 holds f twice");
+    assert_eq!(refused(&[package("a", vec![file("f", "A"), file("f", "B")])]), "package a-1-r0 contains f twice");
 }
 
 #[test]
@@ -260,13 +260,13 @@ fn hard_links_share_a_file() {
 
 #[test]
 fn a_hard_links_target_is_an_earlier_file_of_its_package() {
-    let message = r#"package b-1-r0: hard link t has no target "s" among the package's own files before it"#;
+    let message = r#"package b-1-r0: the target "s" of the hard link t is not an earlier file of the package"#;
     assert_eq!(refused(&[package("b", vec![hard("t", "s"), file("s", "S")])]), message);
     assert_eq!(refused(&[package("a", vec![file("s", "S")]), package("b", vec![hard("t", "s")])]), message);
     let lost =
         [replacing(package("a", vec![file("s", "A")]), "b", None), package("b", vec![file("s", "B"), hard("t", "s")])];
     assert_eq!(refused(&lost), message);
-    assert!(refused(&[package("b", vec![file("s", "S"), hard("t", "/s")])]).contains(r#"no target "/s""#));
+    assert!(refused(&[package("b", vec![file("s", "S"), hard("t", "/s")])]).contains(r#"the target "/s""#));
 }
 
 #[test]
@@ -282,16 +282,19 @@ fn a_hard_link_keeps_its_content_when_another_package_takes_the_targets_name() {
 #[test]
 fn hostile_entries_name_package_and_path() {
     let device = EntryKind::CharDevice(crate::apk::tar::Device { major: 1, minor: 3 });
-    let kind =
-        "package a-1-r0 holds null, which is a device node; images take files, directories, links and pipes only";
+    let kind = "package a-1-r0 contains null, which is a device node; images can contain only files, directories, \
+                links and pipes";
     assert_eq!(refused(&[package("a", vec![entry("null", device, 0o666)])]), kind);
     for (name, why) in [
-        ("/abs", r#"package a-1-r0 holds a file whose name "/abs" is absolute"#),
-        ("x/../../y", r#"package a-1-r0 holds a file whose name "x/../../y" leads out by "..""#),
-        ("../y", r#"package a-1-r0 holds a file whose name "../y" leads out by "..""#),
-        ("./y", r#"package a-1-r0 holds a file whose name "./y" is not in its shortest form"#),
-        ("x/.wh.y", r#"package a-1-r0 holds a file whose name "x/.wh.y" is a layer's mark for a deleted file (.wh.)"#),
-        ("x\0y", r#"package a-1-r0 holds a file whose name "x\0y" holds a control character"#),
+        ("/abs", r#"package a-1-r0 contains a file name that is absolute: "/abs""#),
+        ("x/../../y", r#"package a-1-r0 contains a file name that contains "..": "x/../../y""#),
+        ("../y", r#"package a-1-r0 contains a file name that contains "..": "../y""#),
+        ("./y", r#"package a-1-r0 contains a file name that contains "." or an empty component: "./y""#),
+        (
+            "x/.wh.y",
+            r#"package a-1-r0 contains a file name that starts with .wh., which marks deleted files in layers: "x/.wh.y""#,
+        ),
+        ("x\0y", r#"package a-1-r0 contains a file name that contains a control character: "x\0y""#),
     ] {
         assert_eq!(refused(&[package("a", vec![dir("x", 0o755), file(name, "")])]), why);
     }

@@ -16,7 +16,7 @@ fn a_version_that_is_not_there() {
         &[
             "postfix=3.10-r0 can't be installed",
             "  postfix=3.10-r0, which is asked for",
-            "    postfix-3.9-r0 is there, 3.10-r0 was asked for",
+            "    postfix-3.9-r0 is available, but 3.10-r0 is required",
         ],
     );
 }
@@ -123,7 +123,7 @@ fn a_choice_that_only_the_user_can_make() {
         &[
             "mailx can't be installed",
             "  mta, which is needed by mailx-1, which is asked for",
-            "    none of those that provide it is the default: choose one of exim, sendmail",
+            "    several packages provide it and none is the default: choose one of exim, sendmail",
         ],
     );
 }
@@ -138,7 +138,7 @@ fn a_package_that_only_a_tagged_repository_has() {
         &[
             "app can't be installed",
             "  new, which is needed by app-1, which is asked for",
-            "    new-1 is only in the repository tagged @edge, which nothing asks for",
+            "    new-1 is only in the repository tagged @edge, which is not requested",
         ],
     );
     explains(
@@ -162,7 +162,7 @@ fn packages_that_are_not_for_this_machine_or_program() {
         &[
             "a can't be installed",
             "  a, which is asked for",
-            "    a-1 has the field Z: in the index, which mailimg does not know",
+            "    a-1 has the field Z: in the index, which mailimg doesn't support",
         ],
     );
 }

@@ -146,7 +146,7 @@ fn a_lock_that_does_not_match_is_refused() {
         format!("  unpacked {}", package.unpacked),
     ] {
         let error = edit(&line);
-        assert!(error.contains("is not as the lock says"), "{line}: {error}");
+        assert!(error.contains("doesn't match the lock"), "{line}: {error}");
         assert!(error.contains(line.trim()), "{line}: {error}");
     }
 }
@@ -188,7 +188,7 @@ fn all_packages_that_are_gone_are_named() {
     let error = get(&lock, &cache, false).unwrap_err().to_string();
     let url = site.server.url();
     let expected =
-        format!("2 locked packages are not in {url}/ (the server answers 404):\n  libc 1.2.5-r0\n  web 1.0-r0");
+        format!("2 locked packages are not in {url}/ (the server answered 404):\n  libc 1.2.5-r0\n  web 1.0-r0");
     assert_eq!(error, expected);
     // What is there has come all the same.
     let tool = lock.package("tool").unwrap();
@@ -206,5 +206,5 @@ fn a_mirror_may_answer_403_for_what_is_gone() {
     let ObtainError::Gone { packages } = &error else { panic!("{error}") };
     assert_eq!(packages.len(), 1);
     let place = format!("{}/x86_64/web-1.0-r0.apk", mirror.url());
-    assert_eq!(error.to_string(), format!("access to {place} is denied (the server answers 403)"));
+    assert_eq!(error.to_string(), format!("access to {place} is denied (the server answered 403)"));
 }

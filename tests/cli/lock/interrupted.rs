@@ -37,7 +37,7 @@ fn as_root_a_full_cache_is_told_and_nothing_is_kept_of_what_did_not_fit() {
         &["--cache-dir", &cache],
         6,
         &[
-            "can't keep http://",
+            "can't store http://",
             "can't write to",
             files.to_str().unwrap(),
             "No space left on device",

@@ -1,4 +1,4 @@
-//! `APKINDEX.tar.gz`: a signature member and a member with the index.
+//! `APKINDEX.tar.gz`: a signature member, then a member with the index.
 
 use std::io::Read;
 
@@ -13,22 +13,20 @@ use crate::apk::{Package, gzip};
 /// Largest `APKINDEX.tar.gz`. Alpine's largest has 2.5 MB.
 pub const FILE_LIMIT: u64 = 256 << 20;
 
-/// Most bytes that an index may expand to. Alpine's largest has 10 MB.
+/// The largest uncompressed index, in bytes. Alpine's largest has 10 MB.
 const LIMIT: usize = 1 << 29;
 
 /// The packages of a repository.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Index {
-    /// What the repository says it is: for Alpine's, the state of its source, `v3.20.3-38-g5b99a0b2f22`.
+    /// The repository's description; for Alpine's, the revision of its source, `v3.20.3-38-g5b99a0b2f22`.
     pub description: String,
-    /// Its packages.
     pub packages: Vec<Package>,
 }
 
-/// An index that was read and verified.
+/// A verified index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedIndex {
-    /// What it holds.
     pub index: Index,
     /// Names of the trusted keys that signed it.
     pub keys: Vec<String>,
@@ -37,7 +35,7 @@ pub struct SignedIndex {
 /// Why an index file is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexFileError {
-    /// Nobody trusted vouches for it.
+    /// It has no trusted signature.
     #[error("the index is not trusted")]
     Signature(#[source] SignatureError),
     /// It is an index of apk-tools 3.
@@ -46,27 +44,24 @@ pub enum IndexFileError {
     )]
     FormatV3,
     /// The compressed data is damaged.
-    #[error("the index is no gzip file, or damaged")]
+    #[error("the index is not a gzip file, or is damaged")]
     Gzip,
     /// It expands to more than any real index has.
     #[error("the index expands to more than {LIMIT} bytes")]
     TooLarge,
-    /// The archive is malformed.
-    #[error("the index is refused")]
+    #[error("the index was rejected")]
     Tar(#[from] TarError),
     /// `APKINDEX` is not in it.
-    #[error("there is no APKINDEX in the index file")]
+    #[error("the index file contains no APKINDEX")]
     NoIndex,
-    /// The text is malformed.
-    #[error("the index can't be read")]
+    #[error("can't read the index")]
     Text(#[from] IndexError),
-    /// Signing failed.
-    #[error("the index can't be signed")]
+    #[error("can't sign the index")]
     Key(#[from] KeyError),
 }
 
 impl Index {
-    /// An index of packages, in the order in which `apk index` lists them: by name, then version, whatever the order given.
+    /// An index of packages, sorted by name, then version, as `apk index` does.
     #[must_use]
     pub fn new(description: impl Into<String>, mut packages: Vec<Package>) -> Self {
         packages.sort_by(|a, b| {
@@ -83,7 +78,7 @@ impl Index {
         Ok(SignedIndex { index: Self::read_member(signed)?, keys })
     }
 
-    /// Reads an index file whose content something else vouches for, signed or not.
+    /// Reads an index file, signed or not, that has been verified in some other way.
     pub fn read_unverified(bytes: &[u8]) -> Result<Self, IndexFileError> {
         Self::read_member(split(bytes)?.1)
     }
@@ -107,7 +102,7 @@ impl Index {
         Ok(Self { description, packages: packages.ok_or(IndexFileError::NoIndex)? })
     }
 
-    /// The index file: the same packages give the same bytes. Signed if there is a key.
+    /// The index file, signed if there is a key. The same packages give the same bytes.
     pub fn write(&self, key: Option<&SigningKey>) -> Result<Vec<u8>, IndexFileError> {
         let text = text(&self.packages);
         let mut archive = Vec::new();
@@ -122,7 +117,7 @@ impl Index {
     }
 }
 
-/// Signs an index file as it is, in place of the signatures that it has.
+/// Signs an index file without rewriting it, replacing its signatures.
 pub fn sign_file(bytes: &[u8], key: &SigningKey) -> Result<Vec<u8>, IndexFileError> {
     let (_, member) = split(bytes)?;
     sign(member, Some(key))
@@ -142,7 +137,7 @@ fn split(bytes: &[u8]) -> Result<(Vec<Signature>, &[u8]), IndexFileError> {
 
 /// Expands gzip, at once: three times as fast as by stream.
 fn expand(member: &[u8]) -> Result<Vec<u8>, IndexFileError> {
-    // The trailer says how much it is, and may lie.
+    // The trailer states the size, but may be wrong.
     let claim = member.last_chunk::<4>().map(|size| u32::from_le_bytes(*size)).ok_or(IndexFileError::Gzip)?;
     let claim = usize::try_from(claim).map_err(|_| IndexFileError::TooLarge)?;
     let mut size = claim.clamp(1 << 16, LIMIT);
