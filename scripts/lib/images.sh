@@ -1,0 +1,27 @@
+# Makes the images of a site; sourced after common.sh.
+# shellcheck shell=bash
+
+# Builds the images of a site. Makes its locks first where they are missing, or where the channel has replaced packages
+# that they name. usage: build_images MAILIMG SITE CHANNEL
+build_images() {
+    local mailimg=$1 site=$2 channel=$3 said status=0
+    said=$(mktemp)
+    "$mailimg" -C "$site" build 2>"$said" || status=$?
+    # 4: something that it needs isn't there. Where locking helps, the hint says so; it wouldn't where the network is down.
+    # shellcheck disable=SC2016
+    if [ "$status" != 4 ] || ! grep -q -F '`mailimg lock`' "$said"; then
+        cat "$said" >&2
+        rm -f "$said"
+        return "$status"
+    fi
+    rm -f "$said"
+    if [ -n "$(find "$site/apk-locks/$channel" -name '*.lock' -print -quit)" ]; then
+        say "$channel has newer packages than its locks, as happens every few weeks: locking them in $site/apk-locks"
+        note "What changes, with the images in brackets unless it is all of them:"
+    else
+        say "locking the packages of $channel for the first time, in $site/apk-locks"
+    fi
+    "$mailimg" -C "$site" lock || return
+    say "building from the new locks"
+    "$mailimg" -C "$site" build
+}
