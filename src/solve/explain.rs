@@ -120,8 +120,11 @@ impl<'a, 'u> Explanation<'a, 'u> {
         }
         for clash in &self.attempt.selection.clashes {
             if let Clash::Twice(name, a, b) = *clash {
-                problems.extend(self.twice(name, a, b));
+                problems.push(self.twice(name, a, b));
             }
+        }
+        if problems.is_empty() {
+            problems.extend(self.attempt.selection.clashes.iter().filter_map(|clash| self.given_up(*clash)));
         }
         // One problem can have many effects.
         let mut seen = HashSet::new();
@@ -286,13 +289,33 @@ impl<'a, 'u> Explanation<'a, 'u> {
         selected.is_some_and(|it| versioned(it) || versioned(provider))
     }
 
-    /// Two packages that both provide `name` are selected: what requires the second.
-    fn twice(&self, name: NameId, a: PackageId, b: PackageId) -> Option<Problem> {
-        let mut requirements = self.universe.provides(b).filter_map(|(name, _)| self.required.get(&name)?.first());
-        let (by, _, requirement) = requirements.next()?;
+    /// Two selected packages provide `name`: a problem of what requires the second.
+    fn twice(&self, name: NameId, a: PackageId, b: PackageId) -> Problem {
         let name = self.universe.name(name).to_owned();
-        let reason = Reason::SameName { package: self.show(b), name, with: self.show(a), chain: self.chain_above(a) };
-        Some(Problem { requirement: (*requirement).clone(), chain: self.chain(*by), reasons: vec![reason] })
+        let package = self.show(b);
+        let reason = if a == b {
+            Reason::Itself { package, name }
+        } else {
+            Reason::SameName { package, name, with: self.show(a), chain: self.chain_above(a) }
+        };
+        self.problem_of(b, reason)
+    }
+
+    /// A name for which nothing could be chosen when it was decided, although what was chosen later provides it.
+    fn given_up(&self, clash: Clash) -> Option<Problem> {
+        let (Clash::NoProvider(name) | Clash::RuledOut(name, _) | Clash::Twice(name, ..)) = clash;
+        let package = self.selected(name).or_else(|| self.universe.providers(name).first().map(|it| it.package))?;
+        Some(self.problem_of(package, Reason::GivenUp { package: self.show(package) }))
+    }
+
+    /// A problem of whatever requires the package, or pulls it in.
+    fn problem_of(&self, id: PackageId, reason: Reason) -> Problem {
+        let mut requirements = self.universe.provides(id).filter_map(|(name, _)| self.required.get(&name)?.first());
+        let (requirement, chain) = match requirements.next() {
+            Some((by, _, requirement)) => ((*requirement).clone(), self.chain(*by)),
+            None => (Dependency::on(&*self.universe.package(id).name), self.chain_above(id)),
+        };
+        Problem { requirement, chain, reasons: vec![reason] }
     }
 
     /// The chain that leads to a requirement of `from`.

@@ -79,6 +79,8 @@ pub enum Reason {
         /// What leads to that, see [`Problem::chain`].
         chain: Vec<String>,
     },
+    /// The package provides the name twice, at least once with a version, and so conflicts with itself.
+    Itself { package: String, name: String },
     /// The package would match, but has a requirement that can't be met.
     Needs {
         package: String,
@@ -134,7 +136,7 @@ impl fmt::Display for Reason {
                 write!(f, "{} {verb} available, but {asked} is required", there.join(", "))
             }
             Self::ChooseOne { packages } => {
-                write!(f, "several packages provide it and none is the default: choose one of {}", packages.join(", "))
+                write!(f, "no package that provides it is the default: choose one of {}", packages.join(", "))
             }
             Self::Tagged { package, tag } => {
                 write!(f, "{package} is only in the repository tagged @{tag}, which is not requested")
@@ -152,6 +154,9 @@ impl fmt::Display for Reason {
             }
             Self::SameName { package, name, with, chain } => {
                 write!(f, "{package} provides {name}, and so does {with}, {}", Asked(with, chain))
+            }
+            Self::Itself { package, name } => {
+                write!(f, "{package} provides {name} twice, once with a version, and so conflicts with itself")
             }
             Self::Needs { package, requirement, .. } => write!(f, "{package} needs {requirement}"),
             Self::GivenUp { package } => write!(

@@ -9,3 +9,4 @@ mod debian;
 mod own_apk;
 mod packages;
 mod scripts;
+mod solver;

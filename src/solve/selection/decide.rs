@@ -83,7 +83,6 @@ impl Selection<'_> {
         let before = self.names[name].decision;
         if !before.is_open() {
             if let (Some(a), Some(b)) = (before.provider(), provider)
-                && a.package != b.package
                 && (versioned(before.provider()) || versioned(provider))
             {
                 self.clashes.push(Clash::Twice(name, a.package, b.package));
@@ -99,7 +98,6 @@ impl Selection<'_> {
                 self.rule_out(other.package);
             }
         }
-        self.check_depends(name);
         match provider {
             Some(provider) => universe.provides(provider.package).for_each(|(name, _)| self.check_triggers(name)),
             None => self.check_triggers(name),

@@ -25,16 +25,13 @@ impl Selection<'_> {
                     frame.dependency = 0;
                     continue;
                 };
-                if self.names[below].reached.required {
+                if self.names[below].reached {
                     self.names[name].depth = self.names[name].depth.max(self.names[below].depth + 1);
                     frame.dependency += 1;
                     continue;
                 }
                 below
             } else if let Some(triggered) = frame.triggered.pop() {
-                if !self.can_be_triggered(triggered) {
-                    continue;
-                }
                 triggered
             } else {
                 stack.pop();
@@ -49,7 +46,7 @@ impl Selection<'_> {
     /// Initialises the state of a name and its providers. Returns the names of the packages whose `install_if` mentions
     /// one of the providers, or none if the name was seen before.
     pub(super) fn see(&mut self, name: NameId, arch: &str) -> Option<Vec<NameId>> {
-        if std::mem::replace(&mut self.names[name].reached.required, true) {
+        if std::mem::replace(&mut self.names[name].reached, true) {
             return None;
         }
         let mut triggered = Vec::new();
@@ -64,9 +61,10 @@ impl Selection<'_> {
                 state.tag_ok = self.pins.allow(state.tags, self.universe.repositories(id));
                 state.tag_preferred = state.tag_ok;
                 state.trigger = if package.install_if.is_empty() { Trigger::Never } else { Trigger::Open };
-                for (name, _) in self.universe.provides(id) {
-                    self.names[name].reached.provided = true;
-                    triggered.extend(self.universe.triggered(name));
+                for (name, provider) in self.universe.provides(id) {
+                    if provider.is_itself() || !self.names[name].reached {
+                        triggered.extend(self.universe.triggered(name));
+                    }
                 }
             }
             if self.packages[id].trigger != Trigger::Never {
@@ -75,15 +73,13 @@ impl Selection<'_> {
         }
         let state = &mut self.names[name];
         state.trigger = trigger;
-        state.check.depends = true;
         state.kind = kind(self.universe.providers(name));
         triggered.reverse();
         Some(triggered)
     }
 
     pub(super) fn find_dependents(&mut self) {
-        let mut seen: Vec<NameId> =
-            self.names.iter().filter(|(_, it)| it.reached.required).map(|(name, _)| name).collect();
+        let mut seen: Vec<NameId> = self.names.iter().filter(|(_, it)| it.reached).map(|(name, _)| name).collect();
         self.universe.sort(&mut seen);
         for name in seen {
             for provider in self.universe.providers(name) {
@@ -92,15 +88,6 @@ impl Selection<'_> {
                 }
             }
         }
-    }
-
-    /// Whether a package of that name could be installed by its `install_if`, as far as discovered.
-    pub(super) fn can_be_triggered(&self, name: NameId) -> bool {
-        let universe = self.universe;
-        universe.providers(name).iter().any(|it| {
-            let mut install_if = universe.install_if(it.package);
-            install_if.len() > 0 && install_if.all(|(name, it)| it.conflict || self.names[name].reached.provided)
-        })
     }
 }
 

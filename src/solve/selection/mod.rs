@@ -79,6 +79,7 @@ impl<'u> Selection<'u> {
     /// Applies a requirement of `from`, or of the world.
     fn require(&mut self, from: Option<PackageId>, name: NameId, dependency: &Dependency) {
         if !dependency.conflict {
+            self.names[name].in_world |= from.is_none();
             self.need(name);
         }
         for provider in self.universe.providers(name) {
@@ -99,7 +100,6 @@ impl<'u> Selection<'u> {
             self.wait(name);
             self.check_triggers(name);
             self.look_later(name);
-            self.make_choosable(name);
         }
     }
 
@@ -111,9 +111,17 @@ impl<'u> Selection<'u> {
         };
         let state = &mut self.packages[id];
         state.tags = state.tags.and(inherited);
-        state.tag_ok |= self.pins.allow(state.tags, repositories);
+        let becomes_ok = !state.tag_ok && self.pins.allow(state.tags, repositories);
+        state.tag_ok |= becomes_ok;
         if from.is_none() {
             state.tag_preferred = self.pins.allow(inherited, repositories);
+        }
+        if becomes_ok {
+            for (name, _) in self.universe.provides(id) {
+                if self.names[name].queued.waiting.is_some() {
+                    self.wait(name);
+                }
+            }
         }
     }
 
@@ -180,7 +188,7 @@ impl<'u> Selection<'u> {
     fn check_triggers(&mut self, name: NameId) {
         for triggered in self.universe.triggered(name) {
             let state = &mut self.names[*triggered];
-            if state.reached.required && state.trigger != Trigger::Never {
+            if state.reached && state.trigger != Trigger::Never {
                 state.check.triggers = true;
                 self.look_later(*triggered);
             }
@@ -204,7 +212,7 @@ impl<'u> Selection<'u> {
         }
         let before = state.queued.waiting;
         let wanted = state.requirers > 0 || state.trigger == Trigger::Pulled;
-        let urgency = wanted.then(|| self.urgency(name, before.map_or(self.arrivals, |it| it.arrival)));
+        let urgency = wanted.then(|| self.urgency(name, before.map_or(self.arrivals, |it| it.arrival.0.1)));
         if urgency != before {
             self.stop_waiting(name);
             self.names[name].queued.waiting = urgency;
@@ -223,25 +231,14 @@ impl<'u> Selection<'u> {
 
     fn urgency(&self, name: NameId, arrival: u64) -> Urgency {
         let state = &self.names[name];
+        let providers = self.universe.providers(name);
         Urgency {
             open: state.has_options || state.trigger == Trigger::Open,
-            unchoosable: !self.universe.providers(name).iter().any(|it| self.is_choosable(name, *it)),
+            foreign: !providers.iter().any(|it| self.packages[it.package].tag_ok),
             pulled: state.requirers == 0,
             kind: state.kind,
             depth: Reverse(state.depth),
-            arrival,
-        }
-    }
-
-    /// `name` is required, so its packages may also be chosen for names that they provide without a version.
-    fn make_choosable(&mut self, name: NameId) {
-        let universe = self.universe;
-        for provider in universe.providers(name).iter().filter(|it| it.is_itself()) {
-            for (other, provided) in universe.provides(provider.package) {
-                if universe.version(provided).is_none() && self.names[other].queued.waiting.is_some() {
-                    self.wait(other);
-                }
-            }
+            arrival: Reverse((state.in_world, arrival)),
         }
     }
 
@@ -315,6 +312,10 @@ impl<'u> Selection<'u> {
         for (name, dependency) in universe.install_if(id) {
             let decision = self.names[name].decision;
             if decision.is_open() {
+                // What the world can't reach stays away for sure.
+                if dependency.conflict && !self.names[name].reached {
+                    continue;
+                }
                 trigger = Trigger::Open;
                 break;
             }
@@ -342,9 +343,7 @@ impl<'u> Selection<'u> {
             if !common {
                 continue;
             }
-            if options == 1 {
-                self.require(Some(first), below, dependency);
-            } else if self.names[below].requirers == 0 {
+            if self.names[below].requirers == 0 && !dependency.conflict {
                 self.need(below);
             }
         }

@@ -10,12 +10,14 @@ use crate::solve::universe::Provider;
 pub(in crate::solve) struct NameState {
     /// The number of requirements in force for it.
     pub(in crate::solve) requirers: u32,
+    pub(super) in_world: bool,
     pub(in crate::solve) decision: Decision,
     /// The longest chain of dependencies below it that was known when it was discovered.
     pub(super) depth: u32,
     /// 0: only a package name, 1: both, 2: only provided.
     pub(super) kind: u8,
-    pub(super) reached: Reached,
+    /// Whether the world can reach it.
+    pub(super) reached: bool,
     pub(super) queued: Queued,
     /// What to do when it is examined again.
     pub(super) check: Check,
@@ -48,15 +50,6 @@ impl Decision {
     }
 }
 
-/// Why a name was discovered.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Reached {
-    /// The world, or something reachable from it, requires it.
-    pub(super) required: bool,
-    /// A package reachable from the world provides it.
-    pub(super) provided: bool,
-}
-
 /// The queues that contain a name.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Queued {
@@ -70,14 +63,14 @@ pub(super) struct Queued {
 pub(super) struct Urgency {
     /// There is a choice, or may be one later.
     pub(super) open: bool,
-    /// No provider may be chosen unless it is requested by name.
-    pub(super) unchoosable: bool,
+    /// No provider may come from its repository as long as nothing passes on the tag.
+    pub(super) foreign: bool,
     /// Nothing requires it: installed packages pull it in.
     pub(super) pulled: bool,
     pub(super) kind: u8,
     pub(super) depth: Reverse<u32>,
-    /// The number of names before it.
-    pub(super) arrival: u64,
+    /// Whether the world requires it, and how many names came before: the latest goes first.
+    pub(super) arrival: Reverse<(bool, u64)>,
 }
 
 /// What has changed about a name's providers since it was last examined.

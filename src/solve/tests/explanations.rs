@@ -123,7 +123,7 @@ fn a_choice_that_only_the_user_can_make() {
         &[
             "mailx can't be installed",
             "  mta, which is needed by mailx-1, which is asked for",
-            "    several packages provide it and none is the default: choose one of exim, sendmail",
+            "    no package that provides it is the default: choose one of exim, sendmail",
         ],
     );
 }
@@ -182,6 +182,34 @@ fn a_choice_that_apk_does_not_take_back() {
             "a can't be installed",
             "  !c, which is needed by e-1, needed by d-1, needed by b-2, needed by a-1, which is asked for",
             "    there is c-1, which is needed by a-1, which is asked for",
+        ],
+    );
+}
+
+#[test]
+fn a_package_that_conflicts_with_itself() {
+    explains(
+        "P:db V:1 p:db
+         P:app V:1 D:db",
+        "app",
+        &[
+            "app can't be installed",
+            "  db, which is needed by app-1, which is asked for",
+            "    db-1 provides db twice, once with a version, and so conflicts with itself",
+        ],
+    );
+}
+
+#[test]
+fn a_virtual_name_whose_provider_would_be_pulled_in_later() {
+    explains(
+        "P:base V:1
+         P:extra V:1 i:base p:feature",
+        "base feature",
+        &[
+            "feature can't be installed",
+            "  feature, which is asked for",
+            "    no package that provides it is the default: choose one of extra",
         ],
     );
 }

@@ -109,13 +109,23 @@ fn a_checksum_names_one_build() {
     );
 }
 
-/// A version that can't be installed does not stand in the way of one that can.
+/// apk looks at dependencies of a version only once something has been decided.
 #[test]
-fn a_version_whose_dependencies_are_missing_is_passed_over() {
+fn a_version_whose_dependencies_are_missing_is_not_passed_over() {
     check(
         "P:app V:1
-         P:app V:2 D:gone",
-        &[("app", "app-1"), ("app=2", "-")],
+         P:app V:2 D:gone
+         P:tool V:1
+         P:tool V:2 D:lib=2
+         P:lib V:1",
+        &[
+            ("app", "-"),
+            ("app=2", "-"),
+            ("app<2", "app-1"),
+            ("tool", "-"),
+            ("lib tool", "-"),
+            ("lib tool=1", "lib-1 tool-1"),
+        ],
     );
 }
 
@@ -274,25 +284,68 @@ fn install_if_can_wait_for_what_another_pulled_in() {
     );
 }
 
-/// As `libcanberra-alsa` has it: apk 2 takes a conflict in `install_if` for unmet while nothing was decided about it.
+/// As `libcanberra-alsa` has it: what the world could reach, and nothing has decided about, counts as neither there nor
+/// absent.
 #[test]
-fn install_if_does_not_act_on_what_is_absent() {
+fn a_conflict_in_install_if_is_met_by_what_is_out_of_reach() {
     check(
         "P:a V:1
-         P:a-alsa V:1 i:a !pulse
-         P:pulse V:1",
-        &[("a", "a-1"), ("a pulse", "a-1 pulse-1")],
+         P:a-alsa V:1 i:a=1 !pulse !nonexistent
+         P:pulse V:1
+         P:player V:1 D:sound
+         P:jack V:1 p:sound=2
+         P:server V:1 D:pulse p:sound=1",
+        &[("a", "a-1 a-alsa-1"), ("a pulse", "a-1 pulse-1"), ("a !a-alsa", "a-1"), ("a player", "a-1 jack-1 player-1")],
     );
 }
 
 #[test]
-fn a_package_that_cannot_be_installed_is_not_pulled_in() {
+fn what_install_if_pulls_in_is_not_chosen_for_a_virtual_name() {
+    check(
+        "P:base V:1
+         P:extra V:1 i:base p:feature
+         P:other V:1 i:base p:thing=1",
+        &[
+            ("base", "base-1 other-1 extra-1"),
+            ("base feature", "-"),
+            ("base feature extra", "base-1 other-1 extra-1"),
+            ("base thing", "base-1 other-1 extra-1"),
+        ],
+    );
+}
+
+/// It conflicts with itself.
+#[test]
+fn a_package_that_provides_a_name_twice_once_with_a_version_is_not_installed() {
+    check(
+        "P:itself V:2 p:itself
+         P:again V:2 p:again=2
+         P:two V:1 p:db=1 db=2
+         P:same V:1 p:mq=1 mq=1
+         P:mixed V:1 p:mta mta=1
+         P:plain V:1 p:web web
+         P:user V:1 D:itself",
+        &[
+            ("itself", "-"),
+            ("again", "-"),
+            ("user", "-"),
+            ("two", "-"),
+            ("same", "-"),
+            ("mixed", "-"),
+            ("plain", "plain-1"),
+        ],
+    );
+}
+
+#[test]
+fn a_package_that_is_pulled_in_and_cannot_be_installed_is_an_error() {
     check(
         "P:a V:1
          P:b V:1 i:a D:gone
-         P:c V:1 i:a D:!d
-         P:d V:1",
-        &[("a", "a-1 c-1"), ("a d", "a-1 d-1")],
+         P:c V:1
+         P:d V:1 i:c D:!e
+         P:e V:1",
+        &[("a", "-"), ("c", "c-1 d-1"), ("c e", "-"), ("c e !d", "c-1 e-1")],
     );
 }
 
@@ -315,6 +368,39 @@ fn a_tagged_repository_is_used_where_the_tag_asks_for_it() {
             ("newer@edge app", "lib-2 app-1 new-1 newer-1"),
             ("app=1@edge", "lib-1 app-1"),
             ("app@unknown", "-"),
+        ],
+    );
+}
+
+#[test]
+fn virtual_names_that_a_tagged_package_needs_come_from_that_tag() {
+    check(
+        "P:other V:1
+         @edge
+         P:by-priority V:1 D:shell
+         P:dash V:1 p:shell k:1
+         P:bash V:1 p:shell k:2
+         P:by-version V:1 D:lower
+         P:lower V:1 D:db
+         P:maria V:1 p:db=1
+         P:postgres V:1 p:db=2
+         P:unclear V:1 D:mta
+         P:exim V:1 p:mta
+         P:sendmail V:1 p:mta
+         P:app V:1 D:java
+         P:java8 V:1 p:java=8 D:certs
+         P:java9 V:1 p:java=9 D:certs
+         P:certs V:1",
+        &[
+            // What both need is decided after one of them: it has the tag from there.
+            ("app@edge", "certs-1 java9-1 app-1"),
+            ("by-priority@edge", "bash-1 by-priority-1"),
+            ("by-version@edge", "postgres-1 lower-1 by-version-1"),
+            ("unclear@edge", "-"),
+            ("unclear@edge exim", "exim-1 unclear-1"),
+            ("unclear@edge exim@edge", "exim-1 unclear-1"),
+            ("shell", "-"),
+            ("shell@edge", "bash-1"),
         ],
     );
 }
