@@ -1,7 +1,7 @@
 //! Reproducible OCI images from pinned Alpine packages, and a whole mail server made of them.
 //!
-//! One module a stage, in the order in which data flows. A stage knows the ones above it in this list and none below.
-//! `docs/architecture.md` says what each may know and where a new thing goes.
+//! One module per stage, in the order of the data flow. A stage may use the stages above it in this list, but none
+//! below. `docs/architecture.md` describes them and says where to add things.
 
 pub mod digest;
 pub mod table;

@@ -17,9 +17,9 @@ pub trait Progress: Sync {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Total {
     Unknown,
-    /// So many bytes.
+    /// This many bytes.
     Bytes(u64),
-    /// So many of anything else.
+    /// This many items.
     Items(u64),
 }
 

@@ -75,7 +75,7 @@ fn keyed<'a>(job: &Job<'_>, drafts: &'a [Draft]) -> Vec<(Sha256, &'a Draft)> {
     drafts.iter().map(|draft| (draft.key(digest), draft)).collect()
 }
 
-/// The layer of a draft if there is one already, or else what it takes to write it.
+/// A draft's existing layer, or what is needed to write it.
 fn find<'a>(job: &'a Job<'_>, key: Sha256, draft: &'a Draft, keeper: &Keeper) -> Result<Layer, Pending<'a>> {
     match &draft.content {
         DraftContent::Member(package) => Ok(member(job.packages[*package].package)),

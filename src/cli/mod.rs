@@ -1,4 +1,4 @@
-//! Arguments, progress and errors. One file a command; no logic of its own.
+//! Arguments, progress and errors. One file per command, and no logic.
 
 mod alias;
 mod apk;

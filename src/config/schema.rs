@@ -94,7 +94,7 @@ fn check_current(path: &str, text: &str) {
         fs_err::write(&file, text).unwrap();
     }
     let current = fs_err::read_to_string(&file).unwrap_or_default();
-    assert!(current == text, "{path} is out of date: UPDATE_DOCS=1 cargo test --lib config::schema writes it anew");
+    assert!(current == text, "{path} is out of date: UPDATE_DOCS=1 cargo test --lib config::schema updates it");
 }
 
 #[test]

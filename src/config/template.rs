@@ -47,7 +47,7 @@ impl Values {
         Ok(Self { set: without_nulls(&known), known })
     }
 
-    /// The part of a dotted path up to what nobody has set.
+    /// The part of a dotted path up to the first unset value.
     fn unset(&self, path: &str) -> String {
         let mut value = &self.known;
         let steps = path.split('.').map(|step| {

@@ -29,7 +29,7 @@ const FORMAT: u32 = 1;
 pub struct Request {
     pub mapping: Mapping,
     pub source: Source,
-    /// The repository's directory. Its private key is kept beside it, in `<out>.key`.
+    /// The repository's directory. Its private key is next to it, in `<out>.key`.
     pub out: Utf8PathBuf,
     /// The directory for downloads.
     pub cache: Utf8PathBuf,

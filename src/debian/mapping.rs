@@ -185,7 +185,7 @@ impl Mapping {
     }
 }
 
-/// As much of a mapping as says what it is for.
+/// The part of a mapping that says what it is for.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct SuiteOf {

@@ -1,7 +1,7 @@
 //! Splits the tree of an image into layers.
 //!
-//! [`Plan`] decides which packages share a layer, from the locks alone. [`drafts`] decides what is in each layer of one
-//! image, from its tree, without touching a file. [`write()`] makes a layer's bytes.
+//! [`Plan`] decides from the locks which packages share a layer. [`drafts`] decides from an image's tree what each of
+//! its layers contains, without touching a file. [`write()`] makes a layer's bytes.
 //!
 //! A layer with a single package is *verbatim*, the package's unchanged data member, where that is safe
 //! ([`NotVerbatim`] lists the conditions). Any other layer is a concatenation of *segments*, each a run of gzip

@@ -30,7 +30,7 @@ pub struct Group {
     pub images: Vec<String>,
 }
 
-/// Which packages of which image share a layer.
+/// Which packages of each image share a layer.
 ///
 /// - Packages that occur in the same images form a *class*, so that a layer is shared by all images with its packages.
 /// - Small classes are dissolved into the images' own classes, as long as at most 1.25 % of all bytes are stored again;

@@ -54,7 +54,7 @@ pub enum Quota {
     /// The site's `limits.quota`.
     Default,
     Unlimited,
-    /// So many bytes.
+    /// This many bytes.
     Bytes(u64),
 }
 

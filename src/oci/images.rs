@@ -11,7 +11,7 @@ use crate::layer::Layer;
 /// The annotation with an image's name in a layout's index (OCI image-spec, `annotations.md`).
 pub const NAME: &str = "org.opencontainers.image.ref.name";
 
-/// Why an image of a layout can't be had.
+/// Why an image of a layout can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ImagesError {
     /// There is no layout.

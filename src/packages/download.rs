@@ -12,17 +12,17 @@ use tokio::sync::mpsc;
 
 use crate::fetch::{Client, FetchError, Fetched, Progress, Request};
 
-/// Files that may wait for a thread. They are on disk; what is bounded is how many are open.
+/// How many files may wait for a thread. They are on disk; this bounds how many are open.
 const WAITING: usize = 32;
 
-/// What it takes to fetch files. Not for use inside the runtime: the caller's thread blocks on it.
+/// What is needed to fetch files. Don't use it inside the runtime: it blocks the caller's thread.
 #[derive(Clone, Copy)]
 pub struct Fetching<'a> {
     /// Fetches, and holds the store.
     pub client: &'a Client,
     /// Waits for the network.
     pub runtime: &'a Runtime,
-    /// Is told how downloads get on.
+    /// Receives the progress of downloads.
     pub progress: &'a dyn Progress,
 }
 

@@ -9,7 +9,7 @@ use crate::fetch::{FetchError, SourceError};
 use crate::registry::RegistryError;
 use crate::store::StoreError;
 
-/// A package can't be had, or isn't what it should be.
+/// A package can't be fetched, or differs from what was expected.
 #[derive(Debug, thiserror::Error)]
 pub enum ObtainError {
     /// No repository of that name.

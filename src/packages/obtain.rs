@@ -73,7 +73,7 @@ struct Missing<'a> {
     whole: bool,
 }
 
-/// Fetches what is missing. What is nowhere stops nothing else: the error names all of it.
+/// Fetches missing packages. One that isn't found doesn't stop the others: the error names all of them.
 fn bring(missing: Vec<Missing<'_>>, fetching: Fetching<'_>) -> Result<(), ObtainError> {
     if missing.is_empty() {
         return Ok(());
@@ -110,8 +110,8 @@ fn bring(missing: Vec<Missing<'_>>, fetching: Fetching<'_>) -> Result<(), Obtain
     Err(ObtainError::Gone { packages: gone })
 }
 
-/// Brings in packages that their repositories don't have any more, from the registries to which images made of them
-/// were pushed. Returns those that are not there either.
+/// Pulls packages that their repositories no longer have from the registries to which their images were pushed. Returns
+/// those that aren't there either.
 fn pull(gone: Vec<(&Missing<'_>, &Request, Gone)>, fetching: Fetching<'_>) -> Result<Vec<Gone>, ObtainError> {
     if gone.iter().all(|(missing, ..)| missing.registries.is_empty()) {
         return Ok(gone.into_iter().map(|(.., gone)| gone).collect());

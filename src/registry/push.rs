@@ -31,8 +31,8 @@ pub struct Push<'a> {
 }
 
 impl Client {
-    /// Makes the registry have an image: the blobs that it lacks, then the manifest under each tag. `sent` is told how
-    /// many bytes of a blob the registry has so far; of one that needn't be sent, all at once.
+    /// Pushes an image: missing blobs, then the manifest under each tag. `sent` receives how many bytes of a blob the
+    /// registry has so far; of one that needn't be sent, all at once.
     pub async fn push(
         &self,
         repository: &Repository,

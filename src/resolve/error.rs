@@ -26,7 +26,7 @@ pub enum ResolveError {
     /// A name given to `--update` is not locked.
     #[error("no lock contains {name}")]
     NotLocked { name: String },
-    /// A package can't be had, or its repository is not there.
+    /// A package can't be fetched, or its repository doesn't exist.
     #[error(transparent)]
     Packages(#[from] ObtainError),
     /// A repository's location is invalid.

@@ -59,7 +59,7 @@ fn size(package: &Package) -> Result<u64, ResolveError> {
     package.file_size.ok_or_else(|| ResolveError::NotInIndex { package: file_name(package), field: "size" })
 }
 
-/// Which listing has the package of which an index says this checksum and size?
+/// What is the listing of the package with this checksum and size in an index?
 struct ListingOf {
     checksum: Checksum,
     size: u64,

@@ -38,7 +38,7 @@ pub enum RootfsError {
     /// A file that has to be read in full is too large.
     #[error("package {package}: {path} is larger than the allowed {limit} bytes")]
     TooLarge { package: String, path: TreePath, limit: u64 },
-    /// The image lacks a program that the recipe names. `found` says what is there instead, or where it was looked for.
+    /// The image lacks a program named in the recipe. `found` says what is there instead, or where it was searched for.
     #[error("{recipe}: {key}: the image has no file {program:?}{found}{}", did_you_mean(near))]
     NoProgram { recipe: String, key: &'static str, program: String, found: String, near: Vec<String> },
     /// The image lacks an account that the recipe names.

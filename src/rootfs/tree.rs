@@ -63,7 +63,7 @@ pub struct Source {
     pub entry: EntryId,
 }
 
-/// Who brings a path.
+/// The origin of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bearer {
     /// This package; for a directory, the first that has it.

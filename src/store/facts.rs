@@ -20,14 +20,14 @@ const LIMIT: u64 = 512 << 20;
 
 /// Something about content that takes long to find out and can't change, such as which entries a package has.
 pub trait Question {
-    /// What is asked, in a word: `listing`.
+    /// The question in one word: `listing`.
     const NAME: &'static str;
     /// Raised when an older answer would be misread, or would be another one today.
     const VERSION: u32;
     /// The answer.
     type Answer: Serialize + DeserializeOwned;
 
-    /// What it is asked about: with name and version, all that tells this question from any other.
+    /// The subject: together with name and version, it identifies the question.
     fn subject(&self) -> Sha256;
 
     /// The content without which the answer is of no use.

@@ -45,7 +45,7 @@ pub fn remove(problem: &Problem) -> Result<(), StoreError> {
     std::fs::remove_file(&problem.path).map_err(StoreError::io("remove", &problem.path))
 }
 
-/// Removes from the store under `cache` what is not in `keep`, and what was remembered of that.
+/// Removes everything from the store under `cache` that is not in `keep`, and the facts about it.
 ///
 /// Fails with [`StoreError::Busy`] if any process has the store open.
 pub fn gc(cache: &Utf8Path, keep: &BTreeSet<Sha256>) -> Result<Removed, StoreError> {

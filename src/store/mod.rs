@@ -118,7 +118,7 @@ impl Store {
         made.unwrap_or_else(|| self.bucket.join(kind).join(name))
     }
 
-    /// The directory that takes what is made.
+    /// The directory for new files.
     fn writable(&self) -> Result<&Utf8Path, StoreError> {
         match &self.scratch {
             None => Ok(&self.bucket),

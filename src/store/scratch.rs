@@ -12,7 +12,7 @@ use super::StoreError;
 /// The directories of a store.
 const DIRECTORIES: [&str; 3] = ["tmp", "sha256", "facts"];
 
-/// What is made while the store can't take it: a temporary directory, made when it is needed.
+/// A temporary directory for new files while the store is read-only, created on first use.
 #[derive(Debug)]
 pub(super) struct Scratch {
     /// What can't be written to.

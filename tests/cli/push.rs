@@ -120,7 +120,9 @@ fn what_was_pushed_is_built_again_without_its_repository() {
     fs_err::remove_file(&blob).unwrap();
     let (code, message) = refused(&[]);
     assert_eq!(code, 4, "{message}");
-    for text in ["web-1.0-r0.apk does not exist, and ", "/mail/web does not have ", "lock anew with `mailimg lock`"] {
+    for text in
+        ["web-1.0-r0.apk does not exist, and ", "/mail/web does not have ", "update the locks with `mailimg lock`"]
+    {
         assert!(message.contains(text), "{text:?} is not in:\n{message}");
     }
     drop(registry);

@@ -1,11 +1,11 @@
 use super::{Exit, Failure};
 use crate::packages::ObtainError;
 
-const GONE: &str = "if the repository has replaced them since they were locked, lock anew with `mailimg lock`; \
-                    `--repository NAME=URL_OR_DIR` takes them from a mirror that still has them. Push images when they \
-                    are built: `mailimg push` keeps their packages in the registry, for the next time";
+const GONE: &str = "if the repository has replaced them since they were locked, update the locks with `mailimg lock`, or \
+                    fetch them with `--repository NAME=URL_OR_DIR` from a mirror that still has them. To keep packages \
+                    available, push images once they are built: `mailimg push` stores their packages in the registry";
 
-const FORBIDDEN: &str = "Some servers answer 403 for a file that they don't have, others when they want credentials";
+const FORBIDDEN: &str = "Some servers answer 403 for missing files, others if they require credentials";
 
 impl From<ObtainError> for Failure {
     fn from(error: ObtainError) -> Self {

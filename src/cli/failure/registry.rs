@@ -20,7 +20,7 @@ impl From<PushError> for Failure {
     }
 }
 
-/// The exit code, and what to do.
+/// The exit code and the hint.
 pub(super) fn advice(error: &RegistryError) -> (Exit, String) {
     match error {
         RegistryError::Name { name } if name.contains("://") => (

@@ -49,7 +49,7 @@ pub trait Progress: Sync {
     fn received(&self, request: &Request, bytes: u64);
     /// The file is complete, verified and stored.
     fn finished(&self, request: &Request);
-    /// A file is not where it should be, as `answer` says, but it was found at `place`.
+    /// A file is missing from its repository, as `answer` says, but was found at `place`.
     fn elsewhere(&self, _request: &Request, _answer: &FetchError, _place: &str) {}
 }
 

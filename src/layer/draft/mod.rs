@@ -21,10 +21,10 @@ pub struct Draft {
     pub content: DraftContent,
 }
 
-/// What is in a layer.
+/// The content of a layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DraftContent {
-    /// This package's data member, as it is.
+    /// This package's data member, unchanged.
     Member(PackageId),
     Segments {
         segments: Vec<Segment>,
@@ -59,7 +59,8 @@ pub enum ItemContent {
     Package(EntryId),
 }
 
-/// The layers of an image, bottom to top. `merged` is its tree and what each package brought, `groups` is the image's plan.
+/// The layers of an image, bottom to top. `merged` is its tree and what each package brought, `groups` is the image's
+/// plan.
 ///
 /// The top layer contains everything in which the tree differs from the unpacked layers below, so that the image always
 /// equals the tree.
@@ -206,7 +207,7 @@ fn directory<'a>(tree: &'a Tree, path: &TreePath) -> Result<&'a Node, LayerError
 }
 
 impl Draft {
-    /// Names what is in the layer, all of it: drafts with the same key are the same bytes. `member` is the digest of a
+    /// A hash of everything in the layer: drafts with the same key have the same bytes. `member` is the digest of a
     /// package's data member.
     #[must_use]
     pub fn key(&self, member: impl Fn(PackageId) -> Sha256) -> Sha256 {

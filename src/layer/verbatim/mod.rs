@@ -52,7 +52,7 @@ pub enum NotVerbatim {
     Changed { path: TreePath, size: u64 },
 }
 
-/// Whether the data member of a package, unpacked as it is, leaves what the package is to have in `tree`.
+/// Checks that unpacking the data member of a package gives what the package should have in `tree`.
 ///
 /// Ignores times of directories and what the recipe puts over a package's files: the top layer corrects these.
 pub(super) fn check(package: &MergedPackage, tree: &Tree) -> Result<(), NotVerbatim> {

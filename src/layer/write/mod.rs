@@ -37,7 +37,7 @@ pub enum LayerError {
         #[source]
         source: StoreError,
     },
-    /// A path of which the tree lacks the directory.
+    /// A path whose directory is missing from the tree.
     #[error("the image's tree has no directory {path}, though something is in it")]
     NoDirectory { path: TreePath },
     /// A package's data can't be opened.
@@ -249,7 +249,7 @@ impl<'a> Data<'a> {
         Ok(Self { package: &obtained.package.file, reader: DataReader::new(obtained.data()?), read: 0 })
     }
 
-    /// Goes on to an entry, which must be the file that `expected` describes.
+    /// Advances to an entry, which must be the file described by `expected`.
     fn seek(&mut self, entry: EntryId, expected: &tar::Entry) -> Result<(), LayerError> {
         let package = || self.package.to_owned();
         let mut found = None;

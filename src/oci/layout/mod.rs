@@ -17,26 +17,26 @@ use super::{Document, Image, NAME, Platform};
 use crate::digest::{Hashing, Sha256};
 use crate::store::{Store, WriteError, lock_exclusive, write_atomic_after};
 
-/// What the names of files in a layout's directory begin with while they are being written.
+/// The prefix of files in a layout's directory that are still being written.
 pub(super) const UNFINISHED: &str = ".archive-";
 
-/// An OCI image layout on disk, held by one process at a time.
+/// An OCI image layout on disk, locked by one process at a time.
 #[derive(Debug)]
 pub struct Layout {
     path: Utf8PathBuf,
     sharing: Sharing,
-    /// Whether a blob has been put into it.
+    /// Whether a blob was added.
     is_changed: AtomicBool,
     _lock: File,
 }
 
-/// Why a blob can't be put into a layout.
+/// Why a blob can't be added to a layout.
 type Refusal = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a layout can't be written.
 #[derive(Debug, thiserror::Error)]
 pub enum LayoutError {
-    /// A file or directory in it can't be made.
+    /// A file or directory can't be written.
     #[error("can't write to {path}")]
     Io {
         /// The file or directory.
@@ -45,7 +45,7 @@ pub enum LayoutError {
         #[source]
         source: io::Error,
     },
-    /// A blob can't be put into it.
+    /// A blob can't be added.
     #[error("can't write blob {digest} to {path}")]
     Blob {
         /// The layout.
@@ -56,7 +56,7 @@ pub enum LayoutError {
         #[source]
         source: Refusal,
     },
-    /// The directory holds something else.
+    /// The directory contains something else.
     #[error("{path} is neither empty nor an OCI layout")]
     Foreign {
         /// The directory.
@@ -65,7 +65,7 @@ pub enum LayoutError {
     /// Its index can't be replaced.
     #[error("can't write the layout's index")]
     Index(#[from] WriteError),
-    /// Its index is not JSON of the kind expected.
+    /// Its index is malformed.
     #[error("can't read the layout's index {path}")]
     Malformed {
         /// The index.
@@ -77,7 +77,7 @@ pub enum LayoutError {
 }
 
 impl Layout {
-    /// Opens the layout at `path`, and makes it if there is none. Waits while another process has it open.
+    /// Opens the layout at `path`, creating it if necessary. Waits while another process has it open.
     pub fn open(path: &Utf8Path) -> Result<Self, LayoutError> {
         let failed = |source| LayoutError::Io { path: path.to_owned(), source };
         std::fs::create_dir_all(path).map_err(failed)?;
@@ -95,16 +95,16 @@ impl Layout {
         Ok(Self { path: path.to_owned(), sharing: Sharing::default(), is_changed: AtomicBool::new(false), _lock: lock })
     }
 
-    /// Where the blob with this digest is or would be.
+    /// The path of the blob with this digest, whether it exists or not.
     #[must_use]
     pub fn blob(&self, digest: Sha256) -> Utf8PathBuf {
         blob_path(&self.path, digest)
     }
 
-    /// Puts the blobs of images into the layout. What is there already stays, what is in the store is shared with it
-    /// where the file system can, by reflink or hard link. Layers have to be in the store.
+    /// Adds the blobs of images. Existing blobs are kept. Blobs in the store are shared by reflink or hard link where
+    /// the file system supports it. Layers must be in the store.
     ///
-    /// The images can be seen only after [`commit`](Self::commit).
+    /// The images become visible only with [`commit`](Self::commit).
     pub fn add(&self, images: &[Image], store: &Store) -> Result<(), LayoutError> {
         let layers = images.iter().flat_map(|image| &image.layers).map(|layer| (layer.digest, (layer.size, None)));
         let documents = images.iter().flat_map(|image| [&image.config, &image.manifest]);
@@ -119,11 +119,11 @@ impl Layout {
         })
     }
 
-    /// Makes the layout have a blob, from the store or else from `bytes`.
+    /// Adds a blob, from the store or from `bytes`, unless it exists.
     fn put(&self, digest: Sha256, size: u64, bytes: Option<&[u8]>, store: &Store) -> Result<(), Refusal> {
         let path = self.blob(digest);
         match path.symlink_metadata() {
-            // A build that was cut off leaves no blob of the right length under its name; a damaged disk may leave a
+            // An interrupted build leaves no blob of the right length under its name; a damaged disk may leave a
             // shorter one.
             Ok(found) if found.is_file() && found.len() == size => return Ok(()),
             Ok(_) => std::fs::remove_file(&path)?,
@@ -139,7 +139,7 @@ impl Layout {
         }
     }
 
-    /// Writes a blob, which is checked. Not by ocidir, whose writer panics where the disk is full.
+    /// Writes a blob and checks it. We don't use ocidir here, because its writer panics when the disk is full.
     fn copy(&self, digest: Sha256, size: u64, mut content: impl Read) -> Result<(), Refusal> {
         let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&self.path)?;
         let mut hashing = Hashing::new(file.as_file());
@@ -177,13 +177,14 @@ impl Layout {
         self.prune(images, &entries)
     }
 
-    /// What an index names has to survive a crash, if the index does. Blobs are on the disk; their names are not.
+    /// Syncs the directory of blobs, so that what an index refers to survives a crash. The blobs themselves are synced
+    /// already.
     fn sync(&self) -> io::Result<()> {
         let names = ["oci-layout", "blobs/sha256"];
         names.into_par_iter().try_for_each(|name| File::open(self.path.join(name))?.sync_all())
     }
 
-    /// The layout's index as it is on disk; empty where there is none.
+    /// The layout's index on disk, or empty if there is none.
     fn read_index(&self) -> Result<Vec<u8>, LayoutError> {
         let path = self.path.join("index.json");
         match std::fs::read(&path) {
@@ -192,7 +193,7 @@ impl Layout {
         }
     }
 
-    /// Removes what a build left half-written that was cut off. No other build is at work: the layout is locked.
+    /// Removes what an interrupted build left behind. The layout is locked, so no other build is running.
     fn remove_leftovers(&self) -> Result<(), LayoutError> {
         let failed = |source| LayoutError::Io { path: self.path.clone(), source };
         for file in self.path.read_dir_utf8().map_err(failed)? {
@@ -204,7 +205,7 @@ impl Layout {
         Ok(())
     }
 
-    /// Removes blobs that no image of the index needs, and what a build left that was cut off. `images` are known.
+    /// Removes blobs that no image in the index needs. `images` are known.
     fn prune(&self, images: &[Image], entries: &[Value]) -> Result<(), LayoutError> {
         let mut needed = BTreeSet::new();
         for image in images {
@@ -219,7 +220,7 @@ impl Layout {
             }
             let manifest = std::fs::read(self.blob(digest)).ok();
             let manifest = manifest.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
-            // Something that isn't understood may need any blob.
+            // An unknown kind of manifest may need any blob.
             let Some(manifest) = manifest.filter(|manifest| manifest.get("layers").is_some()) else { return Ok(()) };
             needed.insert(digest);
             needed.extend(manifest.get("config").and_then(digest_of));
@@ -249,8 +250,8 @@ fn has_other_files(directory: &Utf8Path) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Writes what says that a directory is a layout. It reaches the disk with the first index. Never replaces it: it is
-/// what processes lock.
+/// Writes the file that marks a directory as a layout. It is synced with the first index. Never replaces it: it is what
+/// processes lock.
 fn mark(directory: &Utf8Path, marker: &Utf8Path) -> io::Result<()> {
     let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(directory)?;
     file.write_all(br#"{"imageLayoutVersion":"1.0.0"}"#)?;
@@ -261,7 +262,7 @@ fn mark(directory: &Utf8Path, marker: &Utf8Path) -> io::Result<()> {
     }
 }
 
-/// Waits for the lock of a layout. It is not on the directory: NFS has exclusive locks only for what is open for
+/// Waits for the lock of a layout. It is not on the directory, because NFS has exclusive locks only for files open for
 /// writing.
 fn lock(marker: &Utf8Path) -> io::Result<File> {
     let file = match File::options().read(true).write(true).open(marker) {
@@ -281,18 +282,18 @@ fn entries(index: &[u8]) -> Result<Vec<Value>, serde_json::Error> {
     Ok(index.manifests)
 }
 
-/// What is kept of an index: its entries, whatever is in them.
+/// The entries of an index, valid or not.
 #[derive(Deserialize)]
 struct Index {
     manifests: Vec<Value>,
 }
 
-/// An index of some manifests.
+/// An index with these manifests.
 pub(super) fn index(manifests: &[Value]) -> Value {
     json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": manifests })
 }
 
-/// How an index refers to an image.
+/// An index's entry for an image.
 pub(super) fn entry(image: &Image, annotations: &[(&str, &str)]) -> Value {
     let mut entry = descriptor(MANIFEST, image.manifest.digest, image.manifest.bytes.len() as u64);
     let annotations = annotations.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
@@ -303,7 +304,7 @@ pub(super) fn entry(image: &Image, annotations: &[(&str, &str)]) -> Value {
     entry
 }
 
-/// Where the blob with this digest is in a layout (OCI image-spec, `image-layout.md`).
+/// The path of the blob with this digest in a layout (OCI image-spec, `image-layout.md`).
 #[must_use]
 pub fn blob_path(layout: &Utf8Path, digest: Sha256) -> Utf8PathBuf {
     layout.join("blobs/sha256").join(digest.to_string())

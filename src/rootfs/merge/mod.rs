@@ -51,7 +51,7 @@ pub struct Merged {
 #[derive(Debug, Clone)]
 pub struct MergedPackage {
     pub files: PackageFiles,
-    /// What it has in the tree, and what the installed database says of that.
+    /// Its part of the tree, and of the installed database.
     pub owned: Owned,
 }
 

@@ -1,4 +1,4 @@
-//! What is known about names and packages while they are selected.
+//! The state of names and packages during selection.
 
 use std::cmp::Reverse;
 
