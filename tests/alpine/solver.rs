@@ -1,5 +1,7 @@
 //! The solver against Alpine's own apk, on repositories made at random: small ones, full of what is rare in real ones.
 
+#![allow(clippy::print_stderr, clippy::format_collect, clippy::format_push_string)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
