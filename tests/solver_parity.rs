@@ -96,7 +96,7 @@ fn repositories(folder: &Path, tagged: bool) -> Vec<Repository> {
     let parts = [(".", None), ("main", None), ("community", tagged.then(|| "c".to_owned()))];
     let path = |part: &str| folder.join(part).join("APKINDEX.tar.gz");
     let there = parts.into_iter().filter(|(part, _)| path(part).exists());
-    there.map(|(part, tag)| Repository { tag, packages: read_index(&path(part)) }).collect()
+    there.map(|(part, tag)| Repository { tag, packages: read_index(&path(part)), ..Repository::default() }).collect()
 }
 
 /// The packages of an index. Its signature does not matter here.
@@ -107,7 +107,7 @@ fn read_index(path: &Path) -> Vec<Package> {
         if entry.path().unwrap().as_ref() == Path::new("APKINDEX") {
             let mut text = Vec::new();
             entry.read_to_end(&mut text).unwrap();
-            return index::parse(&text).unwrap();
+            return index::parse(&text).packages;
         }
     }
     panic!("{} has no APKINDEX", path.display());

@@ -182,7 +182,7 @@ fn merged(folder: &Path, world: &str) -> Merged {
 /// The package files of a world, in the order in which they are installed.
 fn files(folder: &Path, world: &str) -> Vec<PathBuf> {
     let index = Index::read_unverified(&fs::read(folder.join("x86_64/APKINDEX.tar.gz")).unwrap()).unwrap();
-    let universe = Universe::new(vec![Repository { tag: None, packages: index.packages }]);
+    let universe = Universe::new(vec![Repository { packages: index.packages, ..Repository::default() }]);
     let plan = solve(&universe, &Dependency::parse_list(world).unwrap(), "x86_64").unwrap();
     let file = |step: &mailimg::solve::Step<'_>| {
         folder.join(format!("x86_64/{}-{}.apk", step.package.name, step.package.version))

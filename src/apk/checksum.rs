@@ -6,6 +6,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use sha1::Digest as _;
 
+use super::excerpt;
+
 /// The SHA-1 of a package's compressed control member, by which apk identifies the package.
 ///
 /// Written as `Q1` and 28 characters of base64; `X1` and 40 hexadecimal digits can be read too.
@@ -61,7 +63,7 @@ impl FromStr for Checksum {
             Some(("X1", digits)) => hex::decode_to_slice(digits, &mut bytes).is_ok(),
             _ => false,
         };
-        if complete { Ok(Self(bytes)) } else { Err(ChecksumError { found: text.chars().take(80).collect() }) }
+        if complete { Ok(Self(bytes)) } else { Err(ChecksumError { found: excerpt(text) }) }
     }
 }
 

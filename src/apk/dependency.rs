@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Checksum, ChecksumError, Package, Version};
+use super::{Checksum, ChecksumError, Package, Version, excerpt};
 
 /// A requirement in the notation of packages and worlds: `name`, `!name`, `name>=1.2`, `name~1.2`, `name@tag`,
 /// `name=1.2@tag`, `name><Q1…`.
@@ -23,7 +23,7 @@ pub enum Constraint {
     /// Those whose version compares to the given one in this way.
     Version {
         op: Op,
-        /// The version on the right-hand side. An invalid one is never satisfied.
+        /// The version on the right-hand side; see [`Op::allows`] for an invalid one.
         version: Version,
     },
     /// `><`: only the package with this checksum.
@@ -98,6 +98,17 @@ impl Op {
         }
     }
 
+    /// Whether `version` satisfies a requirement for `asked`. An invalid `asked` is satisfied only by the same text: old
+    /// packages have such versions, and depend on each other.
+    #[must_use]
+    pub fn allows(self, version: &Version, asked: &Version) -> bool {
+        if asked.is_valid() {
+            self.matches(version, asked)
+        } else {
+            !matches!(self, Self::Less | Self::Greater) && version.as_str() == asked.as_str()
+        }
+    }
+
     /// Reads an operator. As in apk, the order of its characters doesn't matter, nor does `=` next to `~`.
     fn parse(text: &str) -> Option<Self> {
         let fuzzy = text.contains('~');
@@ -134,9 +145,7 @@ impl fmt::Display for Op {
 impl Constraint {
     fn matches(&self, version: Option<&Version>, checksum: Option<&Checksum>) -> bool {
         match self {
-            Self::Version { op, version: asked } => {
-                asked.is_valid() && version.is_some_and(|version| op.matches(version, asked))
-            }
+            Self::Version { op, version: asked } => version.is_some_and(|version| op.allows(version, asked)),
             Self::Checksum(asked) => checksum == Some(asked),
         }
     }
@@ -172,6 +181,11 @@ impl Dependency {
         self.name == provide.name && self.constraint.as_ref().is_none_or(matches)
     }
 
+    /// The name that a dependency or provide starts with, even if the rest can't be read.
+    pub(super) fn name_in(text: &str) -> &str {
+        split_where(text.strip_prefix('!').unwrap_or(text), |byte| is_op(byte) || byte == b'@').0
+    }
+
     /// Reads dependencies separated by white space, as fields and world files list them.
     pub fn parse_list(text: &str) -> Result<Vec<Self>, DependencyError> {
         text.split_ascii_whitespace().map(str::parse).collect()
@@ -182,7 +196,7 @@ impl FromStr for Dependency {
     type Err = DependencyError;
 
     fn from_str(text: &str) -> Result<Self, DependencyError> {
-        let found = || text.chars().take(80).collect::<String>();
+        let found = || excerpt(text);
         let (conflict, rest) = match text.strip_prefix('!') {
             Some(rest) => (true, rest),
             None => (false, text),
@@ -263,7 +277,7 @@ impl FromStr for Provide {
 
     fn from_str(text: &str) -> Result<Self, DependencyError> {
         let dependency: Dependency = text.parse()?;
-        let not = || DependencyError::NotAProvide { found: text.chars().take(80).collect() };
+        let not = || DependencyError::NotAProvide { found: excerpt(text) };
         if dependency.conflict || dependency.tag.is_some() {
             return Err(not());
         }
@@ -345,8 +359,19 @@ mod tests {
             ("a>=1.2", &["1.2", "1.2-r1", "1.2.1", "1.3"]),
             ("a~1.2", &["1.2_rc1", "1.2", "1.2-r1", "1.2.1"]),
             ("a=1.2+dfsg", &[]),
+            ("a<=1.2+dfsg", &[]),
         ] {
             let asked: Dependency = asked.parse().unwrap();
+            let provides = |v: &&str| asked.describes_provide(&format!("a={v}").parse().unwrap());
+            assert_eq!(versions.iter().copied().filter(provides).collect::<Vec<_>>(), want, "{asked}");
+        }
+    }
+
+    #[test]
+    fn a_version_outside_the_grammar_is_satisfied_by_itself_alone() {
+        let versions = ["1.1.0b1-r7", "1.1.0b1-r8", "1.1.0b-r7"];
+        for (asked, want) in [("=", &versions[..1]), (">=", &versions[..1]), ("~", &versions[..1]), (">", &[])] {
+            let asked: Dependency = format!("a{asked}1.1.0b1-r7").parse().unwrap();
             let provides = |v: &&str| asked.describes_provide(&format!("a={v}").parse().unwrap());
             assert_eq!(versions.iter().copied().filter(provides).collect::<Vec<_>>(), want, "{asked}");
         }

@@ -9,8 +9,8 @@ use std::fmt::Write as _;
 
 use indexmap::IndexMap;
 
-use super::index::{self, IndexError};
-use super::{Checksum, Package};
+use super::index::{self, EntryError, Listed};
+use super::{Checksum, Package, excerpt};
 
 /// An installed package and its paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,9 +40,9 @@ pub struct InstalledPath {
 /// Why an installed database can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum InstalledError {
-    /// A package's fields can't be read. Lines are counted from its first.
-    #[error("can't read a package in the installed database")]
-    Package(#[from] IndexError),
+    /// A package's fields can't be read.
+    #[error("can't read {name} in the installed database")]
+    Package { name: String, source: EntryError },
     /// A line about a path is malformed or out of place.
     #[error("can't read line {line} of the installed database: {found:?}")]
     Line { line: usize, found: String },
@@ -138,7 +138,7 @@ pub fn read(text: &[u8]) -> Result<Vec<Installed>, InstalledError> {
         if line.is_empty() {
             packages.extend(std::mem::take(&mut block).finish()?);
         } else if block.read(line).is_none() {
-            let found = String::from_utf8_lossy(line).chars().take(80).collect();
+            let found = excerpt(&String::from_utf8_lossy(line));
             return Err(InstalledError::Line { line: number + 1, found });
         }
     }
@@ -189,9 +189,12 @@ impl Block {
         Some(())
     }
 
-    fn finish(self) -> Result<Option<Installed>, IndexError> {
-        let package = index::parse(&self.fields)?.into_iter().next();
-        Ok(package.map(|package| Installed { package, paths: self.paths }))
+    fn finish(self) -> Result<Option<Installed>, InstalledError> {
+        let Listed { packages, left_out } = index::parse(&self.fields);
+        if let Some(entry) = left_out.into_iter().next() {
+            return Err(InstalledError::Package { name: entry.name, source: entry.error });
+        }
+        Ok(packages.into_iter().next().map(|package| Installed { package, paths: self.paths }))
     }
 }
 

@@ -8,6 +8,7 @@
 mod checksum;
 mod deb;
 mod dependency;
+mod excerpt;
 mod gzip;
 pub mod index;
 pub mod installed;
@@ -23,3 +24,5 @@ pub use dependency::{Constraint, Dependency, DependencyError, Op, Provide};
 pub use metadata::Package;
 pub use signature::{Keyring, SigningKey};
 pub use version::{Version, VersionError};
+
+use excerpt::excerpt;

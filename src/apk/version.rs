@@ -3,7 +3,9 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
-/// A package version: `<number>{.<number>}{<letter>{<number>}}{_<suffix>{<number>}}{~<commit hash>}{-r<number>}`.
+use super::excerpt;
+
+/// A package version: `<number>{.<number>}{<letter>}{_<suffix>{<number>}}{~<commit hash>}{-r<number>}`.
 ///
 /// Ordered as in apk. Equal versions can have different texts (`1.0-r1` and `1.0-r01`). Real packages also have invalid
 /// versions, which are kept unchanged, see [`Version::any`].
@@ -28,7 +30,7 @@ impl Version {
         Self(text.into())
     }
 
-    /// Whether the version is valid. An invalid one satisfies no requirement with a version.
+    /// Whether the version is valid.
     #[must_use]
     pub fn is_valid(&self) -> bool {
         Tokens::new(self).all(|token| !matches!(token, Token::Invalid(_)))
@@ -56,9 +58,8 @@ impl FromStr for Version {
         let version = Self::any(text);
         for token in Tokens::new(&version) {
             if let Token::Invalid(rest) = token {
-                let cut = |text: &str| text.chars().take(80).collect();
                 let valid = text.strip_suffix(rest).unwrap_or_default();
-                return Err(VersionError { found: cut(text), valid: cut(valid), rest: cut(rest) });
+                return Err(VersionError { found: excerpt(text), valid: excerpt(valid), rest: excerpt(rest) });
             }
         }
         Ok(version)
@@ -181,7 +182,6 @@ impl<'a> Tokens<'a> {
                 self.rest = rest.get(1..)?;
                 Some((Last::Letter, Token::Letter(letter)))
             }
-            (Last::Letter, b'0'..=b'9') => Some((Last::Number, self.number(rest)?)),
             (Last::Suffix, b'0'..=b'9') => {
                 Some((Last::SuffixNumber, Token::SuffixNumber(Number::new(self.digits(rest)?))))
             }
@@ -287,7 +287,8 @@ mod tests {
             "0.1_p2",
             "0.1_p10",
             "0.1a",
-            "0.1a1",
+            "0.1a-r1",
+            "0.1a_p1",
             "0.1b",
             "0.1.0",
             "0.1.0.5",
@@ -335,8 +336,35 @@ mod tests {
     #[test]
     fn refuses_what_the_grammar_lacks() {
         for text in [
-            "", "a", "v1", "1.", "1..2", ".1", "1ab", "1a.2", "1_", "1_foo", "1_1", "1_alphaX", "1~", "1~xyz", "1~AB",
-            "1-r", "1-1", "1-r1.2", "1-r1_p1", "1~ab_p1", "1 ", "1A", "1+dfsg", "1:2", "1-r1-r2", "é",
+            "",
+            "a",
+            "v1",
+            "1.",
+            "1..2",
+            ".1",
+            "1ab",
+            "1a1",
+            "0.1a1",
+            "7.4.0p1-r1",
+            "1a.2",
+            "1_",
+            "1_foo",
+            "1_1",
+            "1_alphaX",
+            "1~",
+            "1~xyz",
+            "1~AB",
+            "1-r",
+            "1-1",
+            "1-r1.2",
+            "1-r1_p1",
+            "1~ab_p1",
+            "1 ",
+            "1A",
+            "1+dfsg",
+            "1:2",
+            "1-r1-r2",
+            "é",
         ] {
             assert!(text.parse::<Version>().is_err(), "{text}");
             assert!(!Version::any(text).is_valid(), "{text}");
@@ -347,11 +375,13 @@ mod tests {
         );
     }
 
-    /// As real packages have them, `7.4.0p1-r1` for one.
+    /// Real packages have such versions: they can still be told apart.
     #[test]
-    fn a_number_may_follow_a_letter() {
-        assert!(version("7.4.0p1-r1") < version("7.4.0p2-r0"));
-        assert!(version("1.0.0b1-r5") < version("1.0.0b1.1"));
+    fn a_number_after_a_letter_is_outside_the_grammar_and_has_an_order() {
+        let [older, newer] = ["7.4.0p1-r1", "7.4.0p2-r0"].map(Version::any);
+        assert!(older < newer && newer < version("7.4.0p") && !newer.is_valid());
+        let error = "0.1a1".parse::<Version>().unwrap_err();
+        assert_eq!((error.valid.as_str(), error.rest.as_str()), ("0.1a", "1"));
     }
 
     fn any_version() -> impl Strategy<Value = Version> {

@@ -179,7 +179,7 @@ fn write_index(request: &Request, directory: &Utf8Path, packages: &[Package]) ->
     let pem = key.public_pem().map_err(|error| unsignable(&error))?;
     write_if_changed(&public, pem.as_bytes())?;
     let description = format!("Debian {}, imported by mailimg", request.mapping.suite);
-    let index = Index { description, packages: packages.to_vec() };
+    let index = Index { description, packages: packages.to_vec(), left_out: Vec::new() };
     let bytes = index.write(Some(&key)).map_err(|error| unsignable(&error))?;
     write_if_changed(&directory.join("APKINDEX.tar.gz"), &bytes)?;
     Ok(public)

@@ -53,6 +53,7 @@ pub fn verify(path: &Utf8Path, keyring: &Keyring) -> Result<Verified, RepoError>
             let bytes = read_limited(path, index::FILE_LIMIT)?;
             let refused = |source| RepoError::Index { path: path.to_owned(), source };
             let signed = Index::read(&bytes, keyring).map_err(refused)?;
+            signed.index.log_left_out(&path);
             Ok(Verified { keys: signed.keys, packages: signed.index.packages.len() })
         }
     }

@@ -30,7 +30,7 @@ pub(super) struct Opened {
     pub(super) locked: LockedRepository,
     pub(super) source: Source,
     tag: Option<String>,
-    packages: Vec<Package>,
+    index: Index,
     /// Names of the keys that signed the index.
     pub(super) signers: Vec<String>,
 }
@@ -101,7 +101,7 @@ impl Offer {
 
     /// All packages of all repositories.
     pub(super) fn packages(&self) -> impl Iterator<Item = &Package> {
-        self.repositories.iter().flat_map(|repository| &repository.packages)
+        self.repositories.iter().flat_map(|repository| &repository.index.packages)
     }
 
     fn universe(&self, held: &Held<'_>) -> Universe {
@@ -110,7 +110,9 @@ impl Offer {
             self.packages().filter(|package| is_held(package)).map(|package| package.name.as_str()).collect();
         let repositories = self.repositories.iter().map(|repository| Repository {
             tag: repository.tag.clone(),
+            left_out: repository.index.left_out.clone(),
             packages: repository
+                .index
                 .packages
                 .iter()
                 .filter(|package| !available.contains(package.name.as_str()) || is_held(package))
@@ -149,19 +151,19 @@ impl Declared<'_> {
         let entry = fetching.client.fetch(&request, fetching.progress).await?;
         let bytes = std::fs::read(&entry.path).map_err(|source| ResolveError::Read { path: entry.path, source })?;
         let signed = Index::read(&bytes, &trusted.keyring).map_err(|source| {
-            let (location, source) = (Box::new(request.location), Box::new(source));
+            let (location, source) = (Box::new(request.location.clone()), Box::new(source));
             ResolveError::Index { location, source }
         })?;
-        let packages = signed.index.packages;
+        signed.index.log_left_out(&request.location);
         let (place, tag) = match self {
             Self::Imported(import) => (Place::Imported(import), None),
             Self::Listed(config::Repository { url, tag, .. }) => {
-                let (index, date) = (entry.digest, newest(&packages));
+                let (index, date) = (entry.digest, newest(&signed.index.packages));
                 (Place::Shared { url: url.clone(), tag: tag.clone(), index, date }, tag.clone())
             }
         };
         let locked = LockedRepository { name: self.name().to_owned(), place };
-        Ok(Opened { locked, source: source.clone(), tag, packages, signers: signed.keys })
+        Ok(Opened { locked, source: source.clone(), tag, index: signed.index, signers: signed.keys })
     }
 }
 

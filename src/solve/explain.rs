@@ -103,7 +103,7 @@ impl<'a, 'u> Explanation<'a, 'u> {
         let unknown = self.attempt.unknown.iter().map(|dependency| Problem {
             requirement: (*dependency).clone(),
             chain: Vec::new(),
-            reasons: vec![self.unknown(dependency)],
+            reasons: self.unknown(dependency),
         });
         let mut problems: Vec<Problem> = unknown.collect();
         let world = self.attempt.world.iter().map(|(name, dependency)| (None, *name, *dependency));
@@ -132,20 +132,28 @@ impl<'a, 'u> Explanation<'a, 'u> {
         problems
     }
 
-    fn unknown(&self, dependency: &Dependency) -> Reason {
+    fn unknown(&self, dependency: &Dependency) -> Vec<Reason> {
         match (&dependency.tag, self.universe.find(&dependency.name)) {
-            (Some(tag), Some(_)) => Reason::UnknownTag { tag: tag.clone() },
-            _ => self.no_package(&dependency.name),
+            (Some(tag), Some(_)) => vec![Reason::UnknownTag { tag: tag.clone() }],
+            _ => self.no_package(dependency),
         }
     }
 
-    fn no_package(&self, name: &str) -> Reason {
-        let universe = self.universe;
+    fn no_package(&self, dependency: &Dependency) -> Vec<Reason> {
+        let (universe, name) = (self.universe, &*dependency.name);
+        let left_out = self.left_out(dependency);
+        if !left_out.is_empty() {
+            return left_out;
+        }
         let there = universe.names().filter(|(id, _)| !universe.providers(*id).is_empty()).map(|(_, name)| name);
         let similar = similar(name, there).into_iter();
         let provider = |name: &str| universe.providers(universe.find(name)?).last().copied();
         let similar = similar.filter_map(|name| Some((name.to_owned(), self.show(provider(name)?.package))));
-        Reason::Unknown { name: name.to_owned(), similar: similar.collect() }
+        vec![Reason::Unknown { name: name.to_owned(), similar: similar.collect() }]
+    }
+
+    fn left_out(&self, dependency: &Dependency) -> Vec<Reason> {
+        self.universe.left_out(dependency).take(CANDIDATES).cloned().map(Reason::LeftOut).collect()
     }
 
     /// Whether the selected package meets the requirement and may be installed.
@@ -179,7 +187,7 @@ impl<'a, 'u> Explanation<'a, 'u> {
         let selection = &self.attempt.selection;
         let providers = self.universe.providers(name);
         if providers.is_empty() {
-            return vec![self.no_package(&dependency.name)];
+            return self.no_package(dependency);
         }
         let fit = |it: &&Provider| selection.satisfies(Some(**it), dependency);
         let fitting: Vec<Provider> = providers.iter().filter(fit).copied().collect();
@@ -187,7 +195,9 @@ impl<'a, 'u> Explanation<'a, 'u> {
             let there: Vec<String> = providers.iter().rev().map(|it| self.show_provider(name, *it)).collect();
             let asked = dependency.constraint.as_ref().map(ToString::to_string).unwrap_or_default();
             let asked = asked.strip_prefix('=').map(str::to_owned).unwrap_or(asked);
-            return vec![Reason::OtherVersions { there: unique(there), asked }];
+            let mut reasons = vec![Reason::OtherVersions { there: unique(there), asked }];
+            reasons.extend(self.left_out(dependency));
+            return reasons;
         }
         let newest = fitting.iter().rev().take(CANDIDATES);
         let mut reasons: Vec<Reason> =

@@ -6,6 +6,7 @@ use std::ops::Range;
 use indexmap::IndexSet;
 
 use super::visit::bucket;
+use crate::apk::index::LeftOut;
 use crate::apk::{Checksum, Dependency, Package, Version};
 use crate::table::{Id, Table, id};
 
@@ -19,12 +20,14 @@ id! {
 }
 
 /// What one repository offers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Repository {
     /// The tag without its `@`. Packages of a tagged repository are used only where the tag is requested.
     pub tag: Option<String>,
     /// Its packages, in the order of its index.
     pub packages: Vec<Package>,
+    /// Entries of the index that can't be read, for explanations.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// All packages of all repositories, and how they provide, require and trigger each other.
@@ -36,6 +39,7 @@ pub struct Universe {
     links: Table<NameId, Links>,
     /// The names in the dependencies, provides and triggers of each package, in consecutive lists.
     references: Vec<NameId>,
+    left_out: Vec<LeftOut>,
 }
 
 /// A package and its repositories.
@@ -74,10 +78,12 @@ impl Universe {
             names: IndexSet::default(),
             links: Table::new(),
             references: Vec::new(),
+            left_out: Vec::new(),
         };
         let mut known = HashMap::new();
         for (number, repository) in repositories.into_iter().enumerate() {
             universe.tags.push(repository.tag);
+            universe.left_out.extend(repository.left_out);
             for package in repository.packages {
                 universe.add(number, package, &mut known);
             }
@@ -241,6 +247,15 @@ impl Universe {
             None => Some(&package.version),
             Some(number) => package.provides.get(number as usize)?.version.as_ref(),
         }
+    }
+
+    /// The entries left out of indexes whose package might meet the requirement.
+    pub(super) fn left_out(&self, requirement: &Dependency) -> impl Iterator<Item = &LeftOut> {
+        let describes = |it: &LeftOut| {
+            let package = Package::new(&*it.name, Version::any(&it.version), "");
+            requirement.describes(&package) || it.provides.contains(&requirement.name)
+        };
+        self.left_out.iter().filter(move |it| describes(it))
     }
 
     fn references(&self, range: &Range<usize>) -> &[NameId] {

@@ -1,6 +1,7 @@
 use std::fmt;
 
 use crate::apk::Dependency;
+use crate::apk::index::LeftOut;
 
 /// The requested packages can't be installed together, as far as apk can tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub enum Reason {
     Tagged { package: String, tag: String },
     /// The package would match, but is for another architecture.
     Architecture { package: String, arch: String },
+    /// The package's entry in the index can't be read.
+    LeftOut(LeftOut),
     /// The package has an unknown field in the index.
     Unsupported { package: String, field: char },
     /// The package would match, but contradicts another requirement.
@@ -142,6 +145,7 @@ impl fmt::Display for Reason {
                 write!(f, "{package} is only in the repository tagged @{tag}, which is not requested")
             }
             Self::Architecture { package, arch } => write!(f, "{package} is for {arch}"),
+            Self::LeftOut(entry) => entry.fmt(f),
             Self::Unsupported { package, field } => {
                 write!(f, "{package} has the field {field}: in the index, which mailimg doesn't support")
             }

@@ -83,7 +83,7 @@ fn text(packages: &[String]) -> String {
 
 /// Whether a package conflicts with what it provides: apk 3 allows that, and apk 2.14.0 does not.
 fn conflicts_with_itself(fields: &str) -> bool {
-    let packages = index::parse(fields.as_bytes()).unwrap();
+    let packages = index::parse(fields.as_bytes()).packages;
     packages.iter().any(|package| {
         let conflicts = package.depends.iter().filter(|it| it.conflict);
         let mut names = conflicts.map(|it| &it.name);
@@ -95,7 +95,8 @@ fn conflicts_with_itself(fields: &str) -> bool {
 fn answer(repositories: &[Packages], world: &str) -> Result<String, String> {
     let read = |(tagged, packages): &Packages| Repository {
         tag: tagged.then(|| "t".to_owned()),
-        packages: index::parse(text(packages).as_bytes()).unwrap(),
+        packages: index::parse(text(packages).as_bytes()).packages,
+        left_out: Vec::new(),
     };
     let universe = Universe::new(repositories.iter().map(read).collect());
     let plan =
@@ -146,8 +147,8 @@ impl Root {
 }
 
 fn write_index(path: &Path, packages: &[String]) {
-    let packages = index::parse(text(packages).as_bytes()).unwrap();
-    let index = Index { description: "made up".into(), packages };
+    let packages = index::parse(text(packages).as_bytes()).packages;
+    let index = Index { description: "made up".into(), packages, left_out: Vec::new() };
     fs_err::create_dir_all(path.join("x86_64")).unwrap();
     fs_err::write(path.join("x86_64/APKINDEX.tar.gz"), index.write(None).unwrap()).unwrap();
 }

@@ -13,7 +13,7 @@ fn repositories() -> Project {
     let key = SigningKey::generate("test.rsa.pub").unwrap();
     project.write("keys/test.rsa.pub", key.public_pem().unwrap());
     for (name, text) in [("main", MAIN), ("edge", EDGE)] {
-        let index = Index::new("test", parse(text.as_bytes()).unwrap());
+        let index = Index::new("test", parse(text.as_bytes()).packages);
         project.write(format!("{name}/x86_64/APKINDEX.tar.gz"), index.write(Some(&key)).unwrap());
     }
     project
@@ -63,7 +63,7 @@ fn version_checks() {
         (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
     };
     assert_eq!(check(&["1.0", "1.2.3_git20240101~af12-r3"]), (Some(0), String::new(), String::new()));
-    let (code, out, err) = check(&["1.0", "1.0+dfsg", "v2"]);
-    assert_eq!((code, &*out), (Some(1), "1.0+dfsg\nv2\n"));
+    let (code, out, err) = check(&["1.0", "1.0+dfsg", "v2", "0.1a1"]);
+    assert_eq!((code, &*out), (Some(1), "1.0+dfsg\nv2\n0.1a1\n"));
     assert!(err.contains(r#"unexpected "+dfsg" after "1.0""#), "{err}");
 }

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::str::FromStr;
 
-use crate::apk::index::is_file_name;
-use crate::apk::{Dependency, DependencyError, Package, Provide, Version};
+use crate::apk::index::{is_file_name, some};
+use crate::apk::{Dependency, DependencyError, Package, Provide, Version, excerpt};
 use crate::digest::Sha256;
 
 /// The content of `.PKGINFO`.
@@ -59,7 +59,7 @@ impl Info {
     }
 
     fn read(&mut self, key: &str, value: &str, line: usize) -> Result<(), InfoError> {
-        let bad = |key| InfoError::BadValue { line, key, found: cut(value) };
+        let bad = |key| InfoError::BadValue { line, key, found: excerpt(value) };
         let file_name = |key| if is_file_name(value) { Ok(value.to_owned()) } else { Err(bad(key)) };
         let dependency = |source| InfoError::BadDependency { line, source };
         let package = &mut self.package;
@@ -124,7 +124,7 @@ struct Lines {
 impl Lines {
     fn field(&mut self, key: &'static str, value: &str) -> Result<(), InfoError> {
         if value.chars().any(char::is_control) {
-            return Err(InfoError::Unwritable { key, found: cut(value) });
+            return Err(InfoError::Unwritable { key, found: excerpt(value) });
         }
         // Writing to a string doesn't fail.
         let _ = writeln!(self.text, "{key} = {value}");
@@ -148,14 +148,6 @@ impl Lines {
 fn leading_number<T: FromStr>(text: &str) -> Option<T> {
     let end = text.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
     text.get(..end)?.parse().ok()
-}
-
-fn some(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| text.to_owned())
-}
-
-fn cut(text: &str) -> String {
-    text.chars().take(80).collect()
 }
 
 #[cfg(test)]

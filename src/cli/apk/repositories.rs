@@ -62,7 +62,9 @@ impl RepositoryArgs {
             let hint = format!("the index is {location}, the keys are in {}", self.keys_dir);
             Failure::new(Exit::Refused, &error).hint(hint)
         })?;
-        Ok((Repository { tag: tag.map(str::to_owned), packages: signed.index.packages }, source))
+        signed.index.log_left_out(&location);
+        let Index { packages, left_out, .. } = signed.index;
+        Ok((Repository { tag: tag.map(str::to_owned), packages, left_out }, source))
     }
 
     /// Their lines in `etc/apk/repositories`.

@@ -134,7 +134,7 @@ impl<'u> Selection<'u> {
                 self.universe.package(provider.package).checksum.as_ref() == Some(checksum)
             }
             Some(Constraint::Version { op, version }) => {
-                version.is_valid() && self.universe.version(provider).is_some_and(|it| op.matches(it, version))
+                self.universe.version(provider).is_some_and(|it| op.allows(it, version))
             }
         };
         described != dependency.conflict

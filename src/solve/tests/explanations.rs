@@ -22,6 +22,34 @@ fn a_version_that_is_not_there() {
 }
 
 #[test]
+fn a_package_whose_index_entry_cannot_be_read() {
+    let repositories = "P:odd V:1 I:-1 p:cmd:odd
+         P:odd V:2 I:many
+         P:odd V:0
+         P:app V:1 D:cmd:odd";
+    explains(
+        repositories,
+        "odd>=2",
+        &[
+            "odd>=2 can't be installed",
+            "  odd>=2, which is asked for",
+            "    odd-0 is available, but >=2 is required",
+            r#"    odd-2 is left out, because line 3 of the index can't be read: "many" is not a valid installed size"#,
+        ],
+    );
+    explains(
+        repositories,
+        "app",
+        &[
+            "app can't be installed",
+            "  cmd:odd, which is needed by app-1, which is asked for",
+            r#"    odd-1 is left out, because line 3 of the index can't be read: "-1" is not a valid installed size"#,
+        ],
+    );
+    check(repositories, &[("odd", "odd-0")]);
+}
+
+#[test]
 fn a_library_that_is_there_in_another_version() {
     explains(
         "P:libfoo V:3 p:so:libfoo.so.3=3

@@ -7,14 +7,14 @@
 mod explanations;
 
 use super::*;
-use crate::apk::index;
+use crate::apk::index::{self, Listed};
 
 /// A universe from repositories in short notation.
 fn universe(text: &str) -> Universe {
-    let mut repositories = vec![Repository { tag: None, packages: Vec::new() }];
+    let mut repositories = vec![Repository::default()];
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         if let Some(tag) = line.strip_prefix('@').map(Some).or((line == "--").then_some(None)) {
-            repositories.push(Repository { tag: tag.map(Into::into), packages: Vec::new() });
+            repositories.push(Repository { tag: tag.map(Into::into), ..Repository::default() });
             continue;
         }
         let mut block = String::new();
@@ -23,7 +23,9 @@ fn universe(text: &str) -> Universe {
             block += if starts_field { "\n" } else { " " };
             block += word;
         }
-        repositories.last_mut().unwrap().packages.extend(index::parse(block.trim().as_bytes()).unwrap());
+        let Listed { packages, left_out } = index::parse(block.trim().as_bytes());
+        repositories.last_mut().unwrap().packages.extend(packages);
+        repositories.last_mut().unwrap().left_out.extend(left_out);
     }
     Universe::new(repositories)
 }

@@ -7,7 +7,9 @@ mod interrupted;
 use std::path::PathBuf;
 
 use camino::Utf8PathBuf;
+use mailimg::apk::index::Index;
 use mailimg::apk::package::ScriptKind;
+use mailimg::apk::{Package, Version};
 use mailimg::lock::Lock;
 
 use crate::common::http::HttpServer;
@@ -304,6 +306,22 @@ fn does_not_go_back_unless_told_to() {
     let (code, _, error) = site.lock(&["--allow-downgrade"]);
     assert_eq!(code, 0, "{error}");
     assert_eq!(versions(&site.read()), ["libc-1.2.5-r0", "tool-3.0-r0", "web-1.0-r0"]);
+}
+
+/// An index entry that can't be read keeps only its own package from being installed.
+#[test]
+fn leaves_out_what_cannot_be_read_in_an_index() {
+    let site = Site::new();
+    let mut index = Index::read_unverified(&fs_err::read(site.repository.index()).unwrap()).unwrap();
+    index.packages.insert(0, Package::new("odd", Version::any("feature/x-r0"), "x86_64"));
+    fs_err::write(site.repository.index(), index.write(Some(key())).unwrap()).unwrap();
+    let why = r#"odd-feature/x-r0 is left out, because line 2 of the index can't be read: "feature/x-r0" is not"#;
+    let (code, _, error) = site.lock(&[]);
+    assert_eq!((code, error.contains("left out")), (0, false), "{error}");
+    let (code, _, error) = site.lock(&["-v"]);
+    assert_eq!((code, error.contains(why)), (0, true), "{error}");
+    site.project.replace("recipes/web.toml", r#"world = ["web"]"#, r#"world = ["web", "odd"]"#);
+    site.refused(&[], 5, &["odd can't be installed", why]);
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! `APKINDEX.tar.gz`: a signature member, then a member with the index.
 
+use std::fmt::Display;
 use std::io::Read;
 
 use flate2::bufread::MultiGzDecoder;
 use libdeflater::{DecompressionError, Decompressor};
 
-use super::{IndexError, parse, text};
+use super::{LeftOut, Listed, parse, text};
 use crate::apk::signature::{self, KeyError, Keyring, Signature, SignatureError, SigningKey};
 use crate::apk::tar::{self, Entries, Entry, EntryKind, TarError};
 use crate::apk::{Package, gzip};
@@ -22,6 +23,8 @@ pub struct Index {
     /// The repository's description; for Alpine's, the revision of its source, `v3.20.3-38-g5b99a0b2f22`.
     pub description: String,
     pub packages: Vec<Package>,
+    /// Entries that can't be read.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// A verified index.
@@ -54,8 +57,6 @@ pub enum IndexFileError {
     /// `APKINDEX` is not in it.
     #[error("the index file contains no APKINDEX")]
     NoIndex,
-    #[error("can't read the index")]
-    Text(#[from] IndexError),
     #[error("can't sign the index")]
     Key(#[from] KeyError),
 }
@@ -68,7 +69,7 @@ impl Index {
             let versions = || a.version.cmp(&b.version).then_with(|| a.version.as_str().cmp(b.version.as_str()));
             a.name.cmp(&b.name).then_with(versions).then_with(|| a.checksum.cmp(&b.checksum))
         });
-        Self { description: description.into(), packages }
+        Self { description: description.into(), packages, left_out: Vec::new() }
     }
 
     /// Reads an index file and checks that a trusted key has signed it.
@@ -87,7 +88,7 @@ impl Index {
         let archive = expand(member)?;
         let mut entries = Entries::new(&archive[..]);
         let mut description = String::new();
-        let mut packages = None;
+        let mut listed = None;
         while let Some(entry) = entries.next()? {
             let range = entries.position().content.clone();
             let range = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
@@ -95,11 +96,17 @@ impl Index {
             let content = content.ok_or(TarError::Truncated { offset: archive.len() as u64 })?;
             match &entry.path[..] {
                 b"DESCRIPTION" => String::from_utf8_lossy(content).trim_end().clone_into(&mut description),
-                b"APKINDEX" => packages = Some(parse(content)?),
+                b"APKINDEX" => listed = Some(parse(content)),
                 _ => {}
             }
         }
-        Ok(Self { description, packages: packages.ok_or(IndexFileError::NoIndex)? })
+        let Listed { packages, left_out } = listed.ok_or(IndexFileError::NoIndex)?;
+        Ok(Self { description, packages, left_out })
+    }
+
+    /// Logs the entries that were left out of the index at `place`.
+    pub fn log_left_out(&self, place: &impl Display) {
+        self.left_out.iter().for_each(|entry| tracing::info!("{place}: {entry}"));
     }
 
     /// The index file, signed if there is a key. The same packages give the same bytes.
