@@ -58,6 +58,9 @@ pub enum ResolveError {
     /// An index lacks a field that a lock needs.
     #[error("the index has no {field} for {package}")]
     NotInIndex { package: String, field: &'static str },
+    /// The index lists packages that its repository doesn't have.
+    #[error("{}", not_in_repository(.answers))]
+    NotInRepository { answers: Vec<FetchError> },
     /// A package doesn't match the index.
     #[error("{package} doesn't match the index: its {field} is {found}, the index says {expected}")]
     NotAsIndexed { package: String, field: &'static str, expected: String, found: String },
@@ -84,6 +87,17 @@ pub enum Regression {
     /// Packages would be downgraded.
     #[error("{image}: packages would be downgraded:\n{}", list(.changes))]
     Downgrade { image: String, changes: Vec<Change> },
+}
+
+fn not_in_repository(answers: &[FetchError]) -> String {
+    let mut lines: Vec<String> = answers.iter().map(ToString::to_string).collect();
+    lines.sort();
+    match &lines[..] {
+        [one] => one.clone(),
+        lines => {
+            format!("the repository doesn't have {} packages of its index:\n  {}", lines.len(), lines.join("\n  "))
+        }
+    }
 }
 
 fn list(items: &[impl ToString]) -> String {

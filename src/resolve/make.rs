@@ -116,19 +116,29 @@ fn read_packages(
     let missing = download::from_both_ends(missing);
     let requests = missing.iter().map(|(_, chosen)| request(offer, chosen)).collect::<Result<Vec<_>, _>>()?;
     let read = download::each(fetching, (&requests, &missing), |(checksum, chosen), file| {
+        let file = match file {
+            Err(answer) if answer.is_gone() => return Ok(Err(answer)),
+            file => file?,
+        };
         let name = file_name(&chosen.package);
         let reading = Reading { name: &name, trust: trust(offer), measures: true, store: Some(store) };
-        let arrival = arrive::read(file?, reading)?;
+        let arrival = arrive::read(file, reading)?;
         compare(&chosen.package, &arrival.inspected)?;
         let inspected = arrival.inspected.clone();
         let unknown = || ObtainError::Stored { package: name.clone(), source: ErrorKind::InvalidData.into() };
         let digests = digests(&inspected.measured).ok_or_else(unknown)?;
         let listing = arrival.keep(keeper)?;
         store.remember(&ListingOf::new(&chosen.package)?, &listing)?;
-        Ok::<_, ResolveError>((*checksum, Read { repository: chosen.repository, inspected, digests, listing }))
+        Ok::<_, ResolveError>(Ok((*checksum, Read { repository: chosen.repository, inspected, digests, listing })))
     })?;
-    packages.extend(read);
-    Ok(packages)
+    let mut answers = Vec::new();
+    for read in read {
+        match read {
+            Ok((checksum, read)) => drop(packages.insert(checksum, read)),
+            Err(answer) => answers.push(answer),
+        }
+    }
+    if answers.is_empty() { Ok(packages) } else { Err(ResolveError::NotInRepository { answers }) }
 }
 
 /// A package that was read for an earlier lock. Its signature is verified again, because the keys may have changed.

@@ -31,6 +31,8 @@ impl From<ResolveError> for Failure {
             ResolveError::Index { .. } => failure(Exit::Refused).hint(UNTRUSTED),
             ResolveError::Unsolvable { .. } => failure(Exit::Unsolvable),
             ResolveError::NotInIndex { .. } => failure(Exit::Refused),
+            ResolveError::NotInRepository { .. } => failure(Exit::Missing)
+                .hint("this happens while a mirror is being updated: try again later, or use another"),
             ResolveError::NotAsIndexed { .. } => {
                 failure(Exit::Refused).hint("this also happens while a mirror is being updated: try again later")
             }

@@ -412,6 +412,16 @@ fn refuses_a_tampered_package() {
 }
 
 #[test]
+fn names_all_packages_that_the_index_lists_and_the_repository_lacks() {
+    let site = Site::new();
+    for name in ["libc-1.2.5-r0.apk", "web-1.0-r0.apk"] {
+        fs_err::remove_file(site.repository.file(name)).unwrap();
+    }
+    let text = "the repository doesn't have 2 packages of its index:";
+    site.refused(&[], 4, &[text, "libc-1.2.5-r0.apk", "web-1.0-r0.apk", "try again later"]);
+}
+
+#[test]
 fn refuses_a_package_that_the_index_does_not_mean() {
     // Both are signed by the right key; the index was made for one, and the other lies in its place.
     let site = Site::new();
