@@ -119,7 +119,7 @@ class Mailimg:
 
 
 class Apko:
-    """One process an image, which is what apko offers. Its cache is keyed by the path of the repository, so that one is
+    """One process per image, which is what apko offers. Its cache is keyed by the path of the repository, so that one is
     a link which is turned to another directory when a package is bumped."""
 
     def __init__(self, program, work, repositories, layered, worlds):
@@ -202,7 +202,7 @@ class Bench:
         """Name of the situation, name of the contender, what is timed; it takes the round's number."""
         yield "warm", "mailimg", lambda n: self.mailimg.build(self.fresh())
         yield "warm", "mailimg, output kept", lambda n: self.mailimg.build(self.work / "kept")
-        yield "warm", "mailimg, one process an image", self.one_by_one
+        yield "warm", "mailimg, one process per image", self.one_by_one
         yield "line", "mailimg", self.line_changed
         yield "cold", "mailimg", self.cold
         yield "bump", "mailimg", lambda n: self.mailimg.build(
@@ -272,7 +272,7 @@ class Bench:
 
     def check(self, situation, contender):
         """That what was built is what was to be built, and in a changed situation: what changed."""
-        if not self.output or contender == "mailimg, one process an image":
+        if not self.output or contender == "mailimg, one process per image":
             return
         base = self.layouts[contender]
         directories = [self.output] if contender == "mailimg" else [self.output / image for image in IMAGES]
