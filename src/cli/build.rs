@@ -13,7 +13,7 @@ use crate::oci::{Image, Layout, archive_path, write_archive};
 /// The same locks, recipes and baked files give the same digests on every machine. Packages missing from the store are
 /// fetched and checked against the lock. Package scripts are never run.
 ///
-/// All images go into one OCI layout, whose index changes only when every image is complete. Where the file system
+/// All images go into one OCI layout. Its index changes only when every image is complete. Where the file system
 /// supports it, the layout shares its blobs with the store instead of copying them. Nothing unchanged is built again.
 /// An image's creation time is that of its newest package, or SOURCE_DATE_EPOCH (seconds since 1970) if set.
 #[derive(Debug, clap::Args)]

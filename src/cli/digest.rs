@@ -4,8 +4,8 @@ use super::{Context, Failure};
 /// Print the digests that images would have, without writing them.
 ///
 /// Shows whether a change affects an image, and names the image that the current inputs (lock, recipe, rendered files,
-/// layer plan) produce. If an image was built before from the same inputs, neither its packages nor another build is
-/// needed. Otherwise its layers are built and stay in the store for the next build.
+/// layer plan) produce. If an image was already built from the same inputs, neither its packages nor a build are
+/// needed. Otherwise its layers are built, and stay in the store for the next build.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:

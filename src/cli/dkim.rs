@@ -7,8 +7,8 @@ use crate::mail::secrets;
 
 /// Create missing DKIM keys and print their DNS records.
 ///
-/// Each domain gets a key of its own in the secrets directory, if it has none. The records are printed as lines of a
-/// zone file, ready to be published.
+/// Creates a key in the secrets directory for each domain that has none. Prints the records as lines of a zone file,
+/// ready to publish.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:

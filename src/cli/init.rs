@@ -6,7 +6,7 @@ use super::{Context, Failure};
 /// Create a project for a mail domain.
 ///
 /// Writes mailimg.toml, recipes, image files and channels into the project directory, which is created if necessary.
-/// Existing files are never changed: if one of them is in the way, nothing is written.
+/// Never changes existing files: if one of them is in the way, nothing is written.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:

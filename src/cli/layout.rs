@@ -12,7 +12,7 @@ pub(super) struct LayoutArgs {
     /// The OCI layout that contains the images [default: oci in the project]
     #[arg(long, value_name = "DIR")]
     layout: Option<Utf8PathBuf>,
-    /// Take the images for this architecture, x86_64 or aarch64 [default: the only one there is, or the channel's first]
+    /// Use the images for this architecture, x86_64 or aarch64 [default: the layout's only one, or the channel's first]
     #[arg(long)]
     arch: Option<String>,
 }

@@ -7,9 +7,8 @@ use crate::oci::{Built, read_image};
 
 /// Load built images into the local container engine.
 ///
-/// Each image gets the name mailimg/IMAGE:TAG, where the tag is made from the digest of its manifest, and the names are
-/// printed. Images that the engine already has are not sent again. `mailimg compose` writes a compose file that runs
-/// them under these names.
+/// Names each image mailimg/IMAGE:TAG, with a tag made from the digest of its manifest, and prints the names. Images
+/// that the engine already has are not sent again. `mailimg compose` writes a compose file that uses these names.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:

@@ -77,11 +77,11 @@ impl Import {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Repository {
-    /// Short name by which locks refer to it, such as `main`.
+    /// Short name that locks use for it, such as `main`.
     pub name: String,
     /// Its URL (`https://…` or `http://…`) or a directory. Its index is `<url>/<arch>/APKINDEX.tar.gz`.
     pub url: String,
-    /// With a tag, packages are taken from it only where a recipe asks for `<package>@<tag>`.
+    /// If set, packages come from this repository only if a recipe asks for `<package>@<tag>`.
     #[serde(default)]
     pub tag: Option<String>,
 }

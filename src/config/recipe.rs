@@ -34,11 +34,11 @@ pub struct Recipe {
     /// Accounts with fixed ids, in addition to those in packages' `etc/passwd`.
     #[serde(default, rename = "user")]
     pub users: Vec<User>,
-    /// Directories to make. If one exists, its mode and owner are set.
+    /// Directories to create. If one already exists, its mode and owner are set.
     #[serde(default, rename = "directory")]
     pub directories: Vec<Directory>,
     /// Modes and owners of baked files or of packages' files. A baked file is 0644, or 0755 if it is executable, and
-    /// belongs to root unless this says otherwise.
+    /// belongs to root by default.
     #[serde(default, rename = "file")]
     pub files: Vec<FileRule>,
     /// Symbolic links to create.
@@ -165,16 +165,16 @@ pub struct Link {
 pub struct ImageConfig {
     /// The program with its first arguments.
     pub entrypoint: Vec<String>,
-    /// Further arguments. Those of `docker run IMAGE ARGUMENTS` replace them.
+    /// Default arguments. `docker run IMAGE ARGUMENTS` replaces them.
     #[serde(default)]
     pub cmd: Vec<String>,
-    /// Environment variables. `PATH` is set unless this sets it.
+    /// Environment variables. `PATH` has a default.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
     /// The program's working directory.
     #[serde(default)]
     pub working_dir: Option<String>,
-    /// The account that the program runs as. Without it, that is root.
+    /// The account that the program runs as. The default is root.
     #[serde(default)]
     pub user: Option<String>,
     /// The signal that asks the program to stop, such as `SIGTERM`.
@@ -192,7 +192,7 @@ pub struct ImageConfig {
     /// Labels of the image's configuration, in addition to title, description and creation time, which are always set.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
-    /// Annotations of the image's manifest, in addition to the same three.
+    /// Annotations of the image's manifest, in addition to title, description and creation time, which are always set.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
 }
@@ -232,30 +232,30 @@ pub struct Healthcheck {
 pub struct Service {
     /// What the service does for mailimg's own commands.
     pub role: Option<Role>,
-    /// The container's host name, by which other services reach it too. It is a template, such as `{{site.hostname}}`.
-    /// Without it, the host name is the image's name.
+    /// The container's host name, which other services can use as well. It is a template, such as `{{site.hostname}}`.
+    /// The default is the image's name.
     pub hostname: Option<String>,
-    /// Ports of the container to publish on the host. `mailimg compose --port` can publish one on another port.
+    /// Ports of the container to publish on the host. `mailimg compose --port` can publish one on a different port.
     pub publish: Vec<u16>,
     /// Volumes: the name of each, and where it is mounted.
     pub volumes: BTreeMap<Name, AbsolutePath>,
     /// Directories of the host to mount read-only: which one, and where.
     #[cfg_attr(test, schemars(schema_with = "super::schema::keyed::<Mount, AbsolutePath>"))]
     pub mounts: BTreeMap<Mount, AbsolutePath>,
-    /// Secrets: the name and the kind of each. `mailimg secrets init` makes them, and the container reads them as
+    /// Secrets: the name and the kind of each. `mailimg secrets init` creates them, and the container reads them as
     /// `/run/secrets/<name>`. Services that name the same secret share it.
     pub secrets: BTreeMap<Name, SecretKind>,
     /// Writable file systems in memory: the path of each, and its mount options, such as `mode=0755,size=16m`.
     pub tmpfs: BTreeMap<AbsolutePath, String>,
     /// Capabilities to keep, such as `NET_BIND_SERVICE`. All others are dropped.
     pub capabilities: Vec<String>,
-    /// Networks to join. Without any, that is compose's default network, which reaches the Internet.
+    /// Networks to join. The default is compose's default network, which can reach the Internet.
     pub networks: Vec<Network>,
     /// Services that must be healthy before this one starts.
     pub depends_on: Vec<Name>,
     /// Seconds to wait for the program to stop before it is killed.
     pub stop_grace_period: Option<u32>,
-    /// Memory limit in MiB. Without it there is none.
+    /// Memory limit in MiB. The default is no limit.
     pub memory: Option<u32>,
     /// Share of the processor relative to the other services, while they compete for it.
     pub cpu_shares: u32,
@@ -310,7 +310,7 @@ pub enum SecretKind {
     Password,
     /// The certificate of the site's own authority, which signs those of its services. Its key stays on the host.
     Authority,
-    /// A private key, and the certificate of the site's authority for the service's name, in one file.
+    /// A private key, and a certificate for the service's name that the site's authority signed, in one file.
     Certificate,
 }
 
@@ -331,8 +331,8 @@ pub enum Mount {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Network {
-    /// Reaches the other services only.
+    /// Can reach only the other services.
     Internal,
-    /// Reaches the Internet, and is reached by it. Published ports need it.
+    /// Can reach the Internet and be reached from it. Required for published ports.
     Outside,
 }

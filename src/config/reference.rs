@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 pub(super) const START: &str = "\
 # Reference
 
-Every key of the files that you write. This page is made from the program's own types; [configuration.md](configuration.md)
-explains how the files work together.
+Every key of the files that you write. This page is generated from the program's types;
+[configuration.md](configuration.md) explains how the files work together.
 
-The JSON Schemas in `schema/` say the same to editors.
+The JSON Schemas in `schema/` give editors the same information.
 ";
 
 /// The section on one file.

@@ -7,8 +7,8 @@ use super::error::ConfigError;
 pub const SCRIPT_NAMES: &[&str] =
     &["pre-install", "post-install", "pre-upgrade", "post-upgrade", "pre-deinstall", "post-deinstall", "trigger"];
 
-/// `apk-locks/<channel>/scripts.toml` says what becomes of packages' scripts, which never run: something in the image
-/// replaces them, or an image can do without.
+/// `apk-locks/<channel>/scripts.toml` accounts for packages' scripts, which never run: each rule says what replaces
+/// some scripts in an image, or why images don't need them.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -18,7 +18,7 @@ pub(super) struct ScriptsFile {
     script: Vec<ScriptRule>,
 }
 
-/// What becomes of some scripts. Give either `replaced-by` or `ignored-because`.
+/// A rule for some scripts. Give either `replaced-by` or `ignored-because`.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]

@@ -8,21 +8,21 @@ use super::values::{AbsolutePath, Address, DomainName, Name, Word};
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Site {
     /// Full host name of the server, such as `mail.example.org`: in its greeting, its certificate and
-    /// `Authentication-Results`. The server's address should have it as its reverse DNS name.
+    /// `Authentication-Results`. The reverse DNS (PTR) record of the server's address should name it.
     #[serde(default)]
     pub hostname: Option<DomainName>,
     /// Domains that the site receives mail for. The first is the primary one.
     #[serde(default, serialize_with = "unset_if_empty")]
     pub domains: Vec<DomainName>,
-    /// Mailbox for mail to `postmaster@` and `abuse@` of every domain. A user or alias of that name comes first.
+    /// Mailbox for mail to `postmaster@` and `abuse@` of every domain. A user or alias of that name takes precedence.
     #[serde(default)]
     pub postmaster: Option<Address>,
     /// Where packages come from: the name of a folder in `apk-locks/`.
     pub channel: Name,
     /// Images to build and run: names of recipes, without `.toml`.
     pub images: Vec<Name>,
-    /// The most layers an image may have. With more layers, images share more and updates are smaller, but each layer
-    /// costs an engine some 60 ms to load.
+    /// The maximum number of layers per image. With more layers, images share more and updates are smaller, but each
+    /// layer takes an engine about 60 ms to load.
     #[serde(default = "layers")]
     #[cfg_attr(test, schemars(range(min = LEAST_LAYERS, max = MOST_LAYERS)))]
     pub layers: u32,
@@ -71,9 +71,9 @@ fn unset_if_empty<T: Serialize, S: Serializer>(list: &[T], serializer: S) -> Res
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Tls {
     /// Directory of the host with `fullchain.pem` and `privkey.pem`, such as `/etc/letsencrypt/live/mail.example.org`.
-    /// Without it, `mailimg secrets init` makes a self-signed certificate.
+    /// Without it, `mailimg secrets init` creates a self-signed certificate.
     pub directory: Option<AbsolutePath>,
-    /// Send mail only to servers that offer TLS. Mail to all others bounces.
+    /// Send mail only to servers that offer TLS. Mail to other servers bounces.
     pub outbound_required: bool,
 }
 
@@ -91,13 +91,13 @@ pub struct Smtp {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Antivirus {
-    /// Scan all mail. Without it, ClamAV is neither built nor run.
+    /// Scan all mail. If false, ClamAV is neither built nor run.
     pub enabled: bool,
     /// Fetch ClamAV's own signatures (`main`, `daily`, `bytecode`).
     pub official: bool,
-    /// Private mirrors to fetch them from, by URL, instead of ClamAV's own servers.
+    /// Private mirrors to fetch ClamAV's signatures from, by URL, instead of its own servers.
     pub mirrors: Vec<Word>,
-    /// Further signature databases to fetch, by URL.
+    /// Additional signature databases to fetch, by URL.
     pub databases: Vec<Word>,
 }
 
@@ -126,7 +126,7 @@ pub struct Dmarc {
 pub struct Limits {
     /// Largest message, in bytes.
     pub message_size: u64,
-    /// Quota of a mailbox in bytes. `mailimg user add --quota` sets another for one user.
+    /// Quota of a mailbox in bytes. `mailimg user add --quota` sets a different one for one user.
     pub quota: u64,
 }
 

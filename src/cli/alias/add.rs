@@ -4,7 +4,7 @@ use super::{Context, EngineArgs, Failure};
 
 /// Forward mail for an address.
 ///
-/// The destinations are added to those that the alias already has. The server must be running.
+/// Adds the destinations to those that the alias already has. The server must be running.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:

@@ -4,7 +4,7 @@ use super::{Context, EngineArgs, Failure};
 
 /// Delete an alias.
 ///
-/// Without destinations, the whole alias is deleted. The server must be running.
+/// Without destinations, deletes the whole alias. The server must be running.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:

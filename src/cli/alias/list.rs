@@ -2,7 +2,7 @@ use super::{Context, EngineArgs, Failure};
 
 /// List the aliases.
 ///
-/// One destination per line, after the address that it is forwarded from. The server must be running.
+/// Prints one destination per line, after the address that is forwarded to it. The server must be running.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
     /// Print a JSON array of objects with source and destination

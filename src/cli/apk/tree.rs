@@ -16,7 +16,7 @@ use crate::table::Table;
 
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-Prints a line for each path, sorted by bytes. Fields are separated by tabs: path, type (d directory, f file, l link, p \
+Prints a line for each path, in byte order. Fields are separated by tabs: path, type (d directory, f file, l link, p \
 pipe), octal mode, uid, gid, size, modification time, number of links, and the content's SHA-256 or the link's target. \
 Fields that don't apply are \"-\". Nothing is unpacked and no script is run.")]
 pub(in crate::cli) struct Args {

@@ -8,7 +8,7 @@ use crate::config::{Project, bake};
 /// Reports the first mistake with its file and line, and exits with 2.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
-    /// Print a JSON array of objects with image and files, the number of files to bake
+    /// Print a JSON array of objects with image and files (the number of files to bake)
     #[arg(long)]
     json: bool,
 }

@@ -6,10 +6,10 @@ use crate::packages::imported_repository;
 
 /// Convert Debian packages into a signed apk repository.
 ///
-/// Packages come from the mirror that this machine's apt uses, through a private apt directory: the machine's own suite
-/// doesn't matter, and nothing on the machine changes. apt verifies them with Debian's keys. import.toml in the
-/// channel's folder lists what to import and what replaces maintainer scripts. A second run downloads and converts only
-/// what has changed.
+/// Downloads packages from the mirror that this machine's apt uses, with private apt directories: the machine's own
+/// suite doesn't matter, and nothing on the machine changes. apt verifies the packages with Debian's keys. import.toml
+/// in the channel's folder lists what to import and what replaces maintainer scripts. A second run downloads and
+/// converts only what has changed.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -27,10 +27,10 @@ pub(in crate::cli) struct Args {
     /// The architecture, as Debian names it: amd64 or arm64 [default: this machine's]
     #[arg(long)]
     arch: Option<String>,
-    /// Use this mirror for the suite and its updates, and none of those in apt's configuration
+    /// Use this mirror for the suite and its updates, instead of those in apt's configuration
     #[arg(long, value_name = "URL")]
     mirror: Option<String>,
-    /// Use this mirror for security updates. With --mirror alone there are none
+    /// Use this mirror for security updates. If only --mirror is given, there are none
     #[arg(long, value_name = "URL")]
     security_mirror: Option<String>,
     /// The keys to verify packages with [default: Debian's, from the package debian-archive-keyring]

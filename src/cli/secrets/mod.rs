@@ -6,8 +6,8 @@ use super::{Context, Failure};
 pub(super) enum Command {
     /// Create the passwords, keys and certificates that don't exist yet
     ///
-    /// Recipes say which secrets they need. Each becomes a file in the secrets directory, which only its owner can open.
-    /// Existing files are never changed.
+    /// Recipes declare the secrets they need. Each becomes a file in the secrets directory, which only its owner can
+    /// open. Existing files are never changed.
     Init,
 }
 

@@ -7,8 +7,8 @@ use crate::store::{Problem, remove, verify};
 /// Read everything in the store again and report what has changed.
 ///
 /// The store keeps packages and layers in the cache directory under the SHA-256 of their content. The hash is checked
-/// when content comes in, but not on every build. Exits with 1 if something has changed since, because of a broken disk
-/// or because somebody edited it. Layouts share blobs with the store: delete the layouts written since the damage.
+/// when content comes in, but not on every build. Exits with 1 if something has changed since, because a disk is
+/// broken or somebody edited a file. Layouts share blobs with the store: delete those written since the damage.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
     /// Remove what has changed; it is fetched or built again when needed

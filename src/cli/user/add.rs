@@ -6,8 +6,8 @@ use super::{Context, EngineArgs, Failure, prompt};
 
 /// Add a user: a mailbox and a login.
 ///
-/// The password is asked for on the terminal, and stored as a bcrypt hash. The server must be running; the user can log
-/// in and receive mail at once.
+/// Prompts for the password and stores it as a bcrypt hash. The server must be running; the user can log in and receive
+/// mail at once.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:

@@ -4,8 +4,8 @@ use super::{Context, EngineArgs, Failure};
 
 /// Delete a user.
 ///
-/// The user's mail is kept unless --purge is given, and a user created later under the same name gets it. The server
-/// must be running. Aliases that point to the user are named, and stay.
+/// Keeps the user's mail unless --purge is given; a user created later under the same name gets it. Keeps aliases that
+/// point to the user, and lists them. The server must be running.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:

@@ -2,8 +2,8 @@ use super::{Context, EngineArgs, Failure};
 
 /// List the users.
 ///
-/// One user per line: address, quota, and `inactive` if the user can't log in or receive mail. The server must be
-/// running.
+/// Prints one user per line: address, quota, and `inactive` if the user can't log in or receive mail. The server must
+/// be running.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
     /// Print a JSON array of objects with address, quota (bytes; 0: unlimited, null: default) and active

@@ -5,7 +5,7 @@ use super::{Context, EngineArgs, Failure, prompt};
 
 /// Change a user's password.
 ///
-/// The new password is asked for on the terminal. The server must be running.
+/// Prompts for the new password. The server must be running.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
