@@ -1,7 +1,7 @@
-//! What a build of images can't be faster than: the packages that locks name are read, their bytes hashed and inflated,
-//! and nothing else is done with them.
+//! The limit that no build of images can beat: reads the packages in locks, hashes and inflates their bytes, and does
+//! nothing else.
 //!
-//! `cargo bench --bench limit` times the locks of the project. `scripts/bench` runs it beside builds, as one process.
+//! `cargo bench --bench limit` times the locks of the project. `scripts/bench` runs it in turn with builds.
 #![allow(clippy::print_stdout)]
 
 use std::collections::BTreeMap;
@@ -18,10 +18,10 @@ use mailimg::lock::{Lock, LockedPackage};
 use sha2::{Digest as _, Sha256};
 use zlib_rs::{Inflate, InflateFlush, Status};
 
-/// Bytes that are read at once.
+/// Bytes to read at once.
 const CHUNK: usize = 256 << 10;
 
-/// Bytes that are inflated at once.
+/// Bytes to inflate at once.
 const WINDOW: usize = 256 << 10;
 
 /// A gzip header with a trailer, and a window of up to 32 KiB (2^15).
@@ -35,24 +35,24 @@ struct Args {
     /// The directory that holds x86_64/*.apk [default: where `mailimg repo import-debian` keeps it]
     #[arg(long, value_name = "DIR")]
     repository: Option<Utf8PathBuf>,
-    /// What to do with the packages; each in turn if not given
+    /// What to do with the packages [default: each in turn]
     #[arg(long)]
     work: Option<Work>,
-    /// How often; the median counts
+    /// The number of rounds; the median counts
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     #[arg(long, default_value_t = thread::available_parallelism().map_or(1, Into::into))]
     threads: usize,
-    /// What `cargo bench` adds
+    /// An argument that `cargo bench` adds
     #[arg(long, hide = true)]
     bench: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Work {
-    /// SHA-256 of the file, inflated by zlib-rs as it is read, which is what mailimg does member by member
+    /// SHA-256 of the file, inflated by zlib-rs as it is read, as mailimg does with each member
     Inflate,
-    /// The same, and SHA-256 of what was inflated
+    /// The same, and SHA-256 of the inflated data
     DiffId,
     /// SHA-256 of the file, inflated by zlib as it is read
     Zlib,
@@ -115,7 +115,7 @@ fn imported() -> Option<Utf8PathBuf> {
         .map(|cache| cache.join("debian-13"))
 }
 
-/// How many bytes there were inside. The biggest packages come first, so that no thread is left alone with one.
+/// The number of inflated bytes. The biggest packages come first, so that no thread finishes late with one.
 fn all_packages(packages: &Packages, work: Work, threads: usize) -> io::Result<u64> {
     let mut rest: Vec<_> = packages.iter().collect();
     rest.sort_by_key(|(_, package)| package.size);
@@ -178,7 +178,7 @@ fn streamed(path: &Utf8Path, mut out: impl Write) -> io::Result<[u8; 32]> {
     Ok(hasher.finalize().into())
 }
 
-/// Reads a file at once, and inflates each member at once, as its last four bytes and the lock say how long it gets.
+/// Reads a file at once, and inflates each member at once: its last four bytes and the lock give its inflated size.
 fn whole(path: &Utf8Path, package: &LockedPackage) -> io::Result<u64> {
     let bytes = std::fs::read(path)?;
     check(Sha256::digest(&bytes).into(), package)?;
@@ -230,7 +230,7 @@ impl Write for Inflating<'_> {
     }
 }
 
-/// Where inflated bytes end.
+/// Consumes inflated bytes.
 #[derive(Default)]
 struct Counted {
     bytes: u64,

@@ -1,9 +1,9 @@
-//! The solver against Alpine's own apk, on real indexes, for worlds whose answer by apk has been recorded.
+//! The solver compared with Alpine's own apk, on real indexes, for worlds with a recorded answer from apk.
 //!
-//! The folder named by `MAILIMG_ALPINE_MIRROR` is a real repository; recordings are looked for beside it, in folders
-//! that hold an index, or `main/` and `community/` with one each, and `KIND.txt.gz`: one world a line,
+//! `MAILIMG_ALPINE_MIRROR` names the folder of a real repository. The recordings are in folders next to it that contain
+//! an index, or `main/` and `community/` with one each, and `KIND.txt.gz`: one world per line,
 //! `world|name-version name-version …` in the order of installation, or `world|ERROR`.
-//! `MAILIMG_SOLVER_EVERY=1` asks all of them instead of one in ten.
+//! `MAILIMG_SOLVER_EVERY=1` tests all of them instead of one in ten.
 
 #![allow(
     clippy::unwrap_used,
@@ -52,13 +52,13 @@ fn virtual_names_in_a_tagged_repository() {
     compare("alpine-3.19", "tag2");
 }
 
-/// Fails unless the recorded worlds of one kind all get apk's answer in apk's order.
+/// Fails unless all recorded worlds of one kind give apk's answer in apk's order.
 fn compare(folder: &str, kind: &str) {
     let mirror = std::env::var("MAILIMG_ALPINE_MIRROR").expect("MAILIMG_ALPINE_MIRROR names an Alpine repository");
     let folder = PathBuf::from(mirror).join("..").join(folder);
     let recording = folder.join(format!("{kind}.txt.gz"));
     if !recording.exists() {
-        // Straight to standard error: the harness would hide it with the output of tests that pass.
+        // Directly to standard error: the harness hides the output of tests that pass.
         writeln!(std::io::stderr(), "not run: no answers of apk in {}", recording.display()).unwrap();
         return;
     }

@@ -1,8 +1,7 @@
-//! The merged tree against what Alpine's own apk leaves on disk, for worlds of real packages whose trees have been
-//! recorded.
+//! The merged tree compared with what Alpine's own apk leaves on disk, for worlds of real packages with recorded trees.
 //!
-//! The folder named by `MAILIMG_ALPINE_MIRROR` is a real repository; recordings are looked for in `trees/` of it or of
-//! its neighbours: `worlds.txt` (name, tab, packages), `NAME.noscripts.tsv.gz` and `NAME.installed.gz`.
+//! `MAILIMG_ALPINE_MIRROR` names the folder of a real repository. The recordings are in its folder `trees/`, or in that
+//! of a folder next to it: `worlds.txt` (name, tab, packages), `NAME.noscripts.tsv.gz` and `NAME.installed.gz`.
 
 #![allow(
     clippy::unwrap_used,
@@ -37,7 +36,7 @@ fn trees_are_as_apk_leaves_them() {
     let mirror = std::env::var("MAILIMG_ALPINE_MIRROR").expect("MAILIMG_ALPINE_MIRROR names an Alpine repository");
     let folders = recordings(Path::new(&mirror));
     if folders.is_empty() {
-        // Straight to standard error: the harness would hide it with the output of tests that pass.
+        // Directly to standard error: the harness hides the output of tests that pass.
         writeln!(std::io::stderr(), "not run: no recorded trees beside {mirror}").unwrap();
     }
     for folder in folders {
@@ -82,7 +81,7 @@ fn layers_one_over_the_other_hold_the_tree() {
 /// SHA-256 of each entry's content, by package.
 type Contents = Table<PackageId, Table<EntryId, Sha256>>;
 
-/// Mode, owner, time and content of what a layer brings; each path may be in it once.
+/// Mode, owner, time and content of a layer's entries; each path may occur only once.
 fn unpack(draft: &Draft, merged: &Merged, contents: &Contents) -> BTreeMap<Vec<u8>, String> {
     let mut unpacked: BTreeMap<Vec<u8>, String> = BTreeMap::new();
     let mut add = |header: &Entry, content: Sha256| {
@@ -196,7 +195,7 @@ fn unzipped(path: &Path) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// What differs in path, type, mode, owner, size, time of files, or content; apk's own volatile files and devices aside.
+/// Differences in path, type, mode, owner, size, file time or content, except in devices and apk's own volatile files.
 fn different_lines(folder: &Path, name: &str, tree: &Tree, contents: &Contents) -> Vec<String> {
     let recorded = unzipped(&folder.join(format!("trees/{name}.noscripts.tsv.gz")));
     let mut expected = BTreeMap::new();

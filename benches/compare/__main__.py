@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Times builds of the project's images: mailimg, apko and the limit, in one run. Started by scripts/bench.
 
-Four situations: warm with nothing changed, warm with one line of mailimg.toml changed, cold with the packages at hand,
-and warm with one small package bumped. In each round every contender has its turn in each, in an order that rotates;
-medians count. Each build is whole processes, whose wall clock time, CPU time and largest memory the kernel tells.
+Four situations: warm with nothing changed, warm with one line of mailimg.toml changed, cold with local packages, and
+warm with one small package bumped. In each round, every contender runs once in each situation, in an order that
+rotates; medians count. Builds are timed as whole processes; the kernel reports their CPU time and peak memory.
 """
 
 import argparse
@@ -35,7 +35,7 @@ class Failed(Exception):
 
 
 def run(argv, log):
-    """One process from start to end. It is forked and not spawned, so that it never shares this one's memory: the kernel
+    """One process from start to end. Forked, not spawned, so that it never shares this one's memory: the kernel
     would count that as its own."""
     start = time.perf_counter()
     child = os.fork()
@@ -58,22 +58,22 @@ def run(argv, log):
 
 
 def empty(directory):
-    """Frees what files hold, and leaves the files. Not those that have another name, too: they share with a store.
+    """Truncates files to free their space, except files with another name, which belong to a store, too.
 
-    Nothing is removed while there is something to time: ext4 without a journal doesn't use an inode again for a minute,
-    and searches long for others, which the next build that makes files would have to wait for."""
+    Nothing is removed before the last build: ext4 without a journal doesn't reuse an inode for a minute, and its long
+    search for others would delay the next build that creates files."""
     for path in directory.rglob("*"):
         if path.is_file() and not path.is_symlink() and path.stat().st_nlink == 1 and os.access(path, os.W_OK):
             os.truncate(path, 0)
 
 
 def total(samples):
-    """Of processes that ran one after the other."""
+    """The sum for processes that ran one after the other."""
     return Sample(sum(s.wall for s in samples), sum(s.cpu for s in samples), max(s.memory for s in samples))
 
 
 class Mailimg:
-    """The project as it is in a directory of its own, the locks made for the repository that is here."""
+    """A copy of the project in its own directory, with locks for the local repository."""
 
     def __init__(self, program, source, work, repositories):
         self.program, self.work, self.repositories = program, work, repositories
@@ -119,8 +119,8 @@ class Mailimg:
 
 
 class Apko:
-    """One process per image, which is what apko offers. Its cache is keyed by the path of the repository, so that one is
-    a link which is turned to another directory when a package is bumped."""
+    """One process per image, which is what apko offers. Its cache is keyed by the path of the repository, so that
+    path is a link, which points to another directory when a package is bumped."""
 
     def __init__(self, program, work, repositories, layered, worlds):
         self.program, self.repositories, self.layered = program, repositories, layered
@@ -140,7 +140,7 @@ class Apko:
         self.link.symlink_to(repository)
 
     def lock(self, name, repository):
-        """Lock files of the images, made with another cache than the one that is timed: locking fills it."""
+        """Lock files of the images, made with a separate cache, because locking fills it."""
         self.point(repository)
         for image in IMAGES:
             target = self.work / f"{image}.{name}.lock.json"
@@ -172,7 +172,7 @@ class Limit:
 
 
 class Bench:
-    """The contenders, what each has to do in each situation, and what came of it."""
+    """The contenders, their tasks in each situation, and the results."""
 
     def __init__(self, args, work):
         self.args, self.work = args, work
@@ -199,7 +199,7 @@ class Bench:
         self.limit = Limit(args.limit, work, self.mailimg, args.threads) if args.limit else None
 
     def tasks(self):
-        """Name of the situation, name of the contender, what is timed; it takes the round's number."""
+        """The situation, the contender, and the function to time, which takes the round's number."""
         yield "warm", "mailimg", lambda n: self.mailimg.build(self.fresh())
         yield "warm", "mailimg, output kept", lambda n: self.mailimg.build(self.work / "kept")
         yield "warm", "mailimg, one process per image", self.one_by_one
@@ -220,12 +220,12 @@ class Bench:
             yield "cold", "limit, hashes alone", lambda n: self.limit.run("hash")
 
     def fresh(self):
-        """An output directory that is not there yet."""
+        """An output directory that doesn't exist yet."""
         self.output = self.new("output")
         return self.output
 
     def new(self, name):
-        """The path of a directory that is not there yet."""
+        """The path of a directory that doesn't exist yet."""
         self.directories += 1
         return self.work / f"{name}-{self.directories}"
 
@@ -253,7 +253,7 @@ class Bench:
         return sample
 
     def prepare(self, number):
-        """What a round needs and is not timed."""
+        """Prepares a round, untimed."""
         self.mailimg.bumped(number)
         for apko in self.apkos.values():
             apko.lock(f"bumped-{number}", self.repositories.bumped(number))
@@ -261,7 +261,7 @@ class Bench:
     def round(self, number, tasks):
         self.prepare(number)
         for situation, contender, task in tasks:
-            os.sync()  # what others have written is not this one's to wait for
+            os.sync()  # so that this build doesn't wait for earlier output
             self.output = None
             sample = task(number)
             if number > 0:
@@ -271,7 +271,7 @@ class Bench:
                 empty(self.output)
 
     def check(self, situation, contender):
-        """That what was built is what was to be built, and in a changed situation: what changed."""
+        """Checks that the expected images were built, and records what changed."""
         if not self.output or contender == "mailimg, one process per image":
             return
         base = self.layouts[contender]
@@ -329,7 +329,7 @@ class Bench:
 
 
 def machine():
-    """What the times were measured on, as far as it says."""
+    """The machine that the times were measured on."""
     def first(path, pattern):
         try:
             found = re.search(pattern, Path(path).read_text())

@@ -1,4 +1,4 @@
-"""What is in locks, OCI layouts and directories."""
+"""The content of locks, OCI layouts and directories."""
 
 import json
 import re
@@ -11,7 +11,7 @@ Image = namedtuple("Image", "manifest config layers")
 
 
 def locked_packages(path):
-    """A lock's world, and of its packages what sizes are compared with."""
+    """A lock's world, and the sizes of its packages for comparison."""
     text = path.read_text()
     world = re.findall(r"(?m)^world (\S+)$", text)
     packages = []
@@ -24,7 +24,7 @@ def locked_packages(path):
 
 
 def tree_bytes(directory):
-    """Bytes of the files below a directory; one with several names counts once."""
+    """Bytes of the files below a directory; a file with several names counts once."""
     files = {(stat.st_dev, stat.st_ino): stat.st_size
              for stat in (path.lstat() for path in directory.rglob("*") if path.is_file() and not path.is_symlink())}
     return sum(files.values())
@@ -59,7 +59,7 @@ class Layout:
                 for blob in [image.manifest, image.config, *image.layers]}
 
     def image_sizes(self, name, verbatim):
-        """Of one image; `verbatim` are the digests of its packages' data members."""
+        """The facts about one image; `verbatim` are the digests of its packages' data members."""
         layers = self.images[name].layers
         return {
             "bytes": sum(layer.size for layer in layers),
@@ -70,7 +70,7 @@ class Layout:
         }
 
     def changes(self, after):
-        """By image: layers that were not in it before, and their bytes; and the bytes of all blobs that are new."""
+        """By image, the layers that it didn't have before, and their bytes; also the bytes of all new blobs."""
         def of(name):
             before = {layer.digest for layer in self.images[name].layers}
             new = [layer for layer in after.images[name].layers if layer.digest not in before]

@@ -8,7 +8,7 @@ SITUATIONS = {
     "cold": "Cold: empty store, packages in a local directory",
     "bump": "Warm, one small package bumped",
 }
-# What a line is compared with: mailimg's own builds with apko, everything else with mailimg.
+# The baseline of each line: apko for mailimg's own builds, mailimg for everything else.
 APKO = "apko"
 
 
@@ -18,14 +18,14 @@ def markdown(results):
 
 
 def put(path, text):
-    """Replaces what is between the marks of a file."""
+    """Replaces the text between the marks of a file."""
     before, rest = path.read_text().split(BEGIN, 1)
     _, after = rest.split(END, 1)
     path.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}")
 
 
 def table(head, rows):
-    """Numbers, which is all but the first column, to the right."""
+    """Aligns numbers, in all columns but the first, to the right."""
     rows = [[str(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
     def line(cells):
@@ -53,7 +53,7 @@ def times(results):
     rows = []
     for situation, title in SITUATIONS.items():
         names = sorted((name for where, name in found if where == situation), key=order)
-        # apko has no configuration to change: its build is the warm one.
+        # apko has no configuration to change: its warm build is used.
         apko = found.get((situation, APKO)) or found.get(("warm", APKO))
         ours = found.get((situation, "mailimg"))
         if names:
@@ -82,7 +82,7 @@ def sizes(results):
 
 
 def images(results):
-    """mailimg's own."""
+    """The table of mailimg's own images."""
     rows = []
     every = results["sizes"]["mailimg"]["images"]
     for image, it in every.items():

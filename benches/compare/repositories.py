@@ -10,8 +10,8 @@ import zlib
 
 
 class Repositories:
-    """`base` is the repository as it is; `bumped(n)` has another version of one package. All are signed with a key that
-    is made here."""
+    """`base` is an unchanged copy; `bumped(n)` has another version of one package. All are signed with a key created
+    here."""
 
     def __init__(self, source, work, mailimg, package, arch, run):
         self.source, self.work, self.mailimg, self.package, self.arch, self.run = source, work, mailimg, package, arch, run
@@ -65,7 +65,7 @@ def bumped(content, package, number):
 
 
 def entry(name, content, checksum=True):
-    """One tar entry without an archive's end, its checksum as apk wants it."""
+    """One tar entry without the end of an archive, with the checksum that apk requires."""
     info = tarfile.TarInfo(name)
     info.size, info.mtime, info.uname, info.gname = len(content), 1_750_000_000, "root", "root"
     if checksum:
@@ -74,7 +74,7 @@ def entry(name, content, checksum=True):
 
 
 def members(content):
-    """The gzip streams of a package that is not signed itself: control and data."""
+    """The gzip streams of an unsigned package: control and data."""
     while content:
         stream = zlib.decompressobj(31)
         stream.decompress(content)

@@ -12,7 +12,7 @@ ensure_apko() {
     compile_apko || fail "apko $apko_version does not compile" "it needs Go 1.26, and a Go that fetches that by itself: 1.21 or newer"
 }
 
-# Not `go install`, which needs the list of versions: this way a proxy that serves this one version is enough.
+# Not `go install`, which needs a list of versions: this only needs a proxy that serves this one version.
 compile_apko() (
     export GOTOOLCHAIN=auto
     source=$(cd / && go mod download -json "chainguard.dev/apko@v$apko_version" | sed -n 's/^[[:space:]]*"Dir": "\(.*\)".*/\1/p')

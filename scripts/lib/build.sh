@@ -1,12 +1,12 @@
-# Compiles mailimg and makes a channel's repository; sourced after common.sh.
+# Installs what compiling mailimg needs; sourced after common.sh.
 # shellcheck shell=bash disable=SC2154,SC2034
 
-# Debian's packages without which the crates don't compile.
+# Debian packages needed to compile the crates.
 build_packages=(gcc libc6-dev pkg-config libssl-dev ca-certificates curl)
 
 rustup_server=${RUSTUP_UPDATE_ROOT:-https://static.rust-lang.org/rustup}
 
-# The Rust that the project is made with. rustup's cargo takes it by itself; without rustup, a newer one does as well.
+# The pinned Rust version. rustup's cargo selects it automatically; without rustup, a newer one works as well.
 wanted_rust() {
     sed -n 's/^channel = "\(.*\)"/\1/p' "$project/rust-toolchain.toml"
 }
@@ -36,7 +36,7 @@ cargo_is_new_enough() {
 install_rustup() {
     local installer status=0
     installer=$(mktemp -d)
-    # The program's name tells it that it is the installer.
+    # The program acts as the installer because of its name.
     curl --proto '=https' --tlsv1.2 -fsSL --retry 3 -o "$installer/rustup-init" \
         "$rustup_server/dist/$(uname -m)-unknown-linux-gnu/rustup-init" \
         && chmod +x "$installer/rustup-init" \

@@ -66,7 +66,7 @@ apt_install() {
         || fail "apt-get could not install ${missing[*]}" "its last lines are above"
 }
 
-# The packages that this Debian release has.
+# Prints those of the packages that this Debian release has.
 apt_has() {
     local package
     apt_update
@@ -78,13 +78,13 @@ apt_has() {
 apt_updated=
 apt_update() {
     [ -z "$apt_updated" ] || return 0
-    # Go on if another vendor's source can't be reached: what is needed comes from Debian.
+    # Continue if another vendor's source can't be reached: everything needed comes from Debian.
     quietly apt-get update -q || note "apt-get update reported the errors above; going on with what it has"
     apt_updated=yes
 }
 
-# Downloads a package of another Debian suite, with this machine's own mirror and keys, by a private apt root: nothing on
-# the machine changes. usage: apt_download_from SUITE PACKAGE DIRECTORY
+# Downloads a package from another Debian suite, with this machine's mirror and keys and a private apt root, so nothing
+# on the machine changes. usage: apt_download_from SUITE PACKAGE DIRECTORY
 apt_download_from() {
     local suite=$1 package=$2 directory=$3 root uri keys=/usr/share/keyrings/debian-archive-keyring.gpg
     apt_update

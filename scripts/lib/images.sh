@@ -1,13 +1,13 @@
-# Makes the images of a site; sourced after common.sh.
+# Builds the images of a site; sourced after common.sh.
 # shellcheck shell=bash
 
-# Builds the images of a site. Makes its locks first where they are missing, or where the channel has replaced packages
-# that they name. usage: build_images MAILIMG SITE CHANNEL
+# Builds the images of a site. Locks them first if there are no locks, or if the channel has replaced locked packages.
+# usage: build_images MAILIMG SITE CHANNEL
 build_images() {
     local mailimg=$1 site=$2 channel=$3 said status=0
     said=$(mktemp)
     "$mailimg" -C "$site" build 2>"$said" || status=$?
-    # 4: something that it needs isn't there. Where locking helps, the hint says so; it wouldn't where the network is down.
+    # 4: something is missing. The hint names `mailimg lock` if locking helps, which it doesn't if the network is down.
     # shellcheck disable=SC2016
     if [ "$status" != 4 ] || ! grep -q -F '`mailimg lock`' "$said"; then
         cat "$said" >&2

@@ -29,7 +29,7 @@ enum Source {
 static EMBEDDED: &[Embedded] = include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
 const SITE: &str = include_str!("init/mailimg.toml.hbs");
-const ATTRIBUTES: &str = "# What goes into images is kept byte for byte: git converts no line ends.\n* -text\n";
+const ATTRIBUTES: &str = "# Files that go into images must not change: git must not convert line ends.\n* -text\n";
 const IGNORED: &str = "# Passwords and keys.\n/secrets/\n# Built images.\n/oci/\n";
 
 /// Why no project was created.

@@ -1,4 +1,4 @@
-//! Alpine's own apk with the repository that `mailimg repo import-debian` makes, for the worlds of the real images.
+//! Alpine's own apk with the repository that `mailimg repo import-debian` creates, for the worlds of the real images.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
@@ -11,14 +11,14 @@ use mailimg::lock::Lock;
 use crate::common::own_apk::OwnApk;
 use crate::common::project::Project;
 
-/// Where apk keeps what it knows: the same bytes as ours, but of the time of its run.
+/// apk's database: the same bytes as ours, but with the time of apk's run.
 const STATE: [&str; 2] = ["etc/apk/", "lib/apk/db/"];
 
-/// Paths that one side alone has: devices that apk makes at its start, and where our packages come from (apk was told so
+/// Paths that only one side has: devices that apk creates when it starts, and the list of repositories (which apk gets
 /// on its command line).
 const NOT_COMPARED: [&str; 2] = ["dev/", "etc/apk/repositories"];
 
-/// The repository that `scripts/test` makes.
+/// The repository that `scripts/test` creates.
 fn repository() -> PathBuf {
     let repository = Project::with_shared_cache().cache().join("debian-13");
     assert!(
@@ -30,7 +30,7 @@ fn repository() -> PathBuf {
     repository
 }
 
-/// The worlds of the images, as the project's locks have them.
+/// The worlds of the images, from the project's locks.
 fn worlds() -> BTreeMap<String, Vec<String>> {
     let locks = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("apk-locks/debian-13");
     let mut worlds = BTreeMap::new();
@@ -81,7 +81,7 @@ fn installed_by(line: &str) -> Option<String> {
     Some(format!("{name}-{}", version.strip_suffix(')')?))
 }
 
-/// What is told of a path: type, mode, owner, size, time of files, number of links, content or target.
+/// The facts about a path: type, mode, owner, size, time of files, number of links, content or target.
 fn tree_as_printed(text: &str) -> BTreeMap<String, String> {
     let lines = text.lines().map(|line| line.split_once('\t').unwrap());
     let compared = lines.filter(|(path, _)| is_compared(path));

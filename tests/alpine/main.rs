@@ -1,4 +1,4 @@
-//! Against real Alpine: packages, indexes and what Alpine's own apk made of them. See `common::alpine` for where from.
+//! Comparisons with real Alpine: packages, indexes, and the results of Alpine's own apk. They are in `common::alpine`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 

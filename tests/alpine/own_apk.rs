@@ -12,7 +12,7 @@ use crate::common::own_apk::OwnApk;
 
 const KEY: &str = "me@example.org-1.rsa.pub";
 
-/// A package with what real ones have: owners, special bits, links, long names, no entries for parent directories.
+/// A package like real ones: owners, special bits, links, long names, no entries for parent directories.
 fn package(name: &str, depends: &str) -> (Vec<u8>, Package, Vec<Entry>) {
     let mut package = Package::new(name, "1.0-r0".parse().unwrap(), "x86_64");
     package.description = "made up".into();

@@ -44,7 +44,7 @@ fn every_package_is_what_its_signature_and_the_index_say() {
         }
         assert_eq!((end, data_streams), (size, 1), "{name}");
 
-        // An index has no `replaces`, and says for which architecture it is where the package says `noarch`.
+        // An index has no `replaces`, and lists its own architecture for `noarch` packages.
         let arch = if package.arch == "noarch" { "x86_64".to_owned() } else { package.arch };
         let known = Package { arch, replaces: Vec::new(), replaces_priority: None, file_size: Some(size), ..package };
         assert_eq!(known, indexed[name]);
@@ -89,7 +89,7 @@ fn any_changed_bit_that_is_signed_is_refused_and_no_other_changes_what_is_read()
     let mut signature = flate2::bufread::GzDecoder::new(&index[..]);
     std::io::copy(&mut signature, &mut std::io::sink()).unwrap();
     let signed = index.len() - signature.into_inner().len();
-    // All bits of the signature member, then one of every eleventh byte of what it signs.
+    // All bits of the signature member, then one bit of every eleventh byte that it signs.
     let bits = (0..signed * 8).chain((signed..index.len()).step_by(11).map(|byte| byte * 8 + byte % 8));
     let mut changed = index.clone();
     for bit in bits {
@@ -104,7 +104,7 @@ fn any_changed_bit_that_is_signed_is_refused_and_no_other_changes_what_is_read()
     }
 }
 
-/// What apk notes of a package's paths when it installs it, with the owners that its headers give.
+/// What apk records about a package's paths when it installs it, with the owners from its headers.
 fn installed_paths(name: &str) -> Vec<InstalledPath> {
     let mut reader = open(&alpine::mirror().join("x86_64").join(name));
     let mut checksums = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! An image beside what Alpine's own apk leaves behind when it runs all scripts and triggers.
+//! An image compared with what Alpine's own apk leaves after running all scripts and triggers.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::common::alpine;
 use crate::common::project::Project;
 
-/// What is known of a path, by name; times of files only, because apk gives directories and links none.
+/// The facts about a path. Only files have times, because apk doesn't set those of directories and links.
 type Facts = BTreeMap<&'static str, String>;
 
 fn facts(kind: &str, mode: u32, owner: &str, size: &str, time: &str, content: &str) -> Facts {
@@ -21,7 +21,7 @@ fn facts(kind: &str, mode: u32, owner: &str, size: &str, time: &str, content: &s
     fields.into_iter().chain(of_files).map(|(name, value)| (name, value.to_owned())).collect()
 }
 
-/// What apk leaves of a world.
+/// The tree that apk leaves for a world.
 fn recorded(world: &str) -> BTreeMap<String, Facts> {
     let text = String::from_utf8(alpine::tree_file(&format!("{world}.scripts.tsv.gz"))).unwrap();
     let line = |line: &str| {
@@ -33,7 +33,7 @@ fn recorded(world: &str) -> BTreeMap<String, Facts> {
     text.lines().map(line).collect()
 }
 
-/// The files of an image as its layers have them, the lowest first.
+/// The files in an image's layers, from the bottom up.
 fn image(layout: &Path) -> BTreeMap<String, Facts> {
     let blob =
         |digest: &Value| fs_err::read(layout.join("blobs").join(digest.as_str().unwrap().replace(':', "/"))).unwrap();
@@ -73,7 +73,7 @@ fn described(entry: &mut tar::Entry<'_, impl std::io::Read>, before: &BTreeMap<S
     (path, facts(kind, header.mode().unwrap(), &owner, &size, &time, &content))
 }
 
-/// Path and what it differs in, as the list in the documentation has it.
+/// The path and its differences, as listed in the documentation.
 fn differences(apk: &BTreeMap<String, Facts>, image: &BTreeMap<String, Facts>) -> Vec<String> {
     let mut paths: Vec<&String> = apk.keys().chain(image.keys()).collect();
     paths.sort();

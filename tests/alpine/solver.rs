@@ -1,4 +1,4 @@
-//! The solver against Alpine's own apk, on repositories made at random: small ones, full of what is rare in real ones.
+//! The solver compared with Alpine's own apk, on small random repositories, full of cases that are rare in real ones.
 
 #![allow(clippy::print_stderr, clippy::format_collect, clippy::format_push_string)]
 
@@ -14,7 +14,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::common::own_apk::OwnApk;
 
-/// Repositories that are made and asked; more with `MAILIMG_SOLVER_RANDOM`.
+/// The number of random repositories; `MAILIMG_SOLVER_RANDOM` sets another.
 const COUNT: u32 = 500;
 
 /// A repository: whether it is tagged `@t`, and its packages, each the fields of a block without its checksum.
@@ -36,7 +36,7 @@ fn constraint() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Without conflicts: about one in an `install_if` the versions of apk differ.
+/// Without conflicts: versions of apk treat one in an `install_if` differently.
 fn required() -> impl Strategy<Value = String> {
     (name(), constraint()).prop_map(|(name, it)| name + &it)
 }
@@ -105,7 +105,7 @@ fn answer(repositories: &[Packages], world: &str) -> Result<String, String> {
     Ok(names.collect::<Vec<_>>().join(" "))
 }
 
-/// A system without packages, and repositories next to it.
+/// An empty system, with repositories next to it.
 struct Root {
     apk: OwnApk,
     directory: tempfile::TempDir,
@@ -123,7 +123,7 @@ impl Root {
         self.directory.path().join("root")
     }
 
-    /// What apk answers.
+    /// apk's answer.
     fn ask(&self, repositories: &[Packages], world: &str) -> Result<String, String> {
         let mut lines = String::new();
         for (number, (tagged, packages)) in repositories.iter().enumerate() {
@@ -153,8 +153,9 @@ fn write_index(path: &Path, packages: &[String]) {
     fs_err::write(path.join("x86_64/APKINDEX.tar.gz"), index.write(None).unwrap()).unwrap();
 }
 
-/// Where names are provided by several packages that provide others, too, apk's answer depends on the order in which it
-/// decides. That order is known from what apk does, and not in all of its details: one in a hundred may differ.
+/// If several packages that provide several names provide the same name, apk's answer depends on the order of its
+/// decisions. That order was derived from its behaviour, and some details are unknown: one answer in a hundred may
+/// differ.
 #[test]
 fn random_repositories_have_apks_answer() {
     let root = Root::new();

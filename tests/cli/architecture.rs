@@ -1,4 +1,4 @@
-//! The rule that keeps the stages apart: each knows those above it in `src/lib.rs`, and none below.
+//! The rule that separates the stages: each may use those above it in `src/lib.rs`, and none below.
 
 use std::path::{Path, PathBuf};
 

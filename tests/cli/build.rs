@@ -1,4 +1,4 @@
-//! `mailimg build`: the same bytes everywhere, and each way in which they refuse.
+//! `mailimg build`: the same bytes everywhere, and everything that it refuses.
 
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -62,7 +62,7 @@ pub(super) fn packages() -> Vec<Made> {
     ]
 }
 
-/// More bytes than one gzip member takes, that compress a little.
+/// Bytes that compress a little, more than fit into one gzip member.
 fn noise() -> Vec<u8> {
     let mut state = 1_u64;
     let next = || {
@@ -72,7 +72,7 @@ fn noise() -> Vec<u8> {
     std::iter::repeat_with(next).take(5_000_000).collect()
 }
 
-/// A project with one image of made-up packages, locked, at `path` of a new directory.
+/// A locked project with one image of made-up packages, at `path` in a new directory.
 pub(super) fn project(packages: &[Made]) -> Project {
     let project = Project::new();
     MadeRepository::new(project.path().join("repository"), packages);
@@ -102,7 +102,7 @@ fn refused(project: &Project, args: &[&str]) -> (i32, String) {
     (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// Runs a build by a shell with other habits, in another environment.
+/// Runs a build from a shell with different settings, in a different environment.
 fn strange_build(project: &Project, threads: &str) -> String {
     let output = Command::new("/bin/sh")
         .args(["-c", "umask 077; exec \"$0\" build --json", env!("CARGO_BIN_EXE_mailimg")])
@@ -148,7 +148,7 @@ fn the_image_holds_what_recipe_and_packages_say() {
     let project = project(&packages());
     project.run(["build"]);
     let entries = entries(&project);
-    // The uppermost layer that has it.
+    // The uppermost layer that contains it.
     let line =
         |path: &str| entries.iter().rev().find(|(name, _)| name == path).unwrap_or_else(|| panic!("{path}")).1.clone();
     assert_eq!(line("var/lib/web/"), "2750 500 500 ");
@@ -160,7 +160,7 @@ fn the_image_holds_what_recipe_and_packages_say() {
     assert!(line("lib/apk/db/installed").contains("\nP:web\nV:1.0-r0\n"));
 }
 
-/// Mode, owner and content of the paths of an image, read by a library that knows nothing of ours.
+/// Mode, owner and content of an image's paths, read by an independent library.
 fn entries(project: &Project) -> Vec<(String, String)> {
     let images: serde_json::Value = serde_json::from_str(&project.run(["build", "--json"])).unwrap();
     let mut entries = Vec::new();
@@ -276,7 +276,7 @@ fn a_lock_with_another_hash_is_refused() {
     }
 }
 
-/// Changes the last digit of the hash on a line of the block of `web`, the last of the lock.
+/// Changes the last digit of the hash on a line in the block of `web`, the last block of the lock.
 fn edit_last_hash(project: &Project, line: &str) {
     let lock = "apk-locks/made-up/web.x86_64.lock";
     let mut text = project.read(lock);
@@ -298,10 +298,10 @@ fn a_package_that_is_nowhere_is_named() {
         assert!(error.contains("mailimg lock") && error.contains("--repository"), "{error}");
         assert!(!project.path().join("oci/index.json").exists());
     }
-    // Nobody listens there, and nobody is asked.
+    // Nobody listens there, and no request is sent.
     let (code, error) = refused(&project, &["--offline", "--repository", "main=http://127.0.0.1:9"]);
     assert_eq!(code, 4, "{error}");
-    // Which of the two is told: the builds before may have kept libc or not.
+    // The error can name either of the two: earlier builds may or may not have kept libc.
     assert!(error.contains("http://127.0.0.1:9/x86_64/") && error.contains("-r0.apk is not in the store"), "{error}");
     assert!(error.contains("without --offline"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! A cache that can't be written to: what is in it is used all the same.
+//! A read-only cache: its content is used anyway.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
@@ -9,7 +9,7 @@ use super::build::{digests, packages, project};
 use crate::common::project::Project;
 use crate::disk::SmallDisk;
 
-/// A directory that is mounted read-only over itself. It is writable again when this value goes.
+/// A directory that is mounted read-only over itself. It is writable again when this value is dropped.
 struct ReadOnly(PathBuf);
 
 impl ReadOnly {
@@ -35,7 +35,7 @@ fn error(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Checks that everything that only reads gives what it gave before, and leaves nothing behind.
+/// Checks that commands that only read give the same results as before, and leave nothing behind.
 fn reads_all(project: &Project, run: impl Fn(&[&str]) -> Output) {
     let out = project.root().join("elsewhere/oci");
     let build = ["build", "--offline", "--json", "--output", out.to_str().unwrap()];
@@ -84,7 +84,7 @@ fn the_cache_of_another_user_is_used() {
     fs_err::create_dir(&elsewhere).unwrap();
     std::os::unix::fs::chown(&elsewhere, Some(nobody), Some(nobody)).unwrap();
     fs_err::set_permissions(project.root(), std::fs::Permissions::from_mode(0o755)).unwrap();
-    // The program may lie where nobody else may look.
+    // The program may be in a directory that other users can't read.
     let program = project.root().join("mailimg");
     fs_err::copy(env!("CARGO_BIN_EXE_mailimg"), &program).unwrap();
     reads_all(&project, |args| {

@@ -92,7 +92,7 @@ fn what_is_missing_or_wrong_is_told() {
     assert!(said.contains("has not been built"), "{said}");
 }
 
-/// `docker compose config` needs no engine, but the program.
+/// `docker compose config` needs the program, but no engine.
 #[test]
 fn docker_compose_accepts_the_file() {
     let project = project();

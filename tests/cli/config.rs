@@ -1,4 +1,4 @@
-//! What is wrong in a project's own files is told with file, line and key, and exit code 2.
+//! Errors in a project's files name the file, line and key, and exit with 2.
 
 use crate::common::project::Project;
 
@@ -8,7 +8,7 @@ fn project() -> Project {
     project
 }
 
-/// What `mailimg config check` says.
+/// The output of `mailimg config check`.
 fn complaint(project: &Project) -> String {
     let output = project.mailimg(["config", "check"]).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();

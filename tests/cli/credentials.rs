@@ -1,11 +1,11 @@
-//! Package repositories that want to know who asks.
+//! Package repositories that require credentials.
 
 use super::build::{packages, project};
 use crate::common::faulty::{Fault, Faulty};
 use crate::common::http::HttpServer;
 use crate::common::project::Project;
 
-/// A project whose repository is at a server that knows bob alone.
+/// A project whose repository is on a server that only accepts bob.
 fn closed() -> (Project, Faulty) {
     let project = project(&packages());
     let server = HttpServer::directory(project.path().join("repository"));

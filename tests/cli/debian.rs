@@ -1,5 +1,5 @@
-//! `mailimg repo import-debian`, from a small Debian mirror with keys of its own (tests/cli/debian-mirror: made with
-//! dpkg-deb and gpg, two packages, signed once). Debian's apt-get is needed, as it is for the command itself.
+//! `mailimg repo import-debian`, from a small Debian mirror with its own keys (tests/cli/debian-mirror: two packages,
+//! made with dpkg-deb and gpg, signed once). Debian's apt-get is needed, as it is for the command itself.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -47,13 +47,13 @@ fn imports_and_keeps_what_it_made() {
     assert_eq!(first.keys().collect::<Vec<_>>(), ["base-1.0-r1002000100.apk", "tool-1.0-r1002000100.apk"]);
     let index = std::fs::read(project.path().join("out/x86_64/APKINDEX.tar.gz")).unwrap();
 
-    // Without the mirror: everything is there.
+    // Without the mirror: everything has been downloaded.
     let output = import(&project, Path::new("/nonexistent"), "keyring.gpg", &["--offline"]);
     assert!(stderr(&output).contains("2 packages, 0 MB, 0 of them new"), "{}", stderr(&output));
     assert_eq!(packages(&project), first);
     assert_eq!(std::fs::read(project.path().join("out/x86_64/APKINDEX.tar.gz")).unwrap(), index);
 
-    // In another project, with another key: the same packages.
+    // Another project with another key gets the same packages.
     let other = Project::new();
     assert!(import(&other, &mirror(), "keyring.gpg", &[]).status.success());
     assert_eq!(packages(&other), first);

@@ -1,4 +1,4 @@
-//! `mailimg layers` and `mailimg digest`: what a build makes, told without building into a layout.
+//! `mailimg layers` and `mailimg digest`: the results of a build, without writing a layout.
 
 use std::io::Read as _;
 
@@ -9,7 +9,7 @@ use crate::build::{digests, project as built_project};
 use crate::common::packages::Made;
 use crate::common::project::Project;
 
-/// Bytes that hardly compress, so that a package is big enough for a layer of its own.
+/// Bytes that hardly compress, so that a package is big enough for its own layer.
 fn noise(seed: u64) -> Vec<u8> {
     let mut state = seed;
     let next = || {
@@ -120,7 +120,7 @@ fn digests_are_those_of_a_build() {
     assert!(!project.path().join("oci").exists());
     assert_eq!(told, project.run(["build"]));
     let index = project.read("oci/index.json");
-    // What was made before is known without its packages.
+    // An image that was built before is known without its packages.
     fs_err::remove_dir_all(project.path().join("repository")).unwrap();
     assert_eq!(digests(&project.run(["digest", "--json", "--offline", "web"])).len(), 1);
     assert_eq!(project.run(["digest", "--offline"]), told);

@@ -1,9 +1,9 @@
-//! A disk that is soon full. It takes root to mount one, so names of tests that do begin with `as_root`.
+//! A disk that fills up quickly. Mounting one needs root, so the names of such tests begin with `as_root`.
 
 use std::path::PathBuf;
 use std::process::Command;
 
-/// A small file system. It goes when this value does.
+/// A small file system. It is unmounted when this value is dropped.
 pub(crate) struct SmallDisk {
     pub(crate) path: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! What the documentation names is there: commands, options, scripts, pages, locks.
+//! The commands, options, scripts, pages and locks that the documentation names exist.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ fn pages() -> Vec<(PathBuf, String)> {
     paths.into_iter().map(|path| (path.clone(), fs_err::read_to_string(path).unwrap())).collect()
 }
 
-/// Lines of code blocks without their prompt, and what is between backticks elsewhere.
+/// Lines of code blocks without their prompt, and text between backticks elsewhere.
 fn code(text: &str) -> Vec<String> {
     let (mut found, mut prose, mut in_block) = (Vec::new(), String::new(), false);
     for line in text.lines() {
@@ -33,7 +33,7 @@ fn code(text: &str) -> Vec<String> {
     found
 }
 
-/// The words of a piece of code, if it calls `program`: up to a comment.
+/// The words of a piece of code up to a comment, if it calls `program`.
 fn arguments<'a>(code: &'a str, program: &str) -> Option<Vec<&'a str>> {
     let mut words = code.split(" #").next()?.split_whitespace();
     (words.next()? == program).then(|| words.collect())
@@ -104,7 +104,7 @@ fn every_link_to_a_page_leads_somewhere() {
     assert!(seen > 8, "only {seen} links were found");
 }
 
-/// The first page a reader sees says which channels can be built.
+/// The README says which channels can be built.
 #[test]
 fn the_readme_knows_which_channels_are_locked() {
     let readme = fs_err::read_to_string(root().join("README.md")).unwrap();
@@ -135,7 +135,7 @@ fn the_readme_shows_what_the_scripts_say() {
     }
 }
 
-/// `rust-toolchain.toml` says which Rust is used, `Cargo.toml` which ones would do.
+/// `rust-toolchain.toml` says which Rust is used, `Cargo.toml` which is the oldest that works.
 #[test]
 fn the_oldest_rust_that_compiles_it_is_the_one_it_is_made_with() {
     let read = |name: &str| fs_err::read_to_string(root().join(name)).unwrap().parse::<toml::Table>().unwrap();

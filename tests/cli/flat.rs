@@ -1,5 +1,5 @@
-//! The flat oracle, in memory: an image's layers, put one over the other, make the tree that was merged. And what the
-//! oracle notices.
+//! The flat oracle, in memory: applied in order, an image's layers give the merged tree. Also tests what the oracle
+//! notices.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ fn layers_of_made_up_images_make_their_merged_trees() {
     let trees = reference::trees(&project);
     hard_cases_are_there(&trees);
     let layout = project.path().join("oci");
-    // From a package a layer to all packages in one, with segments that were made before.
+    // From one package per layer to all packages in one, with segments from earlier builds.
     let site = project.read("mailimg.toml");
     for layers in [hard::LAYERS, "layers = 12", "layers = 5", "layers = 2"] {
         project.write("mailimg.toml", site.replace(hard::LAYERS, layers));
@@ -33,14 +33,14 @@ fn layers_of_made_up_images_make_their_merged_trees() {
     }
 }
 
-/// Which packages' data members are layers of an image as they are.
+/// The packages that are verbatim layers of an image.
 fn verbatim(project: &Project, image: &str) -> BTreeSet<String> {
     let members = reference::members(project, image);
     let digests = layers::digests(&project.path().join("oci"), image);
     digests.iter().filter_map(|digest| members.get(digest).cloned()).collect()
 }
 
-/// A test in which no package were a layer of its own, or each, would show little.
+/// The test is only meaningful if some packages, but not all, are verbatim layers.
 fn verbatim_where_it_can_be(project: &Project) {
     let everything = verbatim(project, "everything");
     for package in ["big", "ended-late", "hardlinks", "modes", "names", "new", "pax"] {
@@ -69,7 +69,7 @@ fn verbatim_where_it_can_be(project: &Project) {
     assert!(some.contains("svc") && some.contains("old"), "where owners are right and nothing is replaced: {some:?}");
 }
 
-/// By the rules of `docs/file-tree.md`, worked out by hand.
+/// Worked out by hand from the rules in `docs/file-tree.md`.
 fn hard_cases_are_there(trees: &BTreeMap<String, FlatTree>) {
     assert_eq!(trees.len(), hard::IMAGES.len());
     let tree = &trees["everything"];
@@ -124,7 +124,7 @@ fn hard_cases_are_there(trees: &BTreeMap<String, FlatTree>) {
     assert!(trees["least"].get(b"usr/bin/svc").is_none());
 }
 
-/// What a path is, without size, time and content.
+/// The attributes of a path, without size, time and content.
 fn short(entry: &flat::Entry) -> String {
     let kind = match &entry.kind {
         Kind::Directory => "directory".to_owned(),
@@ -136,7 +136,7 @@ fn short(entry: &flat::Entry) -> String {
     format!("{kind} {:04o} {}:{}", entry.mode, entry.uid, entry.gid)
 }
 
-/// A layer of some entries, each a path and what it is.
+/// A layer with these entries, each a path and its attributes.
 fn layer(entries: &[(&str, EntryKind)]) -> Vec<u8> {
     let mut archive = Vec::new();
     for (path, kind) in entries {

@@ -12,7 +12,7 @@ fn init_writes_a_project_for_the_domain() {
     assert_eq!(site["postmaster"].as_str(), Some("admin@example.org"));
     assert!(project.read(".gitignore").contains("/secrets/"));
     assert!(project.read(".gitattributes").ends_with("\n* -text\n"));
-    // What the engine starts must be executable in the project, too.
+    // Programs that the engine starts must be executable in the project, too.
     let entry = project.path().join("images/postfix/rootfs/usr/local/bin/entry");
     assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o755);
     assert!(project.path().join("apk-locks").is_dir());

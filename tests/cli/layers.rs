@@ -1,4 +1,4 @@
-//! Which layers images have, what they share, and what a change alters.
+//! The layers of images, which of them images share, and which of them a change alters.
 
 use std::collections::BTreeSet;
 use std::io::Read as _;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::common::packages::{Made, MadeRepository, channel, key, write_key};
 use crate::common::project::Project;
 
-/// Bytes that don't compress, other ones for each seed.
+/// Bytes that don't compress, different for each seed.
 fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed;
     let next = || {
@@ -55,7 +55,7 @@ fn project() -> Project {
     project
 }
 
-/// Publishes the packages, `small` in that version, and locks them.
+/// Publishes the packages, with this version of `small`, and locks them.
 fn lock(project: &Project, small: &str) {
     MadeRepository::new(project.path().join("repository"), &packages(small));
     let keys = project.root().join("keys");
@@ -87,12 +87,12 @@ fn locked(project: &Project, image: &str) -> Lock {
     project.read(format!("apk-locks/made-up/{image}.x86_64.lock")).parse().unwrap()
 }
 
-/// The SHA-256 of each locked package's data member, which is what its control member calls `datahash`.
+/// The SHA-256 of each locked package's data member: the `datahash` in its control member.
 fn data_members(project: &Project, image: &str) -> BTreeSet<String> {
     locked(project, image).packages.iter().map(|package| package.data.sha256.to_string()).collect()
 }
 
-/// Positions, from the bottom, of the layers in which two builds differ.
+/// Positions, from the bottom, of the layers that differ between two builds.
 fn changed(before: &Built, after: &Built) -> Vec<usize> {
     assert_eq!(before.layers.len(), after.layers.len());
     let pairs = before.layers.iter().zip(&after.layers).enumerate();
@@ -108,7 +108,7 @@ fn big_packages_are_layers_as_they_are_and_common_ones_are_shared() {
         let members = data_members(&project, &built.image);
         built.layers.iter().map(|(digest, _)| members.contains(digest)).collect::<Vec<_>>()
     };
-    // libc; tiny and small; then the image's own packages, of which web has one and api two; the top.
+    // libc; tiny and small; the image's own packages (one in web, two in api); the top layer.
     assert_eq!(verbatim(&web), [true, false, true, false]);
     assert_eq!(verbatim(&api), [true, false, false, false]);
     assert_eq!(web.layers[..2], api.layers[..2]);
@@ -157,7 +157,7 @@ fn a_bumped_package_alters_its_layer_and_the_top_and_compresses_no_other_package
         archive.windows(content.len()).any(|window| window == content)
     };
     assert!(holds_tiny(&before[0]));
-    // Who compresses tiny again finds nothing to compress.
+    // Compressing tiny again would fail: its data member is replaced by zeros.
     let tiny = locked(&project, "web").package("tiny").unwrap().data;
     let data = project.cache().join("files-v2/sha256").join(tiny.sha256.to_string());
     fs_err::remove_file(&data).unwrap();
@@ -170,8 +170,8 @@ fn a_bumped_package_alters_its_layer_and_the_top_and_compresses_no_other_package
     assert!(holds_tiny(&after[0]));
 }
 
-/// A project whose packages were bumped after it was built, and the layer that the new one takes segments from became
-/// `changed`. Also what the store calls that layer.
+/// A project that was built, then locked to bumped packages. In its store, `changed` was applied to the layer that the
+/// new one takes segments from. Also returns that layer's name in the store.
 fn bumped_with_old_layer(changed: impl Fn(Vec<u8>) -> Vec<u8>) -> (Project, String) {
     let project = project();
     let old = built(&project, &[])[0].layers[1].0.clone();

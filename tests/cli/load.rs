@@ -1,11 +1,11 @@
-//! `mailimg load` with a stand-in for the engine's program. The container tests use the real one.
+//! `mailimg load` with a fake engine program. The container tests use the real one.
 
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::build::{digests, packages, project};
 use crate::common::project::Project;
 
-/// A program that answers as an engine does: it has the images that `known` lists, and keeps what it is told to load.
+/// A program that answers as an engine does: it has the images that `known` lists, and keeps those that it loads.
 fn engine(project: &Project, name: &str, loads: &str) {
     let script = format!(
         "#!/bin/sh\ncd \"${{0%/*}}\"\ncase \"$1\" in\nversion) ;;\nimage) grep -qx \"$3\" known;;\nload) {loads};;\n*) \

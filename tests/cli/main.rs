@@ -1,4 +1,4 @@
-//! The command line as a user meets it: what it prints, its exit codes, what it leaves behind.
+//! The command line as users see it: output, exit codes, and the files it leaves behind.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 

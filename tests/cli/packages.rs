@@ -43,7 +43,7 @@ fn keys(project: &Project) -> (PathBuf, PathBuf) {
     (private, project.path().join("keys"))
 }
 
-/// Runs, expects this exit code, and returns what was said on standard error.
+/// Runs, expects this exit code, and returns standard error.
 fn fails(project: &Project, code: i32, args: &[&str]) -> String {
     let output = project.mailimg(args).output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
@@ -95,7 +95,7 @@ fn a_repository_is_made_signed_and_verified() {
     let expected = files.map(|file| format!("{file}: signed by me@example.org-1.rsa.pub\n"));
     assert_eq!(verified, expected.concat());
 
-    // noarch packages are listed where apk will look for them.
+    // noarch packages are listed where apk looks for them.
     let listed = mailimg::apk::index::Index::read_unverified(&first).unwrap();
     let archs: Vec<_> = listed.packages.iter().map(|it| (it.name.as_str(), it.arch.as_str())).collect();
     assert_eq!(archs, [("a", "x86_64"), ("b", "x86_64")]);

@@ -1,4 +1,4 @@
-//! Images of several architectures in one layout: none takes another's place, and each command says which it means.
+//! Images for several architectures in one layout: none replaces another, and each command says which one it uses.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -19,12 +19,12 @@ fn for_two_architectures() -> Project {
     project
 }
 
-/// The name under which an engine has an image.
+/// The name of an image in an engine.
 fn local(digest: &str) -> String {
     format!("mailimg/web:{}", &digest["sha256:".len()..][..16])
 }
 
-/// A program that takes images as an engine does, and writes down what it was asked.
+/// A program that accepts images as an engine does, and records its calls.
 fn engine(project: &Project) -> String {
     let path = project.root().join("engine");
     let script = "#!/bin/sh\necho \"$*\" >> \"$0.log\"\n\

@@ -15,7 +15,7 @@ fn failed(project: &Project, args: &[&str]) -> (i32, String) {
     (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// What the registry has under the path, as Docker asks for it.
+/// The registry's content at the path, requested as Docker does.
 fn pull(registry: &Registry, path: &str, account: Option<(&str, &str)>) -> Vec<u8> {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let url = format!("http://127.0.0.1:{}/v2/{path}", registry.port());
@@ -59,7 +59,7 @@ fn what_was_pushed_is_built_again_without_its_repository() {
     let digest = digests(&project.run(["build", "--json"])).remove(0);
     project.run(["push"]);
 
-    // The artifact names the image, and holds all members of its packages.
+    // The artifact refers to the image, and contains all members of its packages.
     let tag = format!("{}.packages", digest.replace(':', "-"));
     let artifact = pull(&registry, &format!("mail/web/manifests/{tag}"), None);
     let artifact: serde_json::Value = serde_json::from_slice(&artifact).unwrap();
@@ -77,7 +77,7 @@ fn what_was_pushed_is_built_again_without_its_repository() {
     found.sort();
     assert_eq!(found, expected);
 
-    // Two of three packages are nowhere but in the registry.
+    // Two of three packages are only in the registry.
     let forget = || fs_err::remove_dir_all(project.cache().join("files-v2")).unwrap();
     let repository = project.path().join("repository/x86_64");
     for package in ["libc-1.2.5-r0.apk", "web-1.0-r0.apk"] {
@@ -101,7 +101,7 @@ fn what_was_pushed_is_built_again_without_its_repository() {
     let (code, message) = refused(&["--offline"]);
     assert!(code == 4 && message.contains("2 locked packages are not in ./repository:"), "{code}: {message}");
 
-    // A registry that gives something else.
+    // A registry that returns different content.
     let blob = registry.blob(&lock.package("web").unwrap().data.sha256.to_string());
     let original = fs_err::read(&blob).unwrap();
     let mut tampered = original.clone();
@@ -116,7 +116,7 @@ fn what_was_pushed_is_built_again_without_its_repository() {
     let (code, message) = refused(&[]);
     assert!(code == 3 && message.contains("larger than"), "{code}: {message}");
 
-    // One that doesn't have it either, and none.
+    // A registry that doesn't have it either, and no registry.
     fs_err::remove_file(&blob).unwrap();
     let (code, message) = refused(&[]);
     assert_eq!(code, 4, "{message}");
@@ -208,7 +208,7 @@ fn a_name_that_no_registry_takes_is_refused_before_anything_is_read() {
     }
 }
 
-/// Pushes with these variables, and returns what was said.
+/// Pushes with these variables, and returns the messages.
 fn push_with(project: &Project, prefix: &str, variables: &[(&str, &str)]) -> (bool, String) {
     let mut command = project.mailimg(["push", "--to", prefix]);
     command.envs(variables.iter().copied());
@@ -318,7 +318,7 @@ fn credentials_that_cannot_be_read_are_a_warning() {
     ] {
         project.write("docker/config.json", config);
         let folder = project.path().join("docker");
-        // A registry that asks nobody for credentials: so the file doesn't matter, and isn't read.
+        // A registry that needs no credentials: the file doesn't matter, and isn't read.
         let variables = [("DOCKER_CONFIG", folder.to_str().unwrap())];
         let (success, said) = push_with(&project, &registry.name("mail"), &variables);
         assert!(success && !said.contains("ignoring"), "{said}");

@@ -1,4 +1,4 @@
-//! What the scripts do between calls of the command line, with the command line itself.
+//! The shell functions of the scripts, with the real command line.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -7,7 +7,7 @@ use crate::build::packages;
 use crate::common::packages::{Made, MadeRepository, key, write_key};
 use crate::common::project::Project;
 
-/// A site of one image, on a channel whose packages are imported into the cache, as Debian's are.
+/// A site with one image, on a channel with packages imported into the cache, like Debian's.
 fn site(packages: &[Made]) -> (Project, MadeRepository) {
     let project = crate::build::project(packages);
     let imported = project.cache().join("made-up");

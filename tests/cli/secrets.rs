@@ -97,7 +97,7 @@ fn certificates_are_what_openssl_accepts() {
             &project,
             &["verify", "-CAfile", "internal-ca.pem", "-verify_hostname", service, "-purpose", "sslserver", &file],
         );
-        // Key and certificate of the one file belong together.
+        // The key and the certificate in the file belong together.
         let key = openssl(&project, &["pkey", "-in", &file, "-pubout"]);
         let certificate = openssl(&project, &["x509", "-in", &file, "-pubkey", "-noout"]);
         assert_eq!(key, certificate, "{service}");

@@ -1,5 +1,4 @@
-//! Users and aliases with a stand-in for the engine's program, which shows what reaches it. The container tests use the
-//! real one.
+//! Users and aliases with a fake engine program, which records its calls. The container tests use the real one.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -7,7 +6,7 @@ use assert_cmd::Command;
 
 use crate::common::project::Project;
 
-/// A project with a compose file, and a `docker` that keeps its arguments and input, and answers as told.
+/// A project with a compose file, and a `docker` that records its arguments and input, and gives a fixed answer.
 fn project(answer: &str, said: &str, code: u8) -> Project {
     let project = Project::new();
     project.run(["init", "example.org"]);
@@ -34,7 +33,7 @@ fn run(project: &Project, args: &[&str], input: &str) -> (Option<i32>, String, S
     (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
 }
 
-/// The statement that reached the database's client, with its hexadecimal texts made readable.
+/// The statement that reached the database's client, with hexadecimal texts decoded.
 fn statement(project: &Project) -> String {
     let input = project.read("input");
     let mut parts = input.split("_utf8mb4 X'");
@@ -130,7 +129,7 @@ fn the_recipes_say_which_service_holds_the_accounts() {
 #[test]
 fn purging_removes_one_mailbox() {
     let project = project("1\n", "", 0);
-    // The stand-in answers each call alike, so the question for aliases fails after the deletion.
+    // The fake program gives every call the same answer, so querying aliases fails after the deletion.
     let (code, _, said) = run(&project, &["user", "del", "a.b@example.org"], "");
     assert_eq!(code, Some(3), "{said}");
     assert!(statement(&project).contains("WHERE destination = <a.b@example.org>"));

@@ -1,4 +1,4 @@
-//! `mailimg why` and `mailimg tree`: what brings a package into an image.
+//! `mailimg why` and `mailimg tree`: why a package is in an image.
 
 use mailimg::apk::Dependency;
 use serde_json::{Value, json};
@@ -134,7 +134,7 @@ fn what_can_not_be_answered_is_told() {
     assert!(code == 2 && said.contains("nothing"), "{code} {said}");
     assert_eq!(refused(&project, &["tree", "web", "--dot", "--json"]).0, 2);
 
-    // Neither in the store nor where it came from.
+    // Neither in the store nor in its repository.
     let repository = project.path().join("repository/x86_64");
     fs_err::remove_dir_all(project.cache()).unwrap();
     fs_err::remove_file(repository.join("libc-1.2.5-r0.apk")).unwrap();

@@ -1,11 +1,11 @@
-//! Real Alpine: a repository of its packages, its keys, and what its own apk makes of them.
+//! Real Alpine: a repository of its packages, its keys, and recordings of its own apk.
 
 use std::path::PathBuf;
 
 use mailimg::apk::Keyring;
 use mailimg::apk::signature::Pins;
 
-/// The folder that holds `x86_64/APKINDEX.tar.gz` and packages, and what apk leaves behind in `trees/`.
+/// The folder with `x86_64/APKINDEX.tar.gz` and packages, and in `trees/` recordings of what apk leaves.
 pub fn mirror() -> PathBuf {
     let help = "this test reads real Alpine packages: set MAILIMG_ALPINE_MIRROR to a folder with \
         x86_64/APKINDEX.tar.gz and packages (scripts/test does), or leave out `--test alpine`";
@@ -14,12 +14,12 @@ pub fn mirror() -> PathBuf {
     mirror
 }
 
-/// The folder of Alpine's public keys: `MAILIMG_ALPINE_KEYS`, or `alpine-keys` beside the mirror.
+/// The folder of Alpine's public keys: `MAILIMG_ALPINE_KEYS`, or `alpine-keys` next to the mirror.
 pub fn keys() -> PathBuf {
     std::env::var_os("MAILIMG_ALPINE_KEYS").map_or_else(|| mirror().join("../alpine-keys"), Into::into)
 }
 
-/// Those keys, as they are trusted.
+/// These keys, trusted.
 pub fn keyring() -> Keyring {
     let mut keyring = Keyring::new();
     for file in fs_err::read_dir(keys()).unwrap() {

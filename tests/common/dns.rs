@@ -1,4 +1,4 @@
-//! A name server for made-up domains, so that no test depends on what the world's DNS says.
+//! A name server for made-up domains, so that no test depends on public DNS.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
@@ -20,7 +20,7 @@ const NXDOMAIN: u16 = 3;
 
 type Zone = BTreeMap<String, Vec<Record>>;
 
-/// Answers over UDP until the process ends. Whatever it was not told does not exist.
+/// Answers over UDP until the process ends. Names without records don't exist.
 pub struct DnsServer {
     address: SocketAddr,
     zone: Arc<RwLock<Zone>>,
@@ -55,14 +55,14 @@ impl DnsServer {
     }
 }
 
-/// RFC 1035, section 4.1: the header and question of the query with the answers behind.
+/// RFC 1035, section 4.1: the header and question of the query, followed by the answers.
 fn answer(query: &[u8], zone: &Zone) -> Option<Vec<u8>> {
     let (name, end) = question(query)?;
     let kind = u16::from_be_bytes([*query.get(end)?, *query.get(end + 1)?]);
     let records = zone.get(&name);
     let answers: Vec<(u16, Vec<u8>)> =
         records.into_iter().flatten().map(encode).filter(|(found, _)| *found == kind).collect();
-    // A name that has other names below it exists, though it has no records.
+    // A name with other names below it exists, even without records.
     let below = format!(".{name}");
     let exists = records.is_some() || zone.keys().any(|other| other.ends_with(&below));
     // Response, authoritative; "recursion desired" as asked; recursion available.
@@ -83,7 +83,7 @@ fn answer(query: &[u8], zone: &Zone) -> Option<Vec<u8>> {
     Some(message)
 }
 
-/// The name that is asked for, in lower case, and where it ends.
+/// The queried name, in lower case, and where it ends.
 fn question(query: &[u8]) -> Option<(String, usize)> {
     let mut labels = Vec::new();
     let mut at = 12;

@@ -1,4 +1,4 @@
-//! The container engine, by its own command line.
+//! The container engine, through its command line.
 
 use std::ffi::OsStr;
 use std::net::{IpAddr, Ipv4Addr};
@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 /// Every container of the tests carries this label, with [`run`] as its value.
 pub const LABEL: &str = "org.mailimg.test";
 
-/// What tells the containers of this run from another's: what `scripts/test` says, or this process.
+/// Identifies the containers of this run: the value that `scripts/test` sets, or this process's id.
 pub fn run() -> String {
     std::env::var("MAILIMG_TEST_RUN").unwrap_or_else(|_| std::process::id().to_string())
 }
@@ -32,7 +32,7 @@ pub fn require() {
     }
 }
 
-/// Runs `docker`, whatever comes of it.
+/// Runs `docker`, whether or not it succeeds.
 pub fn try_docker<I, S>(args: I) -> Output
 where
     I: IntoIterator<Item = S>,
@@ -41,7 +41,7 @@ where
     Command::new("docker").args(args).stdin(Stdio::null()).output().unwrap()
 }
 
-/// Runs `docker` and returns what it printed; fails with what it said if it fails.
+/// Runs `docker` and returns its output. If it fails, panics with its messages.
 pub fn docker<I, S>(args: I) -> String
 where
     I: IntoIterator<Item = S>,
@@ -53,7 +53,7 @@ where
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Runs a program in a running container; both outputs, one after the other, and whether it succeeded.
+/// Runs a program in a running container: both outputs, one after the other, and whether it succeeded.
 pub fn exec(container: &str, command: &[&str]) -> (bool, String) {
     let output = try_docker([["exec", container].as_slice(), command].concat());
     let text = [output.stdout, output.stderr].concat();
@@ -65,14 +65,14 @@ pub fn inspect(container: &str, template: &str) -> String {
     docker(["inspect", "--format", template, container]).trim().to_owned()
 }
 
-/// Both of a container's outputs so far.
+/// A container's standard output and standard error so far.
 pub fn logs(container: &str) -> String {
     let output = try_docker(["logs", container]);
     String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
 }
 
-/// The host's address on the engine's default network, which containers of every network that reaches out can reach. It
-/// is the network's first; Docker 20.10 names it as `Gateway` only from its second start on.
+/// The host's address on the engine's default network, which containers of every network with outside access can reach.
+/// It is the network's first address; Docker 20.10 reports it as `Gateway` only from its second start on.
 pub fn host_address() -> IpAddr {
     let format = "{{with index .IPAM.Config 0}}{{or .Gateway .Subnet}}{{end}}";
     let found = docker(["network", "inspect", "bridge", "--format", format]);
@@ -82,8 +82,8 @@ pub fn host_address() -> IpAddr {
     }
 }
 
-/// Runs a shell command when this process has ended, however it ends: the shell waits for the end of a pipe that nobody
-/// else holds. Tests that share containers have no other moment to remove them.
+/// Runs a shell command when this process has ended, however it ends: the shell waits for the end of a pipe that only
+/// this process holds. Tests that share containers can't remove them at any other time.
 #[expect(clippy::zombie_processes, reason = "it outlives this process")]
 pub fn when_process_ends(command: &str) {
     use std::os::unix::process::CommandExt as _;

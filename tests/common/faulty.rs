@@ -1,17 +1,17 @@
-//! What stands between a client and a server and makes trouble: a proxy that fails in the way a test wants it to.
+//! A proxy between a client and a server that fails in the way a test wants.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// A request on its way.
+/// A request in transit.
 pub struct Asked {
     pub method: String,
     /// With its query.
     pub path: String,
     head: Vec<String>,
     pub body: Vec<u8>,
-    /// How many requests of this method have come, with this one.
+    /// The number of requests with this method so far, including this one.
     pub count: usize,
 }
 
@@ -23,13 +23,13 @@ impl Asked {
     }
 }
 
-/// What becomes of it.
+/// What the proxy does with a request.
 pub enum Fault {
-    /// It goes through.
+    /// Forward it.
     None,
-    /// It is answered here: status and reason.
+    /// Answer it here: status and reason.
     Answer(&'static str),
-    /// It goes through, and so many bytes of the answer come back.
+    /// Forward it, but return only this many bytes of the answer.
     Cut(usize),
 }
 
@@ -59,23 +59,23 @@ impl Faulty {
         self.port
     }
 
-    /// The full name of what has this path in the registry.
+    /// The full name for a path in the registry.
     pub fn name(&self, path: &str) -> String {
         format!("127.0.0.1:{}/{path}", self.port)
     }
 
-    /// Methods and paths that came, in order.
+    /// The methods and paths of all requests, in order.
     pub fn log(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()
     }
 
-    /// How many of them start so.
+    /// The number of them that start with this.
     pub fn count(&self, start: &str) -> usize {
         self.log().iter().filter(|line| line.starts_with(start)).count()
     }
 }
 
-/// A client that goes away early is its own affair.
+/// A client may disconnect early.
 fn pass(mut client: &TcpStream, port: u16, log: &Mutex<Vec<String>>, fault: &dyn Fn(&Asked) -> Fault) -> Option<()> {
     let mut asked = read(client, log)?;
     let answer = match fault(&asked) {

@@ -1,10 +1,10 @@
-//! Readers of images that are not ours: skopeo and umoci, Debian's packages of those names.
+//! Other readers of images: skopeo and umoci, from Debian's packages.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What they make of an archive.
+/// Their view of an archive.
 pub struct Copied {
     /// The image's digest, `sha256:` and hexadecimal digits.
     pub digest: String,
@@ -35,12 +35,12 @@ pub fn unpacked(layout: &Path, image: &str, work: &Path) -> PathBuf {
     rootfs
 }
 
-/// Without a policy file of the machine: the images are not signed.
+/// Ignores the machine's policy file: the images are not signed.
 fn skopeo<S: AsRef<OsStr>>(arguments: &[S]) -> String {
     run(Command::new("skopeo").arg("--insecure-policy").args(arguments))
 }
 
-/// Runs a program and returns what it printed; fails with what it said if it fails.
+/// Runs a program and returns its output. If it fails, panics with its messages.
 pub fn run(command: &mut Command) -> String {
     let output = command
         .output()

@@ -1,4 +1,4 @@
-//! A local HTTP server for the files of a directory, or for bytes that a test gives.
+//! A local HTTP server for the files of a directory, or for bytes from a test.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -24,12 +24,12 @@ impl HttpServer {
         Self::start(Ipv4Addr::LOCALHOST.into(), Source::Directory(path.into()))
     }
 
-    /// Serves a directory as object stores do whose content may not be listed: 403 for what isn't there.
+    /// Serves a directory as an object store without listing does: with 403 for missing files.
     pub fn object_store(path: impl Into<PathBuf>) -> Self {
         Self::start(Ipv4Addr::LOCALHOST.into(), Source::ObjectStore(path.into()))
     }
 
-    /// Serves files, by paths that start with a slash, on an address that containers reach.
+    /// Serves files, by paths that start with a slash, on an address that containers can reach.
     pub fn files(address: IpAddr, files: BTreeMap<String, Vec<u8>>) -> Self {
         Self::start(address, Source::Files(files))
     }
@@ -54,7 +54,7 @@ impl HttpServer {
         format!("http://{}", self.address)
     }
 
-    /// The paths that were asked for, in order.
+    /// The requested paths, in order.
     pub fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
@@ -76,7 +76,7 @@ impl Source {
     }
 }
 
-/// A client that goes away early is its own affair.
+/// A client may disconnect early.
 fn answer(connection: TcpStream, source: &Source, log: &Mutex<Vec<String>>) -> Option<()> {
     let mut reader = BufReader::new(connection);
     let mut request = String::new();

@@ -23,7 +23,7 @@ pub struct Mailbox {
 }
 
 impl Mailbox {
-    /// Waits until a message of INBOX holds `text`, and returns that message.
+    /// Waits until a message in INBOX contains `text`, and returns it.
     pub fn wait_for_message(&self, text: &str) -> String {
         let start = Instant::now();
         loop {
@@ -35,7 +35,7 @@ impl Mailbox {
         }
     }
 
-    /// A message of a folder that holds `text`.
+    /// A message in a folder that contains `text`.
     pub fn find(&self, folder: &str, text: &str) -> Option<String> {
         self.messages(folder).into_iter().find(|message| message.contains(text))
     }

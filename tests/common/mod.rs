@@ -1,4 +1,4 @@
-//! What the tests share: a project of their own for each command, local servers, the container engine, mail clients.
+//! Shared by the tests: isolated projects, local servers, the container engine, mail clients.
 
 #![allow(
     dead_code,
@@ -29,7 +29,7 @@ pub mod smtp;
 
 use std::time::{Duration, Instant};
 
-/// Asks until the answer is there, or fails with what was being waited for.
+/// Repeats a check until it gives an answer, or fails and says what it waited for.
 pub fn wait_for<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {

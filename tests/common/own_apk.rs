@@ -1,4 +1,4 @@
-//! Alpine's own apk, out of its packages, run by its own loader: nothing of it is installed on this machine.
+//! Alpine's own apk, unpacked from its packages and run by its own loader, without installing it on this machine.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use mailimg::apk::tar::EntryKind;
 
 use super::alpine;
 
-/// A directory with apk and the libraries that it needs. It goes when this value does.
+/// A directory with apk and the libraries that it needs. It is removed when this value is dropped.
 pub struct OwnApk {
     root: tempfile::TempDir,
 }
@@ -26,7 +26,7 @@ impl OwnApk {
         Self { root }
     }
 
-    /// apk for the system in `target`, which is made if it is not there. Needs root, as apk does.
+    /// apk for the system in `target`, which is created if missing. Needs root, as apk does.
     pub fn command(&self, target: &Path) -> Command {
         let path = |name: &str| self.root.path().join(name);
         let mut command = Command::new(path("lib/ld-musl-x86_64.so.1"));
@@ -36,7 +36,7 @@ impl OwnApk {
     }
 }
 
-/// Unpacks the files of a package that is trusted, links included, without owners.
+/// Unpacks the files of a trusted package, including links, without owners.
 fn unpack(package: &Path, target: &Path) {
     let mut reader = PackageReader::new(fs_err::File::open(package).unwrap()).unwrap();
     reader.verify(&alpine::keyring()).unwrap();

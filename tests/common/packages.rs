@@ -19,7 +19,7 @@ pub fn key() -> &'static SigningKey {
     KEY.get_or_init(|| SigningKey::generate("test@mailimg-1.rsa.pub").unwrap())
 }
 
-/// A key that they don't.
+/// A key that they don't trust.
 pub fn other_key() -> &'static SigningKey {
     static KEY: OnceLock<SigningKey> = OnceLock::new();
     KEY.get_or_init(|| SigningKey::generate("other@mailimg-2.rsa.pub").unwrap())
@@ -34,17 +34,16 @@ pub struct Made {
     reshape: Option<Reshape>,
 }
 
-/// What another tool than ours makes of a data archive: the same or another one, in pieces that are compressed on their
-/// own.
+/// A data archive as another tool would write it: the same or a different one, in separately compressed pieces.
 pub type Reshape = fn(Vec<u8>) -> Vec<Vec<u8>>;
 
 impl Made {
-    /// One with a file `usr/share/<name>` that holds the version.
+    /// A package with a file `usr/share/<name>` that contains the version.
     pub fn new(name: &str, version: &str) -> Self {
         Self::bare(name, version).file(&format!("usr/share/{name}"), version)
     }
 
-    /// One without files.
+    /// A package without files.
     pub fn bare(name: &str, version: &str) -> Self {
         let mut package = Package::new(name, Version::any(version), "x86_64");
         package.description = format!("{name} for tests");
@@ -69,20 +68,20 @@ impl Made {
         self
     }
 
-    /// A file of root's.
+    /// A file owned by root.
     pub fn file(self, path: &str, content: impl Into<Vec<u8>>) -> Self {
         let entry = Entry { mtime: BUILT.cast_signed(), ..Entry::new(path, EntryKind::File, 0o644) };
         self.entry(entry, content)
     }
 
-    /// Anything; the content is that of a file.
+    /// Any entry; the content is for files.
     pub fn entry(mut self, entry: Entry, content: impl Into<Vec<u8>>) -> Self {
         let content = content.into();
         self.entries.push((Entry { size: content.len() as u64, ..entry }, content));
         self
     }
 
-    /// Has the data archive changed before it is compressed.
+    /// Changes the data archive before it is compressed.
     pub fn reshaped(mut self, reshape: Reshape) -> Self {
         self.reshape = Some(reshape);
         self
@@ -93,7 +92,7 @@ impl Made {
         self
     }
 
-    /// Changes what the package says of itself.
+    /// Changes the package's own metadata.
     pub fn with(mut self, change: impl FnOnce(&mut Package)) -> Self {
         change(&mut self.info.package);
         self
@@ -124,7 +123,7 @@ impl Made {
     }
 }
 
-/// The package with another data member, which its control member names then.
+/// The package with another data member, with the control member adapted to it.
 fn reshaped(package: &[u8], reshape: Reshape, key: Option<&SigningKey>) -> Vec<u8> {
     let measured = PackageReader::new(package).unwrap().finish().unwrap();
     let pieces = reshape(gunzip(&package[usize::try_from(measured.data.offset).unwrap()..]));

@@ -1,11 +1,11 @@
-//! The command line, run so that nothing of the machine or the user can reach it.
+//! The command line, isolated from the machine's and the user's settings.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 
-/// A directory for one test, with a project and a cache of its own. It goes when this value does.
+/// A directory for one test, with its own project and cache. It is removed when this value is dropped.
 pub struct Project {
     root: tempfile::TempDir,
     cache: PathBuf,
@@ -22,7 +22,7 @@ impl Project {
         Self { root, cache }
     }
 
-    /// An empty project that shares the user's own cache, for what would take long to download or make again.
+    /// An empty project that shares the user's own cache, for content that takes long to download or create.
     pub fn with_shared_cache() -> Self {
         let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
         let cache = variable("MAILIMG_CACHE_DIR")
@@ -42,7 +42,7 @@ impl Project {
         &self.cache
     }
 
-    /// A directory outside of the project for what a test makes beside it.
+    /// A directory outside the project for a test's other files.
     pub fn root(&self) -> &Path {
         self.root.path()
     }
@@ -55,7 +55,7 @@ impl Project {
         path
     }
 
-    /// Copies what is in a directory into the project, modes too.
+    /// Copies the content of a directory into the project, with modes.
     pub fn copy(&self, from: &Path) {
         let copied = std::process::Command::new("cp").arg("-R").arg(from.join(".")).arg(self.path()).status().unwrap();
         assert!(copied.success());
@@ -65,14 +65,14 @@ impl Project {
         fs_err::read_to_string(self.path().join(path)).unwrap()
     }
 
-    /// Changes one piece of a file that must be there exactly once.
+    /// Replaces a text that must occur exactly once in a file.
     pub fn replace(&self, path: impl AsRef<Path>, from: &str, to: &str) {
         let text = self.read(&path);
         assert_eq!(text.matches(from).count(), 1, "{from:?} in {}:\n{text}", path.as_ref().display());
         self.write(path, text.replace(from, to));
     }
 
-    /// `mailimg` in this project, with an environment that holds nothing but a path and a home.
+    /// `mailimg` in this project, with only PATH and HOME in the environment.
     pub fn mailimg<I, S>(&self, args: I) -> Command
     where
         I: IntoIterator<Item = S>,
@@ -92,7 +92,7 @@ impl Project {
         command
     }
 
-    /// Runs `mailimg` and returns what it printed; fails with what it said if it fails.
+    /// Runs `mailimg` and returns its output. If it fails, panics with its messages.
     pub fn run<I, S>(&self, args: I) -> String
     where
         I: IntoIterator<Item = S>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::wait_for;
 
-/// A registry on a port of its own, which ends with the test.
+/// A registry on its own port, which ends with the test.
 pub struct Registry {
     process: Child,
     port: u16,
@@ -14,12 +14,12 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// One that anybody may use.
+    /// A registry that anybody can use.
     pub fn start() -> Self {
         Self::run(None)
     }
 
-    /// One that knows this user alone.
+    /// A registry that only this user can use.
     pub fn start_for(user: &str, password: &str) -> Self {
         Self::run(Some((user, password)))
     }
@@ -56,13 +56,13 @@ impl Registry {
         self.port
     }
 
-    /// The file in which it keeps a blob, by its digest's digits.
+    /// The file that contains a blob, by the digits of its digest.
     pub fn blob(&self, digits: &str) -> std::path::PathBuf {
         let blobs = self.data.path().join("docker/registry/v2/blobs/sha256");
         blobs.join(&digits[..2]).join(digits).join("data")
     }
 
-    /// The full name of what has this path in the registry.
+    /// The full name for a path in the registry.
     pub fn name(&self, path: &str) -> String {
         format!("127.0.0.1:{}/{path}", self.port)
     }

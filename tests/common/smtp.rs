@@ -1,4 +1,4 @@
-//! SMTP as it is on the wire: one command, one reply. For what a well-behaved client would not do.
+//! SMTP on the wire, one command and one reply at a time, to do what a well-behaved client would not.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,7 +8,7 @@ use openssl::ssl::{Ssl, SslConnector, SslMethod, SslStream, SslVerifyMode, SslVe
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What a server said: the code, and the text of all lines.
+/// A server's reply: the code, and the text of all lines.
 #[derive(Debug, Clone)]
 pub struct Reply {
     pub code: u16,
@@ -68,7 +68,7 @@ impl Smtp {
         smtp
     }
 
-    /// Connects by TLS (port 465) and says EHLO.
+    /// Connects over TLS (port 465) and says EHLO.
     pub fn open_tls(address: SocketAddr) -> Self {
         let stream = tls(dial(address).unwrap(), None).unwrap();
         let mut smtp = Self { wire: BufReader::new(Wire::Tls(Box::new(stream))) };
@@ -105,7 +105,7 @@ impl Smtp {
         self.say(&format!("AUTH PLAIN {token}"))
     }
 
-    /// MAIL, RCPT, DATA and the message; the reply is that of the first step that was refused, or of the last.
+    /// Sends MAIL, RCPT, DATA and the message. Returns the reply to the first refused step, or to the last.
     pub fn send(&mut self, from: &str, to: &str, message: &str) -> Reply {
         for (line, code) in
             [(format!("MAIL FROM:<{from}>"), 250), (format!("RCPT TO:<{to}>"), 250), ("DATA".to_owned(), 354)]
@@ -135,7 +135,7 @@ impl Smtp {
     }
 }
 
-/// Whether a server that speaks TLS from the first byte (465, 993), or after STARTTLS (25, 587), accepts one version alone.
+/// Whether a server that speaks TLS from the first byte (465, 993), or after STARTTLS (25, 587), accepts this version.
 pub fn accepts_tls(address: SocketAddr, starttls: bool, version: SslVersion) -> bool {
     let stream = if starttls {
         let mut smtp = Smtp::open(address);

@@ -12,7 +12,7 @@ use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt as
 use crate::common::{engine, wait_for};
 use crate::stack::{self, Stack};
 
-/// The image as its recipe wants it run: no capabilities, a root that can't be written, its own secrets.
+/// Runs the image as its recipe says: no capabilities, a read-only root, its own secrets.
 fn request(stack: &Stack, name: &str) -> ContainerRequest<GenericImage> {
     let root = stack.project.path();
     let project = config::Project::open(Utf8Path::from_path(&root).unwrap()).unwrap();

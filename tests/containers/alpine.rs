@@ -1,4 +1,4 @@
-//! Real Alpine: its packages, its keys, its own judgement of the result.
+//! Real Alpine: its packages, its keys, and its own check of the result (`apk audit`).
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
@@ -17,7 +17,7 @@ use crate::common::http::HttpServer;
 use crate::common::project::Project;
 use crate::common::{alpine, engine, wait_for};
 
-/// The project in `tests/alpine`, locked against the mirror over HTTP, with keys from beside it where they are.
+/// The project in `tests/alpine`, locked against the mirror over HTTP, with keys from next to it if they are there.
 fn locked_project(mirror: &str) -> Project {
     let project = Project::new();
     project.copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/alpine"));
@@ -57,7 +57,7 @@ fn ssh(port: u16, key: &Path, command: &str) -> (bool, String) {
     )
 }
 
-/// The first line that comes from a port. The engine accepts connections before sshd does, and hangs up then.
+/// The first line from a port. Before sshd listens, the engine accepts connections and closes them.
 fn greeting(port: u16) -> Option<String> {
     let mut line = String::new();
     BufReader::new(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?).read_line(&mut line).ok()?;
@@ -109,8 +109,8 @@ fn real_alpine_runs_and_finds_nothing_wrong_with_itself() {
     runtime.block_on(container.rm()).unwrap();
 }
 
-/// Most bytes are in packages' data members as they are: the digest of such a layer is the `datahash` in a control member
-/// that Alpine signed.
+/// Most bytes are in verbatim layers: the digest of such a layer is the `datahash` in a control member that Alpine
+/// signed.
 fn layers_are_what_alpine_signed(built: &str) {
     let keyring = alpine::keyring();
     let signed = |path: &PathBuf| {
@@ -131,13 +131,13 @@ fn layers_are_what_alpine_signed(built: &str) {
     assert!(bytes(true) * 10 >= all * 6, "{} of {all} bytes are verbatim: {layers:?}", bytes(true));
 }
 
-/// `apk audit`'s view. `--system` is about the packages' files, without it about what is configured in /etc.
+/// Runs `apk audit`. With `--system` it checks the packages' files, otherwise the configuration in /etc.
 fn audit(container: &str) {
     assert_eq!(engine::exec(container, &["apk", "audit", "--system"]), (true, String::new()));
     let (succeeded, found) = engine::exec(container, &["apk", "audit"]);
     assert!(succeeded, "{found}");
     let found: Vec<&str> = found.lines().collect();
-    // Accounts of the recipe (U: changed), baked files and apk's own (A: added), what sshd and the engine make.
+    // The recipe's accounts (U: changed), baked files and apk's own (A: added), and what sshd and the engine create.
     let declared =
         ["etc/apk/", "etc/doas.d/", "etc/group", "etc/passwd", "etc/shadow", "etc/ssh/ssh_host_", "etc/ssl/"];
     let by_engine = ["etc/hostname", "etc/hosts", "etc/mtab", "etc/resolv.conf"];

@@ -1,4 +1,4 @@
-//! The images' archives, read by tools that are not ours.
+//! The images' archives, read by other tools.
 
 use std::os::unix::fs::MetadataExt as _;
 

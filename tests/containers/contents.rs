@@ -1,4 +1,4 @@
-//! What is in a running container, against what its package database says.
+//! The content of a running container, compared with its package database.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
@@ -51,13 +51,13 @@ fn every_file_is_what_the_package_database_says() {
     }
 }
 
-/// What both sides know of a path; paths are without a slash at the start.
+/// The facts about a path that both sides know. Paths don't start with a slash.
 #[derive(Debug, PartialEq, Eq)]
 struct Entry {
     mode: u32,
     uid: u64,
     gid: u64,
-    /// Of a file's content or a link's target; none for a directory.
+    /// The checksum of a file's content or a link's target; none for a directory.
     sha1: Option<String>,
 }
 
@@ -67,7 +67,7 @@ struct Container {
 }
 
 impl Container {
-    /// Reads a container's own files, without what is mounted.
+    /// Reads a container's own files, without mounts.
     fn export(id: &str) -> Self {
         let mut export =
             Command::new("docker").args(["export", id]).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
@@ -154,7 +154,7 @@ struct Exceptions {
     baked: BTreeSet<String>,
 }
 
-/// What is not the packages' to say: mounts, baked files, accounts, and what the recipe sets.
+/// Paths that packages don't decide: mounts, baked files, accounts, and what the recipe sets.
 fn exceptions(stack: &Stack, name: &str) -> Exceptions {
     let root = stack.project.path();
     let project = config::Project::open(Utf8Path::from_path(&root).unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! The way of users' passwords from the database: encrypted, and only to who the internal CA says is the database.
+//! Users' passwords leave the database only encrypted, and clients verify its certificate against the internal CA.
 
 use std::process::Command;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::common::{engine, wait_for};
 use crate::stack::{self, ALICE, DOMAIN};
 
-/// What a command in a container as its root says, and whether it succeeded.
+/// Runs a command as root in a container: its output, and whether it succeeded.
 fn shell(container: &str, script: &str) -> (bool, String) {
     let output = Command::new("docker").args(["exec", container, "sh", "-c", script]).output().unwrap();
     let said = [output.stdout, output.stderr].concat();
@@ -19,7 +19,7 @@ fn postfix_asks_only_a_database_that_the_internal_authority_vouches_for() {
     let postfix = stack.container("postfix");
     let query = |file: &str| shell(&postfix, &format!("postmap -q {DOMAIN} mysql:{file}"));
     assert_eq!(query("/run/postfix/sql/domains.cf"), (true, "1\n".to_owned()));
-    // The site's certificate is no authority that has signed the database's.
+    // The site's certificate has not signed the database's.
     let edit = "sed 's,^tls_CAfile = .*,tls_CAfile = /etc/mailimg/tls/fullchain.pem,' /run/postfix/sql/domains.cf";
     let (made, said) = shell(&postfix, &format!("{edit} >/run/postfix/other.cf"));
     assert!(made, "{said}");
@@ -42,7 +42,7 @@ fn dovecot_asks_only_a_database_that_the_internal_authority_vouches_for() {
         assert!(done, "{said}");
     };
     replace(&format!("cp /etc/mailimg/tls/fullchain.pem {authority}"));
-    // A process that is about to end may still answer.
+    // A process that is about to exit may still answer.
     let refused = (0..50).any(|_| {
         std::thread::sleep(Duration::from_millis(200));
         !user().0

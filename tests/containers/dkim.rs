@@ -11,7 +11,7 @@ use crate::common::dns::{DnsServer, Record};
 use crate::stack::{self, ALICE, BOB, DOMAIN, Stack, mark};
 use crate::submission::{client, mail};
 
-/// The TXT record that `mailimg dkim` wants published: a line of a zone file, the text in quoted pieces.
+/// The TXT record that `mailimg dkim` prints: a line of a zone file, with the text in quoted pieces.
 fn record(stack: &Stack) -> String {
     let line = stack.project.run(["dkim", DOMAIN]);
     assert!(line.starts_with(&format!("mail._domainkey.{DOMAIN}. IN TXT ")), "{line}");

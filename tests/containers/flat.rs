@@ -1,4 +1,4 @@
-//! The flat oracle, by engines: whoever unpacks an image finds the tree that was merged in memory, entry by entry.
+//! The flat oracle, with engines: every tool that unpacks an image finds the tree that was merged in memory.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,23 +10,23 @@ use crate::common::project::Project;
 use crate::common::{engine, foreign, wait_for};
 use crate::stack::{self, SERVICES};
 
-/// What Docker makes in a container before anything runs in it; there is nothing else that it may make or change.
+/// What Docker creates in a container before anything runs in it. It may not create or change anything else.
 const BY_DOCKER: [Exception; 11] = [
-    // By it programs know that they are in a container.
+    // Tells programs that they run in a container.
     (".dockerenv", Expected::Made),
-    // Devices, terminals and shared memory are mounted on these, and on `dev` itself.
+    // Mount points for devices, terminals and shared memory, as is `dev` itself.
     ("dev/console", Expected::Made),
     ("dev/pts", Expected::Made),
     ("dev/shm", Expected::Made),
     ("dev", Expected::Touched),
-    // Each container's own are mounted on these.
+    // Mount points for each container's own files.
     ("etc/hostname", Expected::Replaced),
     ("etc/hosts", Expected::Replaced),
     ("etc/resolv.conf", Expected::Replaced),
-    // A link to the kernel's list of what is mounted.
+    // A link to the kernel's list of mounts.
     ("etc/mtab", Expected::Replaced),
     ("etc", Expected::Touched),
-    // What the kernel tells of devices is mounted on it. (`proc` is in every image.)
+    // The mount point of sysfs. (`proc` is in every image.)
     ("sys", Expected::Made),
 ];
 
@@ -102,8 +102,8 @@ fn compare(project: &Project, trees: &BTreeMap<String, FlatTree>) {
     });
 }
 
-/// Images in the engine, under the names that it has for them. They go with this process: the shared stack may be about to
-/// use some of them.
+/// Images in the engine, under their names there. They are removed when this process ends: the shared stack may be
+/// about to use some of them.
 struct Loaded(BTreeMap<String, String>);
 
 impl Loaded {
@@ -129,7 +129,7 @@ impl Loaded {
     }
 }
 
-/// A container. It goes when this value does.
+/// A container. It is removed when this value is dropped.
 struct Container(String);
 
 impl Drop for Container {
@@ -138,7 +138,7 @@ impl Drop for Container {
     }
 }
 
-/// A containerd that has nothing to do with the one that the engine uses. It ends when this value goes, or the thread.
+/// A containerd independent of the one that the engine uses. It ends when this value is dropped, or with the thread.
 struct Containerd<'a> {
     process: Child,
     directory: &'a Path,
@@ -148,7 +148,7 @@ struct Containerd<'a> {
 impl<'a> Containerd<'a> {
     fn start(directory: &'a Path) -> Self {
         let path = |name: &str| directory.join(name).display().to_string();
-        // Its part for Kubernetes is of no use here, and takes a second to give up.
+        // Its Kubernetes plugin is not needed, and takes a second to give up.
         let config = "version = 2\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n";
         fs_err::write(path("config.toml"), config).unwrap();
         let log = fs_err::File::create(path("log")).unwrap();
@@ -169,7 +169,7 @@ impl<'a> Containerd<'a> {
         let plugins = foreign::run(&mut containerd.ctr(&["plugins", "list"]));
         let works = |line: &str| line.contains("overlayfs") && line.trim_end().ends_with("ok");
         if !plugins.lines().any(works) {
-            // Where a directory's file system can't be stacked, each snapshot is a copy.
+            // If overlayfs can't use a directory's file system, each snapshot is a copy.
             containerd.snapshotter = "native";
         }
         containerd
@@ -195,7 +195,7 @@ impl<'a> Containerd<'a> {
         assert!(tar.wait().unwrap().success());
     }
 
-    /// What containerd mounts for an image, where nobody else sees the mount and it goes by itself.
+    /// The tree that containerd mounts for an image, in a mount namespace that disappears by itself.
     fn tree(&self, image: &str) -> FlatTree {
         let target = self.directory.join(image);
         fs_err::create_dir(&target).unwrap();

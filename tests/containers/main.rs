@@ -1,6 +1,6 @@
-//! The product: four images in a real container engine, spoken to by real clients.
+//! The product: four images in a real container engine, tested with real clients.
 //!
-//! Starting the stack takes a while, so that its tests share one (`stack::shared`); it is removed when this program ends.
+//! Starting the stack takes a while, so tests share one (`stack::shared`). It is removed when this program ends.
 
 #![allow(
     clippy::unwrap_used,

@@ -14,7 +14,7 @@ fn repository(project: &Project) -> PathBuf {
     directory
 }
 
-/// Somebody else's machine: a project, a cache and a copy of the program that everybody may read, below `root`.
+/// Another person's machine: a project, a cache and a copy of the program below `root`, readable by everybody.
 struct Place {
     root: PathBuf,
 }
@@ -46,7 +46,7 @@ impl Place {
             .current_dir(&self.root));
     }
 
-    /// A build by a shell with this umask, as this user, in an environment that holds nothing but `environment`.
+    /// Builds from a shell with this umask, as this user, with only the variables in `environment`.
     fn build(&self, user: &str, umask: &str, environment: &[(&str, &str)]) -> Command {
         let mut command = Command::new("setpriv");
         command
@@ -78,7 +78,7 @@ fn digests(output: &Output) -> Vec<(String, String)> {
     images.as_array().unwrap().iter().map(|image| (text(image, "image"), text(image, "digest"))).collect()
 }
 
-/// How many files the store holds.
+/// The number of files in the store.
 fn entries(root: &Path) -> usize {
     fs_err::read_dir(root.join("cache/files-v2/sha256")).map_or(0, Iterator::count)
 }
@@ -87,7 +87,7 @@ fn entries(root: &Path) -> usize {
 fn the_four_images_have_the_same_digests_wherever_and_by_whomever_they_are_built() {
     let shared = Project::with_shared_cache();
     let repository = repository(&shared);
-    // Not below the test's own directory, which is its user's alone.
+    // Not below the test's own directory, which only its user can read.
     let somewhere = tempfile::Builder::new().prefix("mailimg-test-").tempdir_in("/var/tmp").unwrap();
     fs_err::set_permissions(somewhere.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
 
@@ -95,7 +95,7 @@ fn the_four_images_have_the_same_digests_wherever_and_by_whomever_they_are_built
     let there = Place::new(&somewhere.path().join("a longer way to go"), &repository);
     let mut first = here.build("0", "022", &[]).output().unwrap();
     if first.status.code() == Some(4) {
-        // Debian has replaced a locked package: an owner would lock anew.
+        // Debian has replaced a locked package: an owner would lock again.
         here.lock();
         copy(&here.root.join("apk-locks/."), &there.root.join("apk-locks"));
         first = run(&mut here.build("0", "022", &[]));
@@ -111,7 +111,7 @@ fn the_four_images_have_the_same_digests_wherever_and_by_whomever_they_are_built
         ("RAYON_NUM_THREADS", "1"),
     ];
     let mut killed = there.build("65534", "077", &elsewhere).stdout(Stdio::null()).spawn().unwrap();
-    // In the middle: some packages are in the store, and no image is.
+    // Interrupted: some packages are in the store, but no image is.
     let began = Instant::now();
     while entries(&there.root) < 20 {
         assert!(began.elapsed() < Duration::from_mins(1), "no package comes into the store");

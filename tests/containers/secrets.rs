@@ -15,7 +15,7 @@ fn files_below(directory: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// What a secret looks like wherever it was copied to: its own long lines, without what is the same in every file.
+/// The parts of a secret to search for: its own long lines, without those that every file shares.
 fn needles(secrets: &Path) -> BTreeMap<Vec<u8>, PathBuf> {
     let mut needles = BTreeMap::new();
     for path in files_below(secrets) {
@@ -30,7 +30,7 @@ fn needles(secrets: &Path) -> BTreeMap<Vec<u8>, PathBuf> {
     needles
 }
 
-/// All bytes of all images as a runtime sees them: every blob of the layout, and unpacked where it is gzip.
+/// All bytes of all images: every blob of the layout, and its decompressed content if it is gzip.
 fn blobs(layout: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut blobs = Vec::new();
     for path in files_below(&layout.join("blobs")) {
@@ -56,7 +56,7 @@ fn no_layer_and_no_configuration_holds_a_secret() {
     let layout = stack.project.root().join("layout");
     stack.project.run(["build", "--output", layout.to_str().unwrap()]);
     let blobs = blobs(&layout);
-    // The search must be able to find something: what is baked on purpose.
+    // The search must find something that is baked on purpose.
     let known = format!("myhostname = {}", stack::HOSTNAME);
     let patterns: Vec<&[u8]> = needles.keys().map(Vec::as_slice).chain([known.as_bytes()]).collect();
     let search = aho_corasick::AhoCorasick::new(&patterns).unwrap();

@@ -1,4 +1,4 @@
-//! A mail server as its owner makes it: by `mailimg`'s commands and the compose file that they write.
+//! A mail server set up as its owner would: with `mailimg`'s commands and the compose file that they write.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
@@ -16,9 +16,9 @@ pub const DOMAIN: &str = "example.test";
 pub const HOSTNAME: &str = "mail.example.test";
 pub const ALICE: (&str, &str) = ("alice@example.test", "alice-Password-1");
 pub const BOB: (&str, &str) = ("bob@example.test", "bob-Password-2");
-/// Gets what is sent to postmaster@ and abuse@.
+/// Receives mail for postmaster@ and abuse@.
 pub const POSTMASTER: (&str, &str) = ("admin@example.test", "admin-Password-3");
-/// All services, in the order in which they are looked at.
+/// All services, in the order in which they are checked.
 pub const SERVICES: [&str; 4] = ["mysql", "clamav", "dovecot", "postfix"];
 
 const PORTS: [u16; 4] = [25, 465, 587, 993];
@@ -32,12 +32,12 @@ pub struct Stack {
     _signatures: HttpServer,
 }
 
-/// The shared stack. Many tests may look at it at the same time.
+/// The shared stack. Many tests can use it at the same time.
 pub fn shared() -> RwLockReadGuard<'static, Stack> {
     lock().read().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// The shared stack for a test that breaks something for a while: no other one runs meanwhile.
+/// The shared stack for a test that breaks something for a while: no other test runs meanwhile.
 pub fn exclusive() -> RwLockWriteGuard<'static, Stack> {
     lock().write().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
@@ -45,7 +45,7 @@ pub fn exclusive() -> RwLockWriteGuard<'static, Stack> {
 fn lock() -> &'static RwLock<Stack> {
     static STACK: OnceLock<Result<RwLock<Stack>, String>> = OnceLock::new();
     let started = STACK.get_or_init(|| {
-        // Each test says why the stack is not there, and none tries again.
+        // Each test says why there is no stack, and none tries again.
         std::panic::catch_unwind(|| RwLock::new(Stack::start())).map_err(|panic| {
             let text = panic.downcast_ref::<String>().cloned();
             text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default()
@@ -106,12 +106,12 @@ impl Stack {
         self.compose_file()["secrets"][name]["file"].as_str().unwrap().to_owned()
     }
 
-    /// The compose file with all that compose fills in.
+    /// The compose file with everything that compose fills in.
     pub fn compose_file(&self) -> serde_json::Value {
         serde_json::from_str(&self.compose(&["config", "--format", "json"])).unwrap()
     }
 
-    /// Runs `docker compose` on this stack; fails with what it and the services said if it fails.
+    /// Runs `docker compose` on this stack. If it fails, panics with its output and that of the services.
     pub fn compose(&self, args: &[&str]) -> String {
         let output = std::process::Command::new("docker")
             .arg("compose")
@@ -130,7 +130,7 @@ impl Stack {
         wait_for_health(&self.container(service), service);
     }
 
-    /// The certificate that clients are to trust.
+    /// The certificate for clients to trust.
     pub fn certificate(&self) -> String {
         self.project.read("secrets/tls/fullchain.pem")
     }
@@ -149,7 +149,7 @@ impl Stack {
         self.mailimg(&["user", "add", user, "--password-stdin"], &format!("{password}\n"));
     }
 
-    /// Runs `mailimg` on this stack and returns what it printed; fails with what it said if it fails.
+    /// Runs `mailimg` on this stack and returns its output. If it fails, panics with its messages.
     pub fn mailimg(&self, args: &[&str], input: &str) -> String {
         let mut command = self.project.mailimg(args);
         let output = command.envs(self.environment()).write_stdin(input.to_owned()).output().unwrap();
@@ -178,7 +178,7 @@ pub fn built_project(signatures: &str) -> Project {
     project
 }
 
-/// Builds the images. Where Debian has replaced a locked package (exit code 4), it locks anew, as an owner would.
+/// Builds the images. If Debian has replaced a locked package (exit code 4), locks again, as an owner would.
 fn build(project: &Project) {
     let output = project.mailimg(["build"]).output().unwrap();
     if output.status.code() == Some(4) {
@@ -210,7 +210,7 @@ pub fn kill(container: &str, program: &str) {
     assert!(killed > 0, "no {program} to kill among:\n{processes}");
 }
 
-/// Waits for the engine's own verdict by the image's health check.
+/// Waits for the result of the image's health check.
 pub fn wait_for_health(container: &str, service: &str) {
     let start = std::time::Instant::now();
     loop {
@@ -228,12 +228,12 @@ pub fn wait_for_health(container: &str, service: &str) {
     }
 }
 
-/// The EICAR test file, put together here so that no scanner takes this source for a virus.
+/// The EICAR test file, assembled here so that no scanner takes this source for a virus.
 pub fn eicar() -> String {
     ["X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR", "-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"].concat()
 }
 
-/// What the signature that the scanner fetches finds; the one baked into its image finds EICAR.
+/// A text that the fetched signature detects; the signature baked into the image detects EICAR.
 pub const FETCHED_VIRUS: &str = "this stands for a virus whose signature is fetched";
 
 /// A signature database with one signature: a text, anywhere in any file (ClamAV's extended format).
@@ -241,7 +241,7 @@ fn signature(name: &str, text: &str) -> Vec<u8> {
     format!("{name}:0:*:{}\n", hex::encode(text)).into_bytes()
 }
 
-/// What a test's stack has beside what its owner's has: made-up DNS, and labels by which it is found.
+/// Additions to an owner's stack for tests: made-up DNS, and labels to find its containers.
 fn overrides(dns: IpAddr) -> String {
     let service = serde_json::json!({ "labels": { engine::LABEL: engine::run() }, "dns": [dns] });
     let services: serde_json::Map<_, _> = SERVICES.iter().map(|name| ((*name).to_owned(), service.clone())).collect();
@@ -260,12 +260,12 @@ fn sweep(name: &str, images: &str) -> String {
     )
 }
 
-/// A port that nobody listens on now. Another process could take it before it is used; none has reason to.
+/// A port that nobody listens on now. Another process could take it before it is used, but that is unlikely.
 fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
-/// Sends a message from outside by port 25 and fails unless it is accepted; `mark` makes it findable.
+/// Sends a message from outside through port 25, and fails unless it is accepted; `mark` identifies it.
 pub fn deliver(stack: &Stack, to: &str, mark: &str) {
     let mut smtp = crate::common::smtp::Smtp::open(stack.address(25));
     let reply = smtp.send("someone@outside.test", to, &message("someone@outside.test", to, mark));
@@ -280,14 +280,14 @@ pub fn message(from: &str, to: &str, subject: &str) -> String {
     )
 }
 
-/// A text that occurs nowhere else.
+/// A unique text.
 pub fn mark(what: &str) -> String {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("{what}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Waits until a container's log holds a line for which `wanted` is true.
+/// Waits until a container's log contains a line for which `wanted` is true.
 pub fn wait_for_log(container: &str, what: &str, wanted: impl Fn(&str) -> bool) -> String {
     wait_for(what, Duration::from_secs(20), || {
         engine::logs(container).lines().find(|line| wanted(line)).map(str::to_owned)

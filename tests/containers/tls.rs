@@ -1,4 +1,4 @@
-//! Which versions of TLS are spoken.
+//! The supported versions of TLS.
 
 use openssl::ssl::SslVersion;
 

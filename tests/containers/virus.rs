@@ -1,4 +1,4 @@
-//! Viruses, and what happens while nobody can look for them.
+//! Viruses, and what happens while mail can't be scanned.
 
 use base64::Engine as _;
 use lettre::Transport as _;
@@ -12,7 +12,7 @@ use crate::submission::client;
 
 #[test]
 fn a_virus_from_outside_is_refused() {
-    // One by a signature of the image's own, one by a signature that was fetched.
+    // One detected by the image's own signature, one by a fetched signature.
     for virus in [eicar(), FETCHED_VIRUS.to_owned()] {
         refuses(&virus);
     }
@@ -63,7 +63,7 @@ fn while_the_scanner_is_away_mail_is_deferred() {
     stack.compose(&["start", "clamav"]);
     stack.wait_until_healthy("clamav");
     assert_eq!(reply.code, 451, "{reply:?}");
-    // And afterwards it is taken.
+    // Afterwards, it is accepted.
     let mark = mark("after-the-scanner-was-away");
     deliver(&stack, ALICE.0, &mark);
     stack.mailbox(ALICE).wait_for_message(&mark);

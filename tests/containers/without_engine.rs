@@ -1,8 +1,8 @@
-//! Where there is no container engine.
+//! Tests without a container engine.
 
 use std::process::Command;
 
-/// Runs one of this program's own tests on an engine that isn't there.
+/// Runs one of this program's own tests against an engine that doesn't exist.
 #[test]
 fn tests_fail_and_say_how_to_get_an_engine() {
     let output = Command::new(std::env::current_exe().unwrap())

@@ -53,7 +53,7 @@ async fn a_blob_is_linked_from_another_repository() {
     let [first, second] = ["mail/first", "mail/second"].map(|path| registry.name(path).parse().unwrap());
     let blob = setup.blob(b"layer");
     setup.push(&first, &[&blob]).await.unwrap();
-    // Nothing can be read any more.
+    // The file can no longer be read.
     std::fs::remove_file(&blob.path).unwrap();
     setup.push(&second, &[&blob]).await.unwrap();
     assert!(setup.client.has_blob(&second, blob.digest).await.unwrap());
@@ -95,7 +95,7 @@ async fn a_proxy_that_fails_once_is_got_over() {
 #[tokio::test]
 async fn an_answer_that_is_lost_is_looked_for() {
     let (registry, setup) = (Registry::start(), setup());
-    // The registry has stored it, and nobody hears of that.
+    // The registry has stored it, but its answer is lost.
     let proxy = Faulty::before(registry.port(), |asked| match asked.method.as_str() {
         "PUT" => Fault::Cut(0),
         _ => Fault::None,

@@ -6,7 +6,7 @@ use super::{Setup, setup};
 
 const MIB: usize = 1 << 20;
 
-/// A proxy that takes no more bytes at once.
+/// A proxy that accepts at most this many bytes at once.
 fn limited(most: usize) -> impl Fn(&Asked) -> Fault + Send + Sync + 'static {
     move |asked| if asked.body.len() > most { Fault::Answer("413 Payload Too Large") } else { Fault::None }
 }
@@ -52,7 +52,7 @@ async fn an_upload_that_the_registry_counts_otherwise_begins_anew() {
     let (registry, setup) = (Registry::start(), setup());
     let limit = limited(4 * MIB);
     let proxy = Faulty::before(registry.port(), move |asked| match (asked.method.as_str(), asked.count) {
-        // The registry has the chunk, and its next URL, which says so, does not come back.
+        // The registry has the chunk, but its answer, with the next URL, is lost.
         ("PATCH", 2) => Fault::Cut(0),
         _ => limit(asked),
     });

@@ -1,4 +1,4 @@
-//! A real registry, Debian's `docker-registry`, as it is and with trouble on the way to it.
+//! A real registry, Debian's `docker-registry`, with and without faults on the way to it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
@@ -34,7 +34,7 @@ impl Setup {
         Blob { digest, size: content.len() as u64, path }
     }
 
-    /// Of bytes that no two calls with different seeds share.
+    /// A blob of bytes that differ for each seed.
     fn large(&self, seed: u8, size: u32) -> Blob {
         let content: Vec<u8> = (0..size).map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[3] ^ seed).collect();
         self.blob(&content)

@@ -13,7 +13,7 @@ fn manifest(config: &Blob, more: &str) -> String {
     format!(r#"{{"schemaVersion":2,"mediaType":"{MANIFEST}","config":{config},"layers":[]{more}}}"#)
 }
 
-/// What the registry has under a reference, as Docker asks for it.
+/// The registry's content at a reference, requested as Docker does.
 async fn stored(registry: &Registry, reference: &str) -> String {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let url = format!("http://127.0.0.1:{}/v2/mail/web/manifests/{reference}", registry.port());

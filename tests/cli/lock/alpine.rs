@@ -1,4 +1,4 @@
-//! Real Alpine packages, signed by Alpine: those of 3.19's installation medium.
+//! Real Alpine packages, signed by Alpine, from the installation medium of 3.19.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ fn project(url: &str) -> Project {
     let project = Project::new();
     let ours = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("apk-locks/alpine-3.24");
     let channel = fs_err::read_to_string(ours.join("channel.toml")).unwrap();
-    // The same keys, another place.
+    // The same keys from another place.
     let (_, keys) = channel.split_once("[keys]").unwrap();
     let head = "description = \"Alpine 3.19, its installation medium\"\narchitectures = [\"x86_64\"]\n";
     project.write(
@@ -44,7 +44,7 @@ fn real_packages_are_verified_with_alpines_keys_and_classified() {
     let mirror = std::env::var("MAILIMG_ALPINE_MIRROR").expect("MAILIMG_ALPINE_MIRROR names an Alpine repository");
     let served = PathBuf::from(&mirror).is_dir().then(|| HttpServer::directory(&mirror));
     let project = project(&served.as_ref().map_or_else(|| mirror.clone(), HttpServer::url));
-    // Alpine's own keys: from beside the recorded repository, or from Alpine.
+    // Alpine's own keys: from next to the recorded repository, or from Alpine.
     let beside = PathBuf::from(&mirror).join("../alpine-keys");
     let keys = if beside.is_dir() {
         beside
@@ -73,7 +73,7 @@ fn real_packages_are_verified_with_alpines_keys_and_classified() {
     let order = |name: &str| lock.packages.iter().position(|package| package.name == name).unwrap();
     assert!(order("musl") < order("busybox") && order("busybox") < order("openssh-server"));
     if served.is_some() {
-        // The recorded repository does not change: its package is known.
+        // The recorded repository doesn't change, so its package is known.
         assert_eq!(busybox.checksum.to_string(), "Q1AYNx2pLOAHRYZQgv3nM8TNtvRWY=");
         assert_eq!(busybox.data.sha256.to_string(), "382c75e2d1a2e2b9d281e879b763b3b363508400d7cc796d9448c46a7b6ba342");
     }

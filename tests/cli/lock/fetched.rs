@@ -1,4 +1,4 @@
-//! What a build gets from a lock: the packages, checked.
+//! A build fetches and checks the packages of a lock.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use mailimg::store::{self, Store};
 use super::Site;
 use crate::common::http::HttpServer;
 
-/// A lock's packages, from its own repository, into a store in `cache`: SHA-256 of each one's data member.
+/// Fetches a lock's packages from their repository into a store in `cache`. Returns the SHA-256 of each data member.
 fn get(lock: &Lock, cache: &Utf8Path, offline: bool) -> Result<Vec<Sha256>, ObtainError> {
     let store = Store::open(cache).unwrap();
     let client = Client::new(store, Settings { offline, ..Settings::default() });
@@ -100,7 +100,7 @@ fn what_is_known_of_packages_is_found_out_again() {
     assert!(facts.iter().all(|fact| fs_err::read(fact).unwrap() != b"damaged"), "they are repaired");
 }
 
-/// What the store calls the packages of a lock.
+/// The names of a lock's packages in the store.
 fn members(lock: &Lock) -> BTreeSet<Sha256> {
     let of_package = |package: &LockedPackage| {
         let members: Vec<_> = package.signatures.iter().chain([&package.control, &package.data]).copied().collect();
@@ -132,7 +132,7 @@ fn a_lock_that_does_not_match_is_refused() {
     get(&text.parse().unwrap(), &cache, false).unwrap();
     let package = site.read().package("web").unwrap().clone();
     let edit = |from: &str| {
-        // The last digit of a hash, changed.
+        // Change the last digit of a hash.
         let (start, last) = from.split_at(from.len() - 1);
         let to = format!("{start}{}", if last == "0" { "1" } else { "0" });
         assert!(text.contains(from), "{from}");
@@ -190,7 +190,7 @@ fn all_packages_that_are_gone_are_named() {
     let expected =
         format!("2 locked packages are not in {url}/ (the server answered 404):\n  libc 1.2.5-r0\n  web 1.0-r0");
     assert_eq!(error, expected);
-    // What is there has come all the same.
+    // The packages that exist were fetched anyway.
     let tool = lock.package("tool").unwrap();
     assert!(Store::open(&cache).unwrap().find_sized(&tool.data.sha256, tool.data.size).is_some());
 }

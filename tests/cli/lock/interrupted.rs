@@ -78,7 +78,7 @@ fn a_cache_without_permission_is_told() {
     site.refused(&["--cache-dir", file.to_str().unwrap()], 6, &["can't make the directory", file.to_str().unwrap()]);
 }
 
-/// Serves a repository, but of `web` only half, and then nothing more.
+/// Serves a repository, but only half of `web`, and nothing after that.
 fn stalling_server(repository: &Path) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -1,4 +1,4 @@
-//! `mailimg lock`: what it writes, and each way in which it refuses.
+//! `mailimg lock`: what it writes, and what it refuses.
 
 mod alpine;
 mod fetched;
@@ -55,7 +55,7 @@ fn newer_packages() -> Vec<Made> {
     ]
 }
 
-/// Both, as a repository has them that keeps old versions.
+/// Both versions, as in a repository that keeps old ones.
 fn all_packages() -> Vec<Made> {
     [packages(), newer_packages()].concat()
 }
@@ -120,7 +120,7 @@ impl Site {
     }
 }
 
-/// Files that should have gone: temporary ones in the store and beside locks.
+/// Leftover temporary files in the store and next to locks.
 fn leftovers(project: &Project) -> Vec<PathBuf> {
     let folders = [project.cache().join("files-v2/tmp"), project.path().join("apk-locks/made-up")];
     let entries = folders.iter().filter_map(|folder| fs_err::read_dir(folder).ok()).flatten();
@@ -220,7 +220,7 @@ fn diff_is_a_patch_that_makes_the_new_lock() {
     let patched = |patch: &str| {
         let file = site.project.root().join("patch");
         fs_err::write(&file, patch).unwrap();
-        // As outside of any repository of git, wherever temporary files are.
+        // As outside any git repository, wherever temporary files are.
         let output = std::process::Command::new("git")
             .args(["apply", "-v"])
             .arg(file)
@@ -334,7 +334,7 @@ fn refuses_an_unsigned_index() {
 #[test]
 fn refuses_a_tampered_index() {
     let site = Site::new();
-    // In the index itself, not in the gzip trailer: nothing of it is read before the signature is checked.
+    // In the index itself, not in the gzip trailer: nothing in it is read before the signature is checked.
     site.repository.tamper("APKINDEX.tar.gz", 40);
     site.refused(&[], 3, &["APKINDEX.tar.gz was rejected", "the content was changed after it was signed"]);
 }
@@ -343,7 +343,7 @@ fn refuses_a_tampered_index() {
 fn refuses_an_unknown_key() {
     let site = Site::new();
     site.repository.publish(&packages(), Some(other_key()), Some(other_key()));
-    // Even if its file lies beside the others: the channel does not name it.
+    // Even if its file is next to the others: the channel doesn't list it.
     write_key(&site.keys(), other_key());
     site.refused(&[], 3, &["APKINDEX.tar.gz was rejected", "other@mailimg-2.rsa.pub", "channel.toml"]);
 }
@@ -423,7 +423,7 @@ fn names_all_packages_that_the_index_lists_and_the_repository_lacks() {
 
 #[test]
 fn refuses_a_package_that_the_index_does_not_mean() {
-    // Both are signed by the right key; the index was made for one, and the other lies in its place.
+    // Both are signed by the right key. The index was made for one, but the other has taken its place.
     let site = Site::new();
     let other = MadeRepository::new(
         site.project.root().join("other"),
@@ -547,7 +547,7 @@ fn an_imported_channel_trusts_its_own_key_and_pins_neither_it_nor_the_index() {
     assert!(text.contains("\nrepository debian\n  import debian\n\nworld web\n"), "{text}");
     assert!(!text.contains("\nkey ") && !text.contains("  signature "), "{text}");
 
-    // On another machine the repository has yet to be made.
+    // On another machine, the repository doesn't exist yet.
     fs_err::remove_dir_all(site.project.cache()).unwrap();
     let output = site.project.mailimg(["build"]).output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr).into_owned();

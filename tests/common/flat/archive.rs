@@ -1,4 +1,4 @@
-//! A tree as an archive tells it: `docker export`, or GNU tar of a directory. Read by a library that is not ours.
+//! A tree from an archive: `docker export`, or GNU tar of a directory. Read by an independent library.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -67,7 +67,7 @@ pub fn told(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<Told> {
     Ok(Told { path, entry, hardlink })
 }
 
-/// The path without what only archives have: `./` before it, a slash behind it.
+/// The path without what only archives have: `./` before it, a slash after it.
 fn normal(path: &[u8]) -> Path {
     let path = path.strip_suffix(b"/").unwrap_or(path);
     let path = if path == b"." { b"" } else { path.strip_prefix(b"./").unwrap_or(path) };
@@ -79,13 +79,13 @@ pub fn of_command(command: &mut Command) -> FlatTree {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
     let mut output = io::BufReader::with_capacity(1 << 20, child.stdout.take().unwrap());
     let tree = read(&mut output);
-    // A reader has seen enough at the archive's end; a writer fails if nobody takes what it pads it with.
+    // The reader stops at the archive's end, but the writer fails if nobody reads its padding.
     assert!(io::copy(&mut output, &mut io::sink()).is_ok());
     assert!(child.wait().unwrap().success(), "{command:?}");
     tree
 }
 
-/// The options of GNU tar that tell all there is to tell of what is in the directory.
+/// The options that make GNU tar record everything about the content of the directory.
 pub fn tar_arguments(directory: &FilePath) -> Vec<String> {
     let xattrs = ["security.capability", "user.*"].map(|name| format!("--xattrs-include={name}"));
     let options = ["--create", "--format=pax", "--numeric-owner", "--one-file-system", "--xattrs"];

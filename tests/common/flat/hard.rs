@@ -1,4 +1,4 @@
-//! Made-up packages of all that is hard to put into layers, and four images that share them in different combinations.
+//! Made-up packages with everything that is hard to layer, and four images that share them in different combinations.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -12,7 +12,7 @@ use crate::common::project::Project;
 /// The images, by name.
 pub const IMAGES: [&str; 4] = ["everything", "most", "some", "least"];
 
-/// What is in each image beside `base`.
+/// The packages in each image in addition to `base`.
 fn world(image: &str) -> Vec<&'static str> {
     let least =
         ["big", "empty", "empty-too", "hidden", "hosts", "names", "plain", "same-data", "same-data-too", "small"];
@@ -28,7 +28,7 @@ fn world(image: &str) -> Vec<&'static str> {
     world
 }
 
-/// `svc` has other numbers in each image: none are those in the packages' headers, but in `some`, where they are.
+/// `svc` has different ids in each image. Only in `some` are they the ids in the packages' headers.
 fn recipe(image: &str) -> String {
     let list: Vec<_> = ["base"].into_iter().chain(world(image)).collect();
     let id = match image {
@@ -54,7 +54,7 @@ fn recipe(image: &str) -> String {
     )
 }
 
-/// What a recipe changes of packages.
+/// A recipe's changes to packages' files.
 const RULES: &str = r#"
 [[directory]]
 path = "/srv/svc"
@@ -90,7 +90,7 @@ path = "/usr/share/small"
 target = "plain"
 "#;
 
-/// What the project says of its layers: as many as engines take.
+/// The project's setting for layers: as many as engines support.
 pub const LAYERS: &str = "layers = 120";
 
 /// A project of the four images, locked.
@@ -109,7 +109,7 @@ pub fn project() -> Project {
         project.write(format!("recipes/{image}.toml"), recipe(image));
         project.write(format!("images/{image}/rootfs/etc/image"), image);
     }
-    // Over a package's file, over one of two names of one, and behind a package's link.
+    // Over a package's file, over one of a file's two names, and behind a package's link.
     project.write("images/everything/rootfs/etc/plain", "baked");
     project.write("images/everything/rootfs/usr/share/links/other-a", "baked");
     project.write("images/everything/rootfs/bin/baked", "baked");
@@ -119,7 +119,7 @@ pub fn project() -> Project {
     project
 }
 
-/// An entry of root's.
+/// An entry owned by root.
 fn entry(path: impl Into<Vec<u8>>, kind: EntryKind, mode: u32) -> Entry {
     Entry { mtime: BUILT.cast_signed(), ..Entry::new(path, kind, mode) }
 }
@@ -140,12 +140,12 @@ fn hardlink(path: &str, target: &str, mode: u32) -> Entry {
     entry(path, EntryKind::Hardlink(target.into()), mode)
 }
 
-/// Owned by `svc`, whose numbers in the header are those of an image only by chance.
+/// An entry owned by `svc`. Its ids in the header match those in an image only by chance.
 fn of_svc(entry: Entry) -> Entry {
     Entry { uid: 300, gid: 300, user: "svc".to_owned(), group: "svc".to_owned(), ..entry }
 }
 
-/// `cap_net_bind_service` as Linux keeps it on a file.
+/// `cap_net_bind_service` as Linux stores it on a file.
 fn capable(mut entry: Entry) -> Entry {
     let value = [1, 0, 0, 2, 0, 4, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     entry.xattrs.insert("security.capability".to_owned(), value.to_vec());
@@ -183,16 +183,16 @@ fn packages() -> Vec<Made> {
     [basics(), takeovers(), shapes(), trees()].concat().into_iter().map(base_first).collect()
 }
 
-/// Bytes of a package that gets a layer of its own where there are enough.
+/// The size of a package that gets its own layer if there are enough layers.
 const HEAVY: usize = 140_000;
 
-/// One that is heavy enough to stand alone in a layer.
+/// A package that is large enough for its own layer.
 fn heavy(name: &str, version: &str) -> Made {
     let seed = name.bytes().fold(1, |seed: u64, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
     Made::bare(name, version).file(&format!("usr/share/ballast/{name}"), noise(HEAVY, seed))
 }
 
-/// Simple ones, and what is hard about single entries.
+/// Simple packages, and packages with difficult entries.
 fn basics() -> Vec<Made> {
     let long = |part: &str, count: usize| part.repeat(count);
     let base = heavy("base", "1.0-r0")
@@ -259,7 +259,7 @@ fn basics() -> Vec<Made> {
         .entry(file(&format!("{links}/other-a"), 0o644), "one of them is baked over")
         .entry(hardlink(&format!("{links}/other-b"), &format!("{links}/other-a"), 0o644), "")
         .entry(hardlink(&format!("{links}/other-c"), &format!("{links}/other-a"), 0o644), "");
-    // Engines do with a file what the header of a hard link to it says; packages mean the file's own.
+    // Engines apply the header of a hard link to its file; packages mean the file's own header.
     let liars = heavy("liars", "1.0-r0")
         .entry(file("usr/share/liars/a", 0o644), "mode and time")
         .entry(at(5, hardlink("usr/share/liars/b", "usr/share/liars/a", 0o600)), "")
@@ -275,7 +275,7 @@ fn basics() -> Vec<Made> {
     vec![base, names, modes, svc, hardlinks, liars, caps]
 }
 
-/// Files that more than one package has.
+/// Packages with files in common.
 fn takeovers() -> Vec<Made> {
     let both = "usr/share/taken";
     let old = heavy("old", "1.0-r0")
@@ -316,7 +316,7 @@ fn takeovers() -> Vec<Made> {
     ]
 }
 
-/// Archives that are not as our writer makes them.
+/// Archives unlike those that our writer makes.
 fn shapes() -> Vec<Made> {
     let empty = |name| Made::bare(name, "1.0-r0");
     let hidden = heavy("hidden", "1.0-r0").file(".dummy", "never installed").file(".more/of/it", "neither");
@@ -337,7 +337,7 @@ fn shapes() -> Vec<Made> {
         tar::end(&mut archive);
         vec![archive]
     });
-    // Its directory's parents are another package's.
+    // The parents of its directory belong to another package.
     let headless = Made::bare("headless", "1.0-r0").reshaped(|_| {
         let mut archive = tar::header(&directory("usr/share/headless", 0o711));
         let content = noise(HEAVY, 5);
@@ -360,7 +360,7 @@ fn shapes() -> Vec<Made> {
     ]
 }
 
-/// Directories of many, and files by many ways.
+/// Shared directories, and files reached by several paths.
 fn trees() -> Vec<Made> {
     let directories = |name, own, mode, mtime| {
         heavy(name, "1.0-r0")
@@ -401,7 +401,7 @@ fn trees() -> Vec<Made> {
     ]
 }
 
-/// A data archive by GNU tar: long names, fractions of seconds, and holes are its own way of writing them.
+/// A data archive written by GNU tar, with its own way of writing long names, fractions of seconds and holes.
 fn by_gnu_tar(name: &str, options: &[&str]) -> Vec<u8> {
     let work = tempfile::tempdir().unwrap();
     let below: PathBuf = ["usr", "share", name, &"long".repeat(40), &"er".repeat(60)].iter().collect();

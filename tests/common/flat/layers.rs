@@ -1,4 +1,4 @@
-//! A strict unpacker of layers, in memory: it refuses what any engine is known to take otherwise than another.
+//! A strict unpacker of layers, in memory. It refuses whatever engines are known to treat differently.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
@@ -12,7 +12,7 @@ use super::{FlatTree, Kind, Path};
 
 const BLOCK: u64 = 512;
 
-/// The layers of an image of a layout, each checked against what manifest and configuration say of it, uncompressed.
+/// The uncompressed layers of an image in a layout, each checked against the manifest and the configuration.
 pub fn layers(layout: &FilePath, image: &str) -> Vec<Vec<u8>> {
     let manifest = manifest(layout, image);
     let config: Value = serde_json::from_slice(&blob(layout, &manifest["config"])).unwrap();
@@ -41,7 +41,7 @@ fn manifest(layout: &FilePath, image: &str) -> Value {
     serde_json::from_slice(&blob(layout, entry)).unwrap()
 }
 
-/// The bytes behind a descriptor, which have to be what it says.
+/// The bytes that a descriptor points to, checked against it.
 fn blob(layout: &FilePath, descriptor: &Value) -> Vec<u8> {
     let digest = descriptor["digest"].as_str().unwrap();
     let bytes = fs_err::read(layout.join("blobs").join(digest.replace(':', "/"))).unwrap();
@@ -49,7 +49,7 @@ fn blob(layout: &FilePath, descriptor: &Value) -> Vec<u8> {
     bytes
 }
 
-/// The tree that an image's layers make, bottom to top.
+/// The tree that an image's layers give, bottom to top.
 pub fn unpacked(layout: &FilePath, image: &str) -> Result<FlatTree, String> {
     let mut tree = FlatTree::default();
     for (number, layer) in layers(layout, image).iter().enumerate() {
@@ -58,7 +58,7 @@ pub fn unpacked(layout: &FilePath, image: &str) -> Result<FlatTree, String> {
     Ok(tree)
 }
 
-/// Puts a layer over what is there.
+/// Applies a layer to the tree.
 pub fn apply(tree: &mut FlatTree, layer: &[u8]) -> Result<(), String> {
     let mut seen = Seen::default();
     let mut archive = tar::Archive::new(layer);
@@ -85,7 +85,7 @@ pub fn apply(tree: &mut FlatTree, layer: &[u8]) -> Result<(), String> {
     }
 }
 
-/// What a layer has brought so far.
+/// The entries of a layer so far.
 #[derive(Default)]
 struct Seen {
     /// Directories.
@@ -118,7 +118,7 @@ impl Seen {
             let Some(file) = self.files.get(&target) else {
                 return Err(format!("a hard link to {}, no file that comes before it", target.escape_ascii()));
             };
-            // Engines give the file what the link's header says, and giving it an owner takes its capabilities away.
+            // Engines give the file the attributes in the link's header. Changing the owner removes capabilities.
             let attributes = |it: &super::Entry| (it.mode, it.uid, it.gid, it.mtime, it.xattrs.clone());
             if attributes(file) != attributes(&entry) {
                 return Err(format!("a hard link that says “{entry}” of “{file}”"));

@@ -1,7 +1,7 @@
-//! The flat oracle: the file tree of an image, whoever tells it, and how two tellings differ.
+//! The flat oracle: the file tree of an image from any source, and the differences between two of them.
 //!
-//! The tree that the product merges in memory is the truth ([`reference`]); what an image's layers make of it, unpacked
-//! by our own small reader ([`layers`]) or by somebody else's ([`archive`]), has to be the same, entry by entry.
+//! The tree that the product merges in memory is the truth ([`reference`]). An image's layers must give the same tree,
+//! entry by entry, when our own small reader ([`layers`]) or another tool ([`archive`]) unpacks them.
 
 pub mod archive;
 pub mod hard;
@@ -13,7 +13,7 @@ use std::fmt;
 
 use mailimg::digest::Sha256;
 
-/// A path without a slash at either end. Bytes, as Linux has them.
+/// A path without a slash at either end, as bytes.
 pub type Path = Vec<u8>;
 
 /// What is at a path.
@@ -38,7 +38,7 @@ pub enum Kind {
     },
     Symlink(Path),
     Fifo,
-    /// What no image has: a device. The tar type of it.
+    /// A device, by its tar type. No image contains one.
     Other(u8),
 }
 
@@ -60,7 +60,7 @@ impl fmt::Display for Entry {
     }
 }
 
-/// All paths of an image but the root. Names of one file share an entry, as they do in a file system.
+/// All paths of an image except the root. Hard links share an entry, as in a file system.
 #[derive(Debug, Clone, Default)]
 pub struct FlatTree {
     names: BTreeMap<Path, usize>,
@@ -68,26 +68,26 @@ pub struct FlatTree {
 }
 
 impl FlatTree {
-    /// Puts an entry at a path; what was there is no longer there under this name.
+    /// Puts an entry at a path, replacing what was there.
     pub fn insert(&mut self, path: Path, entry: Entry) {
         self.names.insert(path, self.entries.len());
         self.entries.push(entry);
     }
 
-    /// Gives what is at `target` another name. False if nothing is there.
+    /// Gives the entry at `target` another name. False if there is none.
     pub fn link(&mut self, path: Path, target: &[u8]) -> bool {
         let Some(entry) = self.names.get(target).copied() else { return false };
         self.names.insert(path, entry);
         true
     }
 
-    /// Changes a directory's attributes, and leaves what is in it.
+    /// Changes a directory's attributes, and keeps its content.
     pub fn replace(&mut self, path: &[u8], entry: Entry) {
         let number = self.names[path];
         self.entries[number] = entry;
     }
 
-    /// Removes a path and what is below it.
+    /// Removes a path and everything below it.
     pub fn remove(&mut self, path: &[u8]) {
         self.names.remove(path);
         let below = [path, b"/"].concat();
@@ -98,7 +98,7 @@ impl FlatTree {
         self.names.get(path).map(|number| &self.entries[*number])
     }
 
-    /// Whether both are names of one file.
+    /// Whether both paths are the same file.
     pub fn is_one_file(&self, path: &[u8], other: &[u8]) -> bool {
         self.names.contains_key(path) && self.names.get(path) == self.names.get(other)
     }
@@ -107,7 +107,7 @@ impl FlatTree {
         self.names.len()
     }
 
-    /// Of each path that shares its file with others: all names, sorted.
+    /// For each path that shares its file with others, all names of the file, sorted.
     fn shared_names(&self) -> BTreeMap<&[u8], Vec<&[u8]>> {
         let mut names: BTreeMap<usize, Vec<&[u8]>> = BTreeMap::new();
         for (path, number) in &self.names {
@@ -118,20 +118,20 @@ impl FlatTree {
     }
 }
 
-/// A path, and what whoever unpacks an image does to it by design.
+/// A path that a tool changes by design when it unpacks an image, and how.
 pub type Exception = (&'static str, Expected);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected {
-    /// It is made where the image has no such path.
+    /// It is created if the image has no such path.
     Made,
-    /// It is made whatever the image has there.
+    /// It is created whatever the image has there.
     Replaced,
-    /// The directory's time is when something was made in it.
+    /// The directory's time changes because something is created in it.
     Touched,
 }
 
-/// How a found tree differs from what it has to be: a line for each path.
+/// The differences between a found tree and the expected one, a line for each path.
 pub fn differences(expected: &FlatTree, found: &FlatTree, exceptions: &[Exception]) -> Vec<String> {
     let has = |path: &[u8], what| exceptions.iter().any(|(it, expected)| it.as_bytes() == path && *expected == what);
     let (expected_names, found_names) = (expected.shared_names(), found.shared_names());
@@ -165,7 +165,7 @@ fn text(path: impl AsRef<[u8]>) -> String {
     String::from_utf8_lossy(path.as_ref()).into_owned()
 }
 
-/// Fails and shows the differences, if there are any.
+/// Fails with the differences, if there are any.
 pub fn assert_none(differences: &[String], what: &str) {
     let shown: String = differences.iter().take(40).fold(String::new(), |all, line| all + line + "\n");
     assert!(differences.is_empty(), "{what}: {} paths differ:\n{shown}", differences.len());

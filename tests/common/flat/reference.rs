@@ -1,4 +1,4 @@
-//! The tree that the product merges in memory, with the packages' contents as they are in the packages.
+//! The tree that the product merges in memory, with contents read from the packages.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::BufReader;
@@ -18,7 +18,7 @@ use tar::EntryType;
 use super::{Entry, FlatTree, Kind, archive};
 use crate::common::project::Project;
 
-/// The tree of each image of a project whose packages are in its store: it has been built.
+/// The tree of each image of a project that has been built, so that its packages are in the store.
 pub fn trees(project: &Project) -> BTreeMap<String, FlatTree> {
     let root: Utf8PathBuf = project.path().try_into().unwrap();
     let cache = Utf8Path::from_path(project.cache()).unwrap();
@@ -83,7 +83,7 @@ fn flat(tree: &Tree, packages: &Table<PackageId, Obtained<'_>>, contents: &mut C
     flat
 }
 
-/// Of the data members that were read: SHA-256 of each entry's content. Images share packages.
+/// For each data member read so far, the SHA-256 of each entry's content. Images share packages.
 #[derive(Default)]
 struct Contents(HashMap<Sha256, Table<EntryId, Sha256>>);
 
