@@ -23,31 +23,31 @@ use mailimg::apk::{Dependency, Package, index};
 use mailimg::solve::{Repository, Universe, solve};
 
 #[test]
-#[ignore = "needs recordings of apk beside MAILIMG_ALPINE_MIRROR"]
+#[ignore = "needs recordings of apk next to MAILIMG_ALPINE_MIRROR"]
 fn random_worlds() {
     compare("alpine-3.20-main", "sets");
 }
 
 #[test]
-#[ignore = "needs recordings of apk beside MAILIMG_ALPINE_MIRROR"]
+#[ignore = "needs recordings of apk next to MAILIMG_ALPINE_MIRROR"]
 fn every_package_alone() {
     compare("alpine-3.20-main", "names");
 }
 
 #[test]
-#[ignore = "needs recordings of apk beside MAILIMG_ALPINE_MIRROR"]
+#[ignore = "needs recordings of apk next to MAILIMG_ALPINE_MIRROR"]
 fn constraints_and_conflicts_and_virtual_names() {
     compare("alpine-3.19", "plain");
 }
 
 #[test]
-#[ignore = "needs recordings of apk beside MAILIMG_ALPINE_MIRROR"]
+#[ignore = "needs recordings of apk next to MAILIMG_ALPINE_MIRROR"]
 fn a_tagged_repository() {
     compare("alpine-3.19", "tag");
 }
 
 #[test]
-#[ignore = "needs recordings of apk beside MAILIMG_ALPINE_MIRROR"]
+#[ignore = "needs recordings of apk next to MAILIMG_ALPINE_MIRROR"]
 fn virtual_names_in_a_tagged_repository() {
     compare("alpine-3.19", "tag2");
 }

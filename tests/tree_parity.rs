@@ -31,13 +31,13 @@ use mailimg::solve::{Repository, Universe, solve};
 use mailimg::table::Table;
 
 #[test]
-#[ignore = "needs recordings of apk beside MAILIMG_ALPINE_MIRROR"]
+#[ignore = "needs recordings of apk next to MAILIMG_ALPINE_MIRROR"]
 fn trees_are_as_apk_leaves_them() {
     let mirror = std::env::var("MAILIMG_ALPINE_MIRROR").expect("MAILIMG_ALPINE_MIRROR names an Alpine repository");
     let folders = recordings(Path::new(&mirror));
     if folders.is_empty() {
         // Directly to standard error: the harness hides the output of tests that pass.
-        writeln!(std::io::stderr(), "not run: no recorded trees beside {mirror}").unwrap();
+        writeln!(std::io::stderr(), "not run: no recorded trees next to {mirror}").unwrap();
     }
     for folder in folders {
         for line in fs::read_to_string(folder.join("trees/worlds.txt")).unwrap().lines() {
@@ -53,7 +53,7 @@ fn trees_are_as_apk_leaves_them() {
 }
 
 #[test]
-#[ignore = "needs recordings of apk beside MAILIMG_ALPINE_MIRROR"]
+#[ignore = "needs recordings of apk next to MAILIMG_ALPINE_MIRROR"]
 fn layers_one_over_the_other_hold_the_tree() {
     let mirror = std::env::var("MAILIMG_ALPINE_MIRROR").expect("MAILIMG_ALPINE_MIRROR names an Alpine repository");
     for folder in recordings(Path::new(&mirror)) {

@@ -359,7 +359,7 @@ def arguments():
     parser.add_argument("--repository", type=Path, required=True, help="what `mailimg repo import-debian` made")
     parser.add_argument("--project", type=Path, required=True, help="the project with mailimg.toml")
     parser.add_argument("--work", type=Path, required=True, help="where all is done; on a disk, for builds sync")
-    parser.add_argument("--rounds", type=int, default=5, help="how often, beside one that doesn't count (default: 5)")
+    parser.add_argument("--rounds", type=int, default=5, help="how often, in addition to one that doesn't count (default: 5)")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="put the tables into this file between their marks")

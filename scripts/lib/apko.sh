@@ -9,7 +9,7 @@ ensure_apko() {
     [ ! -x "$apko" ] || return 0
     have go || apt_install golang-go
     say "compiling apko $apko_version"
-    compile_apko || fail "apko $apko_version does not compile" "it needs Go 1.26, and a Go that fetches that by itself: 1.21 or newer"
+    compile_apko || fail "apko $apko_version does not compile" "it needs Go 1.26, which Go 1.21 or newer can fetch"
 }
 
 # Not `go install`, which needs a list of versions: this only needs a proxy that serves this one version.

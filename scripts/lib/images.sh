@@ -16,8 +16,8 @@ build_images() {
     fi
     rm -f "$said"
     if [ -n "$(find "$site/apk-locks/$channel" -name '*.lock' -print -quit)" ]; then
-        say "$channel has newer packages than its locks, as happens every few weeks: locking them in $site/apk-locks"
-        note "What changes, with the images in brackets unless it is all of them:"
+        say "$channel has newer packages than its locks, as happens every few weeks: locking again in $site/apk-locks"
+        note "Changes (images in brackets if not all of them are affected):"
     else
         say "locking the packages of $channel for the first time, in $site/apk-locks"
     fi

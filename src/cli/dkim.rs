@@ -25,7 +25,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let project = Project::open(context.project())?;
     for secret in secrets::init_dkim(&project)?.iter().filter(|secret| secret.made) {
-        context.ui().status(format!("made {}", project.secrets_dir().join(&secret.path)));
+        context.ui().status(format!("created {}", project.secrets_dir().join(&secret.path)));
     }
     let domains = if args.domains.is_empty() { project.domains("`mailimg dkim`")? } else { &args.domains };
     let records = domains.iter().map(|domain| Ok((domain, record(&project, domain)?)));

@@ -36,7 +36,7 @@ impl LayoutArgs {
             let known = known.join(" and ");
             context
                 .ui()
-                .status(format!("{path} has images for {known}: taking those for {usual}; --arch takes others"));
+                .status(format!("{path} has images for {known}: using those for {usual}; choose others with --arch"));
         }
         Ok(chosen)
     }

@@ -16,7 +16,7 @@ pub enum LabelError {
     /// Neither key nor value.
     #[error("expected KEY=VALUE, as in org.opencontainers.image.revision=0a1b2c")]
     NoValue,
-    #[error("{key:?} can't be a key: it takes letters, digits and punctuation other than \"=\" and quotes")]
+    #[error("{key:?} can't be a key: use letters, digits and punctuation other than \"=\" and quotes")]
     Key { key: String },
     /// Set by mailimg itself.
     #[error("{key} can't be set: {reason}")]
@@ -25,7 +25,7 @@ pub enum LabelError {
     #[error("the value of {key} has control characters")]
     Value { key: String },
     /// Longer than engines take.
-    #[error("key and value of {key} have {length} bytes together, and engines take {LONGEST}")]
+    #[error("{key} and its value have {length} bytes together, but engines accept at most {LONGEST}")]
     TooLong { key: String, length: usize },
 }
 

@@ -50,13 +50,13 @@ impl Checked {
                     return Err(wrong(format!("is another kind of secret in recipes/{owner}.toml")));
                 }
                 Some((SecretKind::Certificate, owner)) => {
-                    return Err(wrong(format!("is the certificate of {owner}: each service has its own")));
+                    return Err(wrong(format!("is the certificate of {owner}: each service needs its own")));
                 }
                 _ => {}
             }
             let authority = || self.known.iter().find(|(_, (kind, _))| *kind == SecretKind::Authority);
             if let (SecretKind::Authority, Some((other, _))) = (kind, authority().filter(|(other, _)| *other != name)) {
-                return Err(wrong(format!("is a second authority next to {other}: a site has one")));
+                return Err(wrong(format!("is a second authority next to {other}: a site can have only one")));
             }
             self.known.insert(name.clone(), (*kind, recipe.name.clone()));
         }

@@ -275,8 +275,8 @@ fn recipes_declare_secrets_together() {
     );
     for (postfix, clamav, told) in [
         ("a = \"password\"", "a = \"authority\"", "a: is another kind of secret in recipes/clamav.toml"),
-        ("a = \"certificate\"", "a = \"certificate\"", "a: is the certificate of clamav: each service has its own"),
-        ("a = \"authority\"", "b = \"authority\"", "a: is a second authority next to b: a site has one"),
+        ("a = \"certificate\"", "a = \"certificate\"", "a: is the certificate of clamav: each service needs its own"),
+        ("a = \"authority\"", "b = \"authority\"", "a: is a second authority next to b: a site can have only one"),
     ] {
         let said = declare(postfix, clamav).unwrap_err();
         assert!(said.starts_with(&format!("recipes/postfix.toml:29:17: service.secrets.{told}\n")), "{said}");

@@ -25,7 +25,7 @@ pub enum ImportError {
     #[error("can't run apt-get")]
     NoApt { source: io::Error },
     /// The machine's apt configuration contains no Debian archive, and no mirror was given.
-    #[error("this machine's apt configuration names no Debian archive to take {suite} from")]
+    #[error("this machine's apt configuration has no Debian mirror for {suite}")]
     NoMirror { suite: String },
     /// `apt-get` ended with an error.
     #[error("apt-get {action} failed: {message}")]

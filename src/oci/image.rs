@@ -62,7 +62,7 @@ pub struct Document {
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
     /// The architecture has no name in OCI.
-    #[error("{arch:?} is no architecture for which images can be made; known: {known}")]
+    #[error("{arch:?} is not a supported architecture; supported are {known}")]
     Architecture { arch: String, known: String },
     /// The JSON can't be written in canonical form.
     #[error("can't write the image's description as JSON")]

@@ -79,6 +79,6 @@ mod tests {
 
     #[test]
     fn unknown_architectures_are_refused() {
-        assert!(Platform::of("vax").unwrap_err().to_string().starts_with(r#""vax" is no architecture"#));
+        assert!(Platform::of("vax").unwrap_err().to_string().starts_with(r#""vax" is not a supported architecture"#));
     }
 }

@@ -8,7 +8,7 @@ pub struct Tag(String);
 /// The text is not a tag.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{text:?} can't be a tag: a tag has up to 128 letters, digits and `_`, `.`, `-`, and starts with none of the last two"
+    "{text:?} can't be a tag: a tag has up to 128 letters, digits, `_`, `.` and `-`, and doesn't start with `.` or `-`"
 )]
 pub struct TagError {
     pub text: String,

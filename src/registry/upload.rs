@@ -130,7 +130,7 @@ impl Client {
             (url, offset) = (next, reached);
             stalled = if offset > before { 0 } else { stalled + 1 };
             if stalled > self.http.settings().attempts {
-                let said = format!("it takes no more than {offset} of {} bytes", blob.size);
+                let said = format!("it accepts only {offset} of {} bytes", blob.size);
                 return Err(unexpected(&url, StatusCode::RANGE_NOT_SATISFIABLE, said).into());
             }
         }

@@ -5,7 +5,7 @@ pub enum ReportError {
     #[error("{image} has no package {package:?} and none that provides it{}", it_has(near))]
     NotInImage { image: String, package: String, near: Vec<String> },
     /// The image was not made of these layers.
-    #[error("{image} has {found} layers, and not the {planned} that are planned for it")]
+    #[error("{image} has {found} layers instead of the planned {planned}")]
     OtherLayers { image: String, planned: usize, found: usize },
 }
 

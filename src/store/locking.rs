@@ -45,7 +45,7 @@ fn settle(outcome: io::Result<()>, path: &Utf8Path) -> io::Result<Attempt> {
         Ok(()) => Ok(Attempt::Locked),
         Err(error) if is_unavailable(&error) => {
             tracing::info!(
-                "{path} can't be locked ({error}): going on without; don't run mailimg twice at a time there"
+                "{path} can't be locked ({error}): continuing without a lock; don't run two mailimg processes there"
             );
             Ok(Attempt::Unavailable)
         }

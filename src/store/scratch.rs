@@ -41,7 +41,7 @@ impl Scratch {
                 made.map_err(StoreError::io("make a temporary directory in", &parent))?;
             }
             if self.directory.set(directory).is_ok() {
-                tracing::warn!("{} can't be written to: what is made now is not kept", self.bucket);
+                tracing::warn!("{} can't be written to: new content is not kept", self.bucket);
             }
         }
         let lost = || StoreError::io("make a temporary directory for", &self.bucket)(io::ErrorKind::NotFound.into());

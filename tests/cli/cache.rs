@@ -71,7 +71,7 @@ fn what_a_read_only_cache_lacks_is_made_for_this_time() {
     let output = project.mailimg(["build", "--json"]).env("TMPDIR", &temporary).output().unwrap();
     assert!(output.status.success(), "{}", error(&output));
     assert_ne!(digests(&String::from_utf8(output.stdout.clone()).unwrap()), before);
-    assert!(error(&output).contains("can't be written to: what is made now is not kept"), "{}", error(&output));
+    assert!(error(&output).contains("can't be written to: new content is not kept"), "{}", error(&output));
     assert_eq!(fs_err::read_dir(&temporary).unwrap().count(), 0);
 }
 

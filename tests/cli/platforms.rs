@@ -68,7 +68,7 @@ fn the_channels_first_architecture_is_meant_unless_another_is_named() {
             let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
             assert!(output.status.success(), "{error}");
             assert!(out.contains(&local(digest)), "{args:?}: {out}");
-            let told = "has images for x86_64 and aarch64: taking those for x86_64; --arch takes others";
+            let told = "has images for x86_64 and aarch64: using those for x86_64; choose others with --arch";
             assert_eq!(error.contains(told), is_told, "{args:?}: {error}");
         }
         let sent = ocidir::OciArchive::open(project.root().join("engine.tar"));
@@ -99,6 +99,6 @@ fn an_image_of_unclear_architecture_is_not_guessed() {
     assert!(error.contains("has web for x86_64 and aarch64, not for s390x"), "{error}");
     let (code, error) = load(&["--arch", "vax"]);
     assert_eq!(code, Some(2), "{error}");
-    assert!(error.contains("\"vax\" is no architecture"), "{error}");
+    assert!(error.contains("\"vax\" is not a supported architecture"), "{error}");
     assert_eq!(load(&["--arch", "aarch64", "web"]).0, Some(0));
 }

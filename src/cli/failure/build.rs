@@ -3,7 +3,7 @@ use crate::build::BuildError;
 use crate::layer::LayerError;
 use crate::oci::LayoutError;
 
-pub(super) const DAMAGED: &str = "something else has changed the store; see `mailimg store verify`";
+pub(super) const DAMAGED: &str = "something other than mailimg has changed the store; run `mailimg store verify`";
 
 impl From<BuildError> for Failure {
     fn from(error: BuildError) -> Self {

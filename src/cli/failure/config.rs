@@ -10,9 +10,9 @@ impl From<ConfigError> for Failure {
             ConfigError::Read { .. } => failure(Exit::System),
             ConfigError::Unset { key, .. } => failure(Exit::Usage).hint(format!("set `{key}` there")),
             ConfigError::Role { found, .. } if found.is_empty() => {
-                failure(Exit::Usage).hint("add that line to the recipe of the image that has this part")
+                failure(Exit::Usage).hint("add that line to the recipe of the image that has this role")
             }
-            ConfigError::Role { .. } => failure(Exit::Usage).hint("leave it to one of them"),
+            ConfigError::Role { .. } => failure(Exit::Usage).hint("keep that line in only one of their recipes"),
             ConfigError::Wrong(wrong) => match &wrong.advice {
                 Some(advice) => failure(Exit::Usage).hint(advice),
                 None => failure(Exit::Usage),

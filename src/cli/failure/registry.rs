@@ -33,7 +33,7 @@ pub(super) fn advice(error: &RegistryError) -> (Exit, String) {
         RegistryError::Unreachable { source, .. } => (Exit::Missing, unreachable(source).to_owned()),
         RegistryError::Denied { repository, logged_in, .. } => {
             let host = repository.split('/').next().unwrap_or_default();
-            let who = if *logged_in { "as somebody who may do this" } else { "first" };
+            let who = if *logged_in { "as a user with access" } else { "first" };
             (Exit::Missing, format!("log in with `docker login {host}` or `podman login {host}` {who}"))
         }
         RegistryError::Missing { .. } => {
@@ -46,7 +46,7 @@ pub(super) fn advice(error: &RegistryError) -> (Exit, String) {
             (Exit::Refused, "it was changed in transit or in the registry; nothing was kept".to_owned())
         }
         RegistryError::Unexpected { .. } | RegistryError::Challenge { .. } | RegistryError::Stored { .. } => {
-            (Exit::Refused, "check that this is a registry, and not a proxy in between".to_owned())
+            (Exit::Refused, "check that a registry gave this answer, not a proxy in between".to_owned())
         }
         RegistryError::Read { .. } => (Exit::System, "build the images again with `mailimg build`".to_owned()),
     }
@@ -56,7 +56,7 @@ fn unreachable(error: &HttpError) -> &'static str {
     if error.is_not_tls() {
         "the registry doesn't speak TLS: pass --plain-http, or set registry.plain-http in mailimg.toml"
     } else if error.is_untrusted() {
-        "add the authority that signed the registry's certificate to those of this machine, or name its file in \
+        "add the authority that signed the registry's certificate to this machine's trusted ones, or name its file in \
          SSL_CERT_FILE"
     } else {
         "check the registry's name and the proxy settings (HTTPS_PROXY, NO_PROXY); -v shows each attempt. A registry \

@@ -32,7 +32,7 @@ fn shown(draft: &Draft) -> Vec<String> {
     segments.iter().flat_map(|segment| segment.items.iter().map(move |item| line(segment, item))).collect()
 }
 
-/// What an upper layer holds beside what apk itself makes in every image.
+/// What an upper layer holds in addition to what apk itself creates in every image.
 fn top(drafts: &[Draft]) -> Vec<String> {
     let skeleton = ["dev", "etc/apk", "lib", "proc", "tmp", "var"];
     let mut lines = shown(drafts.last().unwrap());

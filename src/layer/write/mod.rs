@@ -38,7 +38,7 @@ pub enum LayerError {
         source: StoreError,
     },
     /// A path whose directory is missing from the tree.
-    #[error("the image's tree has no directory {path}, though something is in it")]
+    #[error("the image's tree has something in {path}, but no such directory")]
     NoDirectory { path: TreePath },
     /// A package's data can't be opened.
     #[error(transparent)]

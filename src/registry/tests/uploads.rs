@@ -234,5 +234,5 @@ async fn a_registry_that_takes_nothing_is_given_up() {
     });
     let (setup, fake) = (setup(), fake.await);
     let error = setup.push(&fake.repository("mail/web"), &[large(&setup)], None).await.unwrap_err();
-    assert!(error.to_string().contains("it takes no more than 1 of 9000000 bytes"), "{error}");
+    assert!(error.to_string().contains("it accepts only 1 of 9000000 bytes"), "{error}");
 }
