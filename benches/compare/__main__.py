@@ -352,18 +352,18 @@ def say(text):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description="Times builds; scripts/bench starts it with all that it needs.")
+    parser = argparse.ArgumentParser(description="Times builds. Started by scripts/bench, which prepares everything.")
     parser.add_argument("--mailimg", type=Path, required=True, help="the program, a release build")
     parser.add_argument("--apko", type=Path, help="the program; without, apko is left out")
     parser.add_argument("--limit", type=Path, help="benches/limit.rs as a program; without, the limit is left out")
     parser.add_argument("--repository", type=Path, required=True, help="what `mailimg repo import-debian` made")
     parser.add_argument("--project", type=Path, required=True, help="the project with mailimg.toml")
-    parser.add_argument("--work", type=Path, required=True, help="where all is done; on a disk, for builds sync")
-    parser.add_argument("--rounds", type=int, default=5, help="how often, in addition to one that doesn't count (default: 5)")
+    parser.add_argument("--work", type=Path, required=True, help="the working directory; on disk, because builds sync")
+    parser.add_argument("--rounds", type=int, default=5, help="how many rounds count, after a first one (default: 5)")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="put the tables into this file between their marks")
-    parser.add_argument("--keep", action="store_true", help="leave everything that was made, to look at it")
+    parser.add_argument("--keep", action="store_true", help="keep the working directory")
     return parser.parse_args()
 
 

@@ -32,7 +32,7 @@ fn members(lock: &Lock) -> Vec<ArtifactLayer> {
     lock.packages.iter().flat_map(of_package).filter(|member| seen.insert(member.digest)).collect()
 }
 
-/// Which artifacts are about the image with this digest?
+/// Asks for the artifacts about the image with this digest.
 struct ArtifactsOf(Sha256);
 
 impl Question for ArtifactsOf {

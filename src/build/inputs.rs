@@ -23,7 +23,7 @@ pub struct PlannedImage {
     pub groups: Vec<Group>,
 }
 
-/// What a build is told besides the project.
+/// The options of a build that don't come from the project.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// When the images say that they were made; without it, when their newest packages were.

@@ -29,13 +29,13 @@ pub use inputs::{Inputs, Options, Plan, PlannedImage};
 /// An image to build: its inputs, and the packages of its lock, verified in the store.
 #[derive(Debug)]
 pub struct Job<'a> {
-    /// What determines its bytes.
+    /// The inputs that determine the image's bytes.
     pub inputs: Inputs<'a>,
     /// Its packages, in install order.
     pub packages: Table<PackageId, Obtained<'a>>,
 }
 
-/// Which image has this derivation?
+/// Asks for the image with this derivation.
 struct ImageOf(Sha256);
 
 impl Question for ImageOf {

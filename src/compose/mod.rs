@@ -19,7 +19,7 @@ use crate::oci::{local_reference, registry_reference};
 pub use error::ComposeError;
 use file::{Dependency, File, Healthcheck, Logging, NamedVolume, Networking, PrivateNetwork, SecretFile, Service};
 
-/// What the compose file depends on besides the project.
+/// The options of a compose file that don't come from the project.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Manifest digest of each image.

@@ -15,7 +15,7 @@ pub(super) fn fields_at<T: DeserializeOwned>(path: &[Step<'_>]) -> &'static [&'s
     fields
 }
 
-/// Pretends to be a value that has nothing but what is on the path, until the struct at its end announces itself.
+/// Pretends to be a value with only the fields on the path, until the struct at its end reports its fields.
 struct Probe<'a, 'p> {
     path: &'p [Step<'p>],
     fields: &'a mut &'static [&'static str],

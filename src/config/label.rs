@@ -1,9 +1,9 @@
 //! Labels of an image's configuration and annotations of its manifest, which have the same rules.
 
-/// Longest key and value together, bytes: containerd takes no more.
+/// The maximum length of key and value together, in bytes: containerd's limit.
 const LONGEST: usize = 4096;
 
-/// Keys that say something that isn't anybody's to choose, and what does.
+/// Keys that nobody can choose, and what determines them.
 const RESERVED: [(&str, &str); 3] = [
     ("org.opencontainers.image.created", "the newest package or SOURCE_DATE_EPOCH decides it"),
     ("org.opencontainers.image.ref.name", "a layout's index names its images by it"),
@@ -24,7 +24,7 @@ pub enum LabelError {
     /// A value with control characters.
     #[error("the value of {key} has control characters")]
     Value { key: String },
-    /// Longer than engines take.
+    /// Longer than engines accept.
     #[error("{key} and its value have {length} bytes together, but engines accept at most {LONGEST}")]
     TooLong { key: String, length: usize },
 }

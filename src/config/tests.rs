@@ -1,4 +1,4 @@
-//! A whole project on disk: what it reads as, and how each kind of mistake is told.
+//! A whole project on disk: how it is read, and how each kind of mistake is reported.
 
 use std::os::unix::fs::PermissionsExt as _;
 

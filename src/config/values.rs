@@ -27,7 +27,7 @@ impl ValueError {
 
 /// Implements what all values written as strings share.
 ///
-/// The pattern is for editors; what decides is `FromStr`.
+/// The pattern is for editors; `FromStr` decides.
 macro_rules! written_as_string {
     ($name:ident, $pattern:literal) => {
         #[cfg(test)]

@@ -24,7 +24,7 @@ use crate::store::write_atomic;
 /// Part of a package's inputs: raise it when the same `.deb` gives different bytes.
 const FORMAT: u32 = 1;
 
-/// What to import, and where to.
+/// What to import, and the target directory.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub mapping: Mapping,
@@ -35,12 +35,12 @@ pub struct Request {
     pub cache: Utf8PathBuf,
 }
 
-/// What came out.
+/// The result of an import.
 #[derive(Debug, Clone)]
 pub struct Imported {
     /// All packages of the repository, as in its index.
     pub packages: Vec<Package>,
-    /// How many of them were converted.
+    /// The number of them that were converted.
     pub made: usize,
     /// Bytes of all package files.
     pub size: u64,

@@ -6,8 +6,8 @@ use url::Url;
 
 use crate::config::{has_credentials, hide_credentials};
 
-/// What is escaped in a part of a path: all that RFC 3986 (section 3.3) doesn't allow there, and `+`, which object
-/// storage takes for a space.
+/// Characters to escape in a part of a path: those that RFC 3986 (section 3.3) doesn't allow, and `+`, which object
+/// storage treats as a space.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')

@@ -17,7 +17,7 @@ pub struct Download<'a> {
 /// Events of a download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// It starts, again perhaps.
+    /// It starts, perhaps again.
     Started,
     /// This many bytes arrived.
     Received(u64),
@@ -26,11 +26,11 @@ pub enum Event {
 /// Why a body was not received.
 #[derive(Debug)]
 pub enum DownloadError {
-    /// The server broke off.
+    /// The server ended the transfer early.
     Http(HttpError),
     Store {
         source: StoreError,
-        /// How many bytes there were by then.
+        /// The number of bytes received by then.
         found: u64,
     },
     /// The server doesn't have this part, or sent another.
@@ -38,8 +38,8 @@ pub enum DownloadError {
 }
 
 impl<'a> Download<'a> {
-    /// Of at most `limit` bytes. Only a file that is known by its digest, `is_pinned`, can be put together from the
-    /// answers to several requests: another may change in between.
+    /// A download of at most `limit` bytes. Only a file with a known digest (`is_pinned`) can be assembled from the
+    /// answers to several requests: any other may change in between.
     pub fn new(store: &'a Store, limit: u64, is_pinned: bool) -> Result<Self, StoreError> {
         Ok(Self { store, limit, incoming: store.incoming(limit)?, is_pinned })
     }

@@ -30,7 +30,7 @@ impl<E> From<E> for Failed<E> {
 }
 
 impl<E> Failed<E> {
-    /// Of a request without an answer.
+    /// The failure of a request without an answer.
     pub fn of(error: HttpError, wrap: impl FnOnce(HttpError) -> E) -> Self {
         let cost = if matches!(error, HttpError::Silent(_)) { SILENCE } else { 1 };
         if error.is_passing() {
@@ -40,7 +40,7 @@ impl<E> Failed<E> {
         }
     }
 
-    /// Of an answer with this status.
+    /// The failure of a request with this status in its answer.
     pub fn of_status(status: StatusCode, headers: &HeaderMap, error: E) -> Self {
         if is_passing(status) {
             Self::Passing { error, after: retry_after(headers), cost: 1 }

@@ -33,7 +33,7 @@ fn answer(stream: &TcpStream, answer: &str) -> String {
     String::from_utf8_lossy(&request[..read]).into_owned()
 }
 
-/// One that gives up fast.
+/// A client that gives up fast.
 fn impatient() -> Client {
     let limit = Duration::from_millis(300);
     Client::new(Settings { answer: limit, silence: limit, digestion: 2 * limit, ..Settings::default() })
@@ -170,7 +170,7 @@ async fn authorization_stays_with_its_server() {
 
 #[test]
 fn refuses_to_be_led_from_https_to_http() {
-    // What the policy sees, without a server that has a certificate: it is the same function that decides.
+    // Calls the function that the redirect policy uses, because there is no server with a certificate.
     let policy = |from: &str, to: &str| leads_to_plain_http(&[from.parse().unwrap()], &to.parse().unwrap());
     assert!(policy("https://a.example/", "http://a.example/"));
     assert!(!policy("https://a.example/", "https://b.example/"));

@@ -105,7 +105,7 @@ pub struct Deb {
 /// A package's version, which is also shown as its distribution writes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edition {
-    /// apk's version, by which editions are compared.
+    /// apk's version. Editions are compared by it.
     pub version: Version,
     shown: String,
 }

@@ -223,7 +223,7 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// Those of `stack`, which runs `project`.
+    /// The accounts of `stack`, which runs `project`.
     #[must_use]
     pub fn new(stack: Stack, project: Project) -> Self {
         Self { stack, project }

@@ -38,7 +38,7 @@ pub enum ImagesError {
 #[derive(Debug, Clone)]
 pub struct Images {
     layout: Utf8PathBuf,
-    /// By name, then by architecture, where the index says that and we know it.
+    /// Digests by name, then by architecture, if the index gives one that we know.
     all: BTreeMap<String, BTreeMap<Option<Platform>, Sha256>>,
 }
 

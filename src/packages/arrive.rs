@@ -149,12 +149,12 @@ pub(crate) fn members<'a>(
     signatures.iter().chain([control, data])
 }
 
-/// What the members of a package are called in the store.
+/// The names of a package's members in the store.
 pub(crate) fn members_of(measured: &Measured) -> Vec<Sha256> {
     members(&measured.signatures, &measured.control, &measured.data).map(|member| member.sha256).collect()
 }
 
-/// Whether the store has all of these.
+/// Whether the store has all of these members.
 pub(crate) fn has_all<'a>(store: &Store, mut members: impl Iterator<Item = &'a Member>) -> bool {
     members.all(|member| store.find_sized(&member.sha256, member.size).is_some())
 }

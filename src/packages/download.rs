@@ -56,7 +56,7 @@ pub(crate) fn each<I: Sync, T: Send, E: Send>(
         for _ in 0..workers {
             scope.spawn(worker);
         }
-        // The sender goes when this is done, and the workers with it.
+        // When this is done, the sender is dropped, and the workers end.
         runtime.block_on(async {
             let sender = sender;
             let mut files = pin!(client.open_all(requests, progress));

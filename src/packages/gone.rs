@@ -9,7 +9,7 @@ pub struct Gone {
     pub package: String,
     pub file: String,
     pub repository: String,
-    /// What the repository says of the package's file.
+    /// The repository's answer to the request for the package file.
     pub answer: FetchError,
     /// The registries that don't have it either.
     pub registries: Vec<String>,

@@ -16,11 +16,11 @@ pub(crate) struct Inspected {
 /// How a package must be authenticated.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Trust<'a> {
-    /// By a signature with one of these keys.
+    /// Signed with one of these keys.
     Signed(&'a Keyring),
-    /// By the signed index: the package may be unsigned, but its signatures must be valid.
+    /// Listed in the signed index: the package may be unsigned, but its signatures must be valid.
     ByIndex(&'a Keyring),
-    /// By the SHA-256 of its members.
+    /// Its members have the locked SHA-256.
     Locked,
 }
 

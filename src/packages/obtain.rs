@@ -28,7 +28,7 @@ const PULLS: usize = 4;
 /// contains wrong ones, this is detected for packages already in the store, and no engine accepts an image with such a
 /// layer.
 ///
-/// Not for use inside the runtime.
+/// Don't call this inside the runtime.
 pub fn obtain<'a>(
     locks: &[(&'a Lock, &Sources)],
     fetching: Fetching<'_>,
@@ -65,9 +65,9 @@ struct Missing<'a> {
     package: &'a LockedPackage,
     lock: &'a Lock,
     sources: &'a Sources,
-    /// Where images made of it may have been pushed; none if no network may be used.
+    /// Where images built from the lock may have been pushed; none if no network may be used.
     registries: Vec<&'a Repository>,
-    /// A digest of all that the lock says of it.
+    /// A digest of everything that the lock says about it.
     subject: Sha256,
     /// Whether the store has its members.
     whole: bool,

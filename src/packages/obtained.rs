@@ -53,7 +53,7 @@ impl Obtained<'_> {
     }
 }
 
-/// Which listing has the package that is as this block of a lock says?
+/// Asks for the listing of the package in this block of a lock.
 pub(super) struct ListingOf<'a>(pub(super) &'a LockedPackage);
 
 impl Question for ListingOf<'_> {

@@ -82,7 +82,7 @@ mod tests {
     async fn answer(script: &str) -> Result<Option<Credential>, HelperError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("docker-credential-made-up");
-        // By another process: a file that is open for writing in this one, or in what it has just forked, can't be run.
+        // Another process writes it: a file that is open for writing here, or in a process just forked, can't be run.
         let write = r#"printf '#!/bin/sh\n%s\n' "$1" > "$2"; chmod 755 "$2""#;
         let written = std::process::Command::new("sh").args(["-c", write, "sh", script]).arg(&path).status().unwrap();
         assert!(written.success());

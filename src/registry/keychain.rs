@@ -68,7 +68,7 @@ struct Entry {
 }
 
 impl Default for Keychain {
-    /// Of the user who runs the program.
+    /// The credentials of the user who runs the program.
     fn default() -> Self {
         Self::new(files())
     }

@@ -35,11 +35,11 @@ pub enum From {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     Requires,
-    /// By being one of the other's `install_if` conditions.
+    /// It is one of the other's `install_if` conditions.
     InstallIf,
 }
 
-/// One reason why a package is there.
+/// One reason why a package is in the image.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Edge {
     /// What brings it in.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::apk::{Dependency, Package, Provide, Version};
 
-/// One package a line: name, then `key: values` for what else it says.
+/// One package per line: its name, then `key: values` for its other fields.
 fn graph(world: &str, packages: &[(&str, &[(&str, &str)])]) -> Graph {
     let package = |(name, fields): &(&str, &[(&str, &str)])| {
         let mut package = Package::new(*name, Version::any("1-r0"), "x86_64");

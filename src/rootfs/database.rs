@@ -84,7 +84,7 @@ fn triggers(packages: &[MergedPackage]) -> Result<Vec<u8>, RootfsError> {
     Ok(lines(&packages.iter().filter(has_trigger).map(line).collect::<Result<Vec<_>, RootfsError>>()?))
 }
 
-/// What the package is called by in the database. Whatever was read from a package file has one.
+/// The checksum that identifies the package in the database. Every package read from a file has one.
 fn checksum(files: &PackageFiles) -> Result<Checksum, RootfsError> {
     files.package().checksum.ok_or_else(|| RootfsError::NoChecksum { package: files.title() })
 }

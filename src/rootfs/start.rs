@@ -51,7 +51,7 @@ impl Start<'_> {
         self.merged.tree.find(path).is_some_and(|node| matches!(node.kind, NodeKind::File { .. }))
     }
 
-    /// What there is at a path in place of a program.
+    /// Describes what is at a path instead of a program.
     fn instead(&self, path: &str) -> String {
         let tree = &self.merged.tree;
         match (tree.find(path), tree.find_itself(path)) {
@@ -61,7 +61,7 @@ impl Start<'_> {
         }
     }
 
-    /// What is on a volume is not known before it is mounted.
+    /// The content of a volume is unknown until it is mounted.
     fn is_on_a_volume(&self, path: &str) -> bool {
         self.image.volumes.iter().any(|volume| Utf8Path::new(path).starts_with(volume.as_str()))
     }
@@ -140,7 +140,7 @@ mod tests {
         entry(path, EntryKind::Directory, 0o755)
     }
 
-    /// What is said of this `[image]`.
+    /// The error about this `[image]`, if any.
     fn checked(image: &str) -> Result<(), String> {
         let entries = vec![
             dir("etc"),

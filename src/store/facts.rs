@@ -1,4 +1,4 @@
-//! What has been found out about content.
+//! Facts about content that took effort to find out.
 //!
 //! A fact is one file: a seal, then what was asked and which content the answer refers to, then the answer. The seal is
 //! a digest of all of it and of the question, so that neither a damaged answer is believed, nor that to another
@@ -34,7 +34,7 @@ pub trait Question {
     fn refers_to(&self, answer: &Self::Answer) -> Vec<Sha256>;
 }
 
-/// What a fact says of itself.
+/// The description that a fact contains.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fact {
     pub name: String,
@@ -91,7 +91,7 @@ impl Store {
     }
 }
 
-/// What the fact at `path` says of itself; none if it is damaged.
+/// The description in the fact at `path`; none if it is damaged.
 pub(super) fn about(path: &Utf8Path) -> Option<Fact> {
     let id = path.file_name()?.parse().ok()?;
     let fact = read(path)?;

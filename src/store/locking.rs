@@ -10,7 +10,7 @@ use std::io;
 use camino::Utf8Path;
 use rustix::io::Errno;
 
-/// What became of a lock that was asked for.
+/// The result of trying to take a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Attempt {
     Locked,

@@ -53,7 +53,7 @@ const BUCKET: &str = "files-v2";
 #[derive(Debug, Clone)]
 pub struct Store {
     bucket: Utf8PathBuf,
-    /// What takes the bucket's place where that can't be written to.
+    /// Replaces the bucket for writing if the bucket is read-only.
     scratch: Option<Arc<Scratch>>,
     /// The shared lock, held until the last clone is dropped or the process ends.
     _lock: Option<Arc<File>>,
@@ -97,7 +97,7 @@ impl Store {
                 maintain::remove_leftovers(&bucket)?;
             }
             if attempt != Attempt::Unavailable {
-                // Turns an exclusive lock into a shared one. Whoever gets in between finds no leftovers.
+                // Turns an exclusive lock into a shared one. A process that locks in between finds no leftovers.
                 locking::lock_shared(lock, &path).map_err(failed())?;
             }
         }

@@ -15,7 +15,7 @@ const DIRECTORIES: [&str; 3] = ["tmp", "sha256", "facts"];
 /// A temporary directory for new files while the store is read-only, created on first use.
 #[derive(Debug)]
 pub(super) struct Scratch {
-    /// What can't be written to.
+    /// The bucket that can't be written to.
     bucket: Utf8PathBuf,
     directory: OnceLock<TempDir>,
 }

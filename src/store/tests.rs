@@ -18,7 +18,7 @@ fn temporary_files(cache: &Cache) -> usize {
     cache.path.join(BUCKET).join("tmp").read_dir_utf8().unwrap().count()
 }
 
-/// How many bytes has this content?
+/// Asks for the number of bytes in this content.
 struct LengthOf(Sha256);
 
 impl Question for LengthOf {

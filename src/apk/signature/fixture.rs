@@ -8,7 +8,7 @@ use super::{SigningKey, split};
 /// A way of writing the archive.
 pub(crate) struct Way {
     pub(crate) tool: &'static str,
-    /// Whether it is for names of more than 100 bytes, too.
+    /// Whether it supports names of more than 100 bytes.
     pub(crate) takes_long_names: bool,
     /// Makes the archive of a signature's name and bytes.
     archive: fn(&str, &[u8]) -> Vec<u8>,

@@ -35,7 +35,7 @@ pub(super) const ARCHIVE_LIMIT: u64 = 1 << 17;
 /// The most signature members in a file.
 pub(super) const MEMBER_LIMIT: usize = 8;
 
-/// How the names of signatures begin, and no other names.
+/// The prefix of the names of signatures, and of no other names.
 const NAME_START: &str = ".SIGN.";
 
 /// One signature of a package or an index.

@@ -133,7 +133,7 @@ impl Header<'_> {
         mtime.ok_or_else(|| self.bad("mtime"))
     }
 
-    /// Whether all numeric fields are numbers, those included that don't count for this entry: some readers insist.
+    /// Whether all numeric fields are numbers, even those that don't count for this entry: some readers require that.
     pub(super) fn is_clean(&self) -> bool {
         [100..108, 108..116, 116..124, 124..136, 329..337, 337..345]
             .into_iter()

@@ -2,7 +2,7 @@
 //!
 //! Our own reader, because a package is hostile until its hash is checked: every length is bounded and every number is
 //! parsed strictly. An archive that readers could understand differently is refused, or reported as not
-//! [portable](Entries::is_portable), which keeps it from becoming a layer as it is.
+//! [portable](Entries::is_portable), which keeps it from becoming a verbatim layer.
 //!
 //! Sources: POSIX.1-2024 `pax`, and the GNU tar manual's appendices on its format and sparse files.
 

@@ -106,9 +106,9 @@ impl<R: Read> Entries<R> {
         &self.position
     }
 
-    /// Whether every reader of archives takes what was read so far as this one does. Readers differ about sparse and
+    /// Whether every archive reader understands what was read so far in the same way. Readers differ about sparse and
     /// contiguous files, global records, several extension headers of one kind before an entry, directories with a
-    /// size, volume labels, and fields that are no numbers where these don't count.
+    /// size, volume labels, and ignored fields that are not numbers.
     pub fn is_portable(&self) -> bool {
         self.portable
     }

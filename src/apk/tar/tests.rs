@@ -93,7 +93,7 @@ fn times_before_1970_and_within_seconds_are_rounded_down() {
     }
 }
 
-/// Of fpm, nfpm, melange, bsdtar, busybox, GNU tar and older ones.
+/// Archives as fpm, nfpm, melange, bsdtar, busybox, GNU tar and older tools write them.
 #[test]
 fn reads_what_other_tools_write() {
     let entry = |change: fn(&mut [u8])| read(&block(change)).unwrap().remove(0).0;

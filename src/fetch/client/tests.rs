@@ -94,7 +94,7 @@ fn goes_on_where_the_connection_broke() {
     let rest = answer("206 Partial Content", "Content-Length: 4\r\nContent-Range: bytes 3-6/7\r\n", "tent");
     let (url, requests) = recording_server(vec![broken.clone(), rest, broken, ok("another")]);
     setup.fetch(&request(&url, "content")).unwrap();
-    // What is not known by its digest may have changed.
+    // A file without a known digest may have changed.
     let unknown = Request { digest: None, ..request(&url, "another") };
     setup.fetch(&unknown).unwrap();
     let ranges = requests.iter().take(4).map(|request| request.contains("\r\nrange: bytes=3-\r\n"));
@@ -206,7 +206,7 @@ fn follows_redirects_but_not_for_ever() {
     assert!(matches!(error, FetchError::Network { attempts: 1, .. }), "{error:?}");
 }
 
-/// Counts what it is told.
+/// Counts progress reports.
 #[derive(Default)]
 struct Counting(Mutex<(u32, u64, u32)>);
 

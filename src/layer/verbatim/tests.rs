@@ -4,7 +4,7 @@ use crate::config::FileRule;
 use crate::layer::fixture::{dir, file, header, link, named, package, path};
 use crate::rootfs::{Accounts, Additions, Merged, assemble, merge};
 
-/// Whether the last of the packages can be a layer as it is.
+/// Whether the last of the packages can be a verbatim layer.
 fn last(packages: &[PackageFiles]) -> Result<(), NotVerbatim> {
     checked(&merge(packages.to_vec(), &Accounts::default()).unwrap())
 }

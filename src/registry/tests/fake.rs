@@ -23,15 +23,15 @@ struct State {
     headers: HashMap<String, String>,
 }
 
-/// What a test makes of a request: an answer of its own, or the proper one.
+/// A test's answer to a request; none for the normal answer.
 type Hook = Box<dyn Fn(&Asked<'_>) -> Option<ResponseTemplate> + Send + Sync>;
 
-/// A request, with what tests look at.
+/// A request, with the parts that tests check.
 pub(super) struct Asked<'a> {
     pub(super) request: &'a Request,
     pub(super) method: &'a str,
     pub(super) path: &'a str,
-    /// How many requests of this method have come, with this one.
+    /// The number of requests with this method so far, including this one.
     pub(super) count: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Registries as they are: what is against the letter of the specification, or fails on the way.
+//! Real-world registries: deviations from the specification, and failures.
 
 mod authentication;
 mod fake;
@@ -27,7 +27,7 @@ fn setup() -> Setup {
     setup_with("{}")
 }
 
-/// With this `config.json`.
+/// A setup with this `config.json`.
 fn setup_with(config: &str) -> Setup {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config.json");

@@ -73,7 +73,7 @@ pub struct OwnedPath {
     pub actual: TreePath,
     /// The entry of the package's data archive.
     pub entry: EntryId,
-    /// What the package has there, its owner resolved. A hard link is what its file is.
+    /// The package's entry, with its owner resolved. A hard link has the attributes of its file.
     pub node: Node,
 }
 
