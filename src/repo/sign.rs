@@ -4,7 +4,7 @@ use camino::Utf8Path;
 
 use super::{RepoError, read_limited};
 use crate::apk::index::{self, Index};
-use crate::apk::package::{Measured, PackageReader};
+use crate::apk::package::{Measured, PackageError, PackageReader};
 use crate::apk::{Keyring, SigningKey};
 use crate::store::write_atomic;
 
@@ -78,11 +78,9 @@ fn sign_package(path: &Utf8Path, key: &SigningKey) -> Result<Vec<u8>, RepoError>
     let refused = |source| RepoError::Package { path: path.to_owned(), source };
     let measured = PackageReader::new(&bytes[..]).and_then(PackageReader::finish).map_err(refused)?;
     let Measured { control, .. } = measured;
-    let begin = usize::try_from(control.offset).unwrap_or(usize::MAX);
-    let size = usize::try_from(control.size).unwrap_or(usize::MAX);
-    let rest = bytes.get(begin..).unwrap_or_default();
-    let signature = key
-        .sign(rest.get(..size).unwrap_or_default())
-        .map_err(|source| RepoError::Key { path: key.name().into(), source })?;
+    let rest = usize::try_from(control.offset).ok().and_then(|offset| bytes.get(offset..));
+    let member = rest.and_then(|rest| rest.get(..usize::try_from(control.size).ok()?));
+    let (rest, control) = rest.zip(member).ok_or_else(|| refused(PackageError::NoData))?;
+    let signature = key.sign(control).map_err(|source| RepoError::Key { path: key.name().into(), source })?;
     Ok([&signature, rest].concat())
 }
