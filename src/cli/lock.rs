@@ -5,7 +5,6 @@ use similar::TextDiff;
 
 use super::channel::ChannelArgs;
 use super::exit::Exit;
-use super::progress::Downloads;
 use super::{Context, Failure};
 use crate::config::{Project, Recipe};
 use crate::fetch::{Client, Settings};
@@ -97,14 +96,13 @@ fn resolve(args: &Args, project: &Project, arch: &str, context: &Context) -> Res
     let surroundings = Surroundings { base: project.root(), cache: &cache, overrides: &overrides };
     let sources = Sources::of_channel(project.channel(), surroundings)?;
     let client = Client::new(context.store()?, Settings::default());
-    let downloads = Downloads::new(context.ui());
     let orders: Vec<_> = wanted
         .into_iter()
         .zip(&old)
         .map(|(wanted, old)| Order { wanted, old: old.as_ref(), update: update.as_ref() })
         .collect();
     let keys = args.keys_dir.as_deref();
-    let fetching = Fetching { client: &client, runtime: context.runtime()?, progress: &downloads };
+    let fetching = Fetching { client: &client, runtime: context.runtime()?, progress: context.ui() };
     let offer = Offer::open(project.channel(), arch, &sources, keys, fetching)?;
     let new = crate::resolve::make(&offer, &orders, fetching)?;
     drop(orders);

@@ -4,7 +4,6 @@ use camino::Utf8PathBuf;
 use rayon::prelude::*;
 
 use super::channel::ChannelArgs;
-use super::progress::Downloads;
 use super::{Context, Failure};
 use crate::config::{Project, Recipe};
 use crate::fetch::{Client, Settings};
@@ -63,8 +62,7 @@ impl LockedArgs {
         });
         let sources = sources.collect::<Result<Vec<_>, Failure>>()?;
         let client = Client::new(context.store()?, Settings { offline: self.offline, ..Settings::default() });
-        let downloads = Downloads::new(context.ui());
-        let fetching = Fetching { client: &client, runtime: context.runtime()?, progress: &downloads };
+        let fetching = Fetching { client: &client, runtime: context.runtime()?, progress: context.ui() };
         Ok(obtain(&locks.iter().map(|(_, lock)| *lock).zip(&sources).collect::<Vec<_>>(), fetching)?)
     }
 }

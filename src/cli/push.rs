@@ -1,6 +1,5 @@
 use super::exit::Exit;
 use super::layout::LayoutArgs;
-use super::steps::Steps;
 use super::ui::Ui;
 use super::{Context, Failure};
 use crate::config::Project;
@@ -42,16 +41,13 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let images = args.layout.chosen(&layout, &args.images, context)?;
     let store = if args.no_packages { None } else { Some(context.store()?) };
     let order = Order { layout: &layout, images: &images, prefix: &prefix, tags: &args.tag, artifacts: store.as_ref() };
-    let steps = Steps::new(context.ui());
     let mut unkept = Unkept::default();
     let pushed = |pushed: Pushed<'_>| {
         unkept.add(&pushed);
         let Built { name, digest } = pushed.image;
         context.ui().line(registry_reference(&prefix.to_string(), name, *digest))
     };
-    let progress = |image: &str, done, total| steps.bytes(&format!("pushing {image}"), done, total);
-    let outcome = context.block_on(push::push(order, &Client::default(), &progress, pushed))?;
-    drop(steps);
+    let outcome = context.block_on(push::push(order, &Client::default(), context.ui(), pushed))?;
     unkept.tell(context.ui());
     outcome
 }

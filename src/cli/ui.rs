@@ -20,11 +20,6 @@ impl Ui {
         Self { quiet, bars: Bars::new(quiet) }
     }
 
-    /// Whether to print only results and errors.
-    pub(super) fn is_quiet(&self) -> bool {
-        self.quiet
-    }
-
     /// Where the log goes.
     pub(super) fn log_writer(&self) -> impl Fn() -> Box<dyn Write> + use<> {
         let bars = self.bars.clone();

@@ -7,6 +7,6 @@ mod error;
 mod netrc;
 mod source;
 
-pub use client::{Client, Fetched, Progress, Request, Settings, Silent, Size};
+pub use client::{Client, Fetched, Request, Settings, Size};
 pub use error::FetchError;
 pub use source::{Location, Source, SourceError};

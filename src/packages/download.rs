@@ -10,7 +10,8 @@ use futures_util::StreamExt as _;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use crate::fetch::{Client, FetchError, Fetched, Progress, Request};
+use crate::fetch::{Client, FetchError, Fetched, Request, Size};
+use crate::progress::{Progress, Total};
 
 /// How many files may wait for a thread. They are on disk; this bounds how many are open.
 const WAITING: usize = 32;
@@ -22,7 +23,7 @@ pub struct Fetching<'a> {
     pub client: &'a Client,
     /// Waits for the network.
     pub runtime: &'a Runtime,
-    /// Receives the progress of downloads.
+    /// Shows the progress of downloads.
     pub progress: &'a dyn Progress,
 }
 
@@ -36,6 +37,7 @@ pub(crate) fn each<I: Sync, T: Send, E: Send>(
     if requests.is_empty() {
         return Ok(Vec::new());
     }
+    let step = progress.start("Fetching packages", Total::Bytes(requests.iter().filter_map(exact_size).sum()));
     let results = Mutex::new(BTreeMap::new());
     let failed = AtomicBool::new(false);
     let (sender, receiver) = mpsc::channel(WAITING);
@@ -59,7 +61,7 @@ pub(crate) fn each<I: Sync, T: Send, E: Send>(
         // When this is done, the sender is dropped, and the workers end.
         runtime.block_on(async {
             let sender = sender;
-            let mut files = pin!(client.open_all(requests, progress));
+            let mut files = pin!(client.open_all(requests, &*step));
             while let Some(next) = files.next().await {
                 if failed.load(Ordering::Relaxed) || sender.send(next).await.is_err() {
                     break;
@@ -68,6 +70,13 @@ pub(crate) fn each<I: Sync, T: Send, E: Send>(
         });
     });
     results.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
+}
+
+fn exact_size(request: &Request) -> Option<u64> {
+    match request.size {
+        Size::Exactly(size) => Some(size),
+        Size::AtMost(_) => None,
+    }
 }
 
 /// The order in which to read packages sorted by size: the largest, the smallest, the second largest, …. That way no

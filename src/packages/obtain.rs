@@ -99,8 +99,7 @@ fn bring(missing: Vec<Missing<'_>>, fetching: Fetching<'_>) -> Result<(), Obtain
         remember(package, &arrival.keep(&keeper)?, store)?;
         Ok::<_, ObtainError>(None)
     })?;
-    let gone = missing.iter().zip(&requests).zip(answers);
-    let gone = gone.filter_map(|((missing, request), gone)| Some((missing, request, gone?))).collect();
+    let gone = missing.iter().zip(answers).filter_map(|(missing, gone)| Some((missing, gone?))).collect();
     let mut gone = pull(gone, fetching)?;
     keeper.finish()?;
     if gone.is_empty() {
@@ -112,13 +111,13 @@ fn bring(missing: Vec<Missing<'_>>, fetching: Fetching<'_>) -> Result<(), Obtain
 
 /// Pulls packages that their repositories no longer have from the registries to which their images were pushed. Returns
 /// those that aren't there either.
-fn pull(gone: Vec<(&Missing<'_>, &Request, Gone)>, fetching: Fetching<'_>) -> Result<Vec<Gone>, ObtainError> {
-    if gone.iter().all(|(missing, ..)| missing.registries.is_empty()) {
-        return Ok(gone.into_iter().map(|(.., gone)| gone).collect());
+fn pull(gone: Vec<(&Missing<'_>, Gone)>, fetching: Fetching<'_>) -> Result<Vec<Gone>, ObtainError> {
+    if gone.iter().all(|(missing, _)| missing.registries.is_empty()) {
+        return Ok(gone.into_iter().map(|(_, gone)| gone).collect());
     }
     let client = registry::Client::new(fetching.client.http().clone());
-    let packages: Vec<_> = gone.iter().map(|(missing, ..)| missing.package).collect();
-    let pulls = stream::iter(gone).map(|(missing, request, gone)| missing.pull(request, gone, &client, fetching));
+    let packages: Vec<_> = gone.iter().map(|(missing, _)| missing.package).collect();
+    let pulls = stream::iter(gone).map(|(missing, gone)| missing.pull(gone, &client, fetching));
     let answers: Vec<Option<Gone>> = fetching.runtime.block_on(pulls.buffered(PULLS).try_collect())?;
     for (package, _) in packages.iter().zip(&answers).filter(|(_, gone)| gone.is_none()) {
         list(package, fetching.client.store(), reading(package, None))?;
@@ -164,7 +163,6 @@ impl Missing<'_> {
     /// Pulls the package's members from the first registry that has them. If none has, returns `gone` with their names.
     async fn pull(
         &self,
-        request: &Request,
         mut gone: Gone,
         client: &registry::Client,
         Fetching { client: files, progress, .. }: Fetching<'_>,
@@ -172,7 +170,7 @@ impl Missing<'_> {
         for registry in &self.registries {
             match pull_members(self.package, registry, client, files.store()).await {
                 Ok(()) => {
-                    progress.elsewhere(request, &gone.answer, &registry.to_string());
+                    progress.warn(&format!("{}; fetching {} from {registry}", gone.answer, gone.file));
                     return Ok(None);
                 }
                 Err(RegistryError::Missing { .. }) => gone.registries.push(registry.to_string()),

@@ -6,6 +6,7 @@ use camino::Utf8Path;
 
 use crate::build::artifacts_of;
 use crate::oci::{self, Artifact, Built, Document, Image, ImagesError, read_image};
+use crate::progress::Progress;
 use crate::registry::{Blob, Client, Prefix, Push, RegistryError, Repository, Tag, TagError};
 use crate::store::Store;
 
@@ -45,9 +46,6 @@ pub enum Artifacts {
     Refused(String),
 }
 
-/// Receives the current image, and how many of all bytes are in the registry.
-pub type Progress<'a> = &'a (dyn Fn(&str, u64, u64) + Sync);
-
 /// Why a push failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PushError {
@@ -78,7 +76,7 @@ struct Ready<'a> {
 pub async fn push<E: From<PushError>>(
     order: Order<'_>,
     client: &Client,
-    progress: Progress<'_>,
+    progress: &dyn Progress,
     mut pushed: impl FnMut(Pushed<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
     let ready = order.images.iter().map(|built| read(order, built)).collect::<Result<Vec<_>, _>>()?;
@@ -94,7 +92,8 @@ pub async fn push<E: From<PushError>>(
     );
     let mut refused = None;
     for (image, repository, push, artifacts) in &jobs {
-        let sent = |blob: &Blob, bytes| meter.sent(&image.name, blob, bytes);
+        meter.image(&image.name);
+        let sent = |blob: &Blob, bytes| meter.sent(blob, bytes);
         client.push(repository, push, &sent).await.map_err(PushError::from)?;
         let artifacts = match (artifacts, &refused) {
             _ if order.artifacts.is_none() => Artifacts::NotWanted,

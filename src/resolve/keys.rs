@@ -7,7 +7,9 @@ use crate::apk::Keyring;
 use crate::apk::signature::{KEY_LIMIT, Pins};
 use crate::config::Channel;
 use crate::digest::Sha256;
-use crate::fetch::{Client, FetchError, Progress, Request, Size, Source};
+use crate::fetch::{FetchError, Request, Size, Source};
+use crate::packages::Fetching;
+use crate::progress::Total;
 
 /// The trusted keys of a channel whose files could be read.
 pub(super) struct Trusted {
@@ -42,12 +44,11 @@ impl Trusted {
 pub(super) async fn trusted(
     channel: &Channel,
     directory: Option<&Utf8Path>,
-    client: &Client,
-    progress: &dyn Progress,
+    fetching: Fetching<'_>,
 ) -> Result<Trusted, ResolveError> {
     let trusted = match (directory, &channel.keys_url) {
         (Some(directory), _) => from_directory(channel, directory)?,
-        (None, Some(url)) => from_server(channel, url, client, progress).await?,
+        (None, Some(url)) => from_server(channel, url, fetching).await?,
         (None, None) => Trusted::new(),
     };
     if trusted.keyring.is_empty() {
@@ -73,13 +74,9 @@ fn from_directory(channel: &Channel, directory: &Utf8Path) -> Result<Trusted, Re
     Ok(trusted)
 }
 
-async fn from_server(
-    channel: &Channel,
-    url: &str,
-    client: &Client,
-    progress: &dyn Progress,
-) -> Result<Trusted, ResolveError> {
+async fn from_server(channel: &Channel, url: &str, fetching: Fetching<'_>) -> Result<Trusted, ResolveError> {
     let source = Source::parse(url, Utf8Path::new(""))?;
+    let step = fetching.progress.start("Fetching keys", Total::Unknown);
     let mut trusted = Trusted::new();
     for (name, fingerprint) in &channel.keys {
         let request = Request {
@@ -88,7 +85,7 @@ async fn from_server(
             size: Size::AtMost(KEY_LIMIT),
             digest: Some(*fingerprint),
         };
-        let entry = match client.fetch(&request, progress).await {
+        let entry = match fetching.client.fetch(&request, &*step).await {
             Ok(entry) => entry,
             // Retired keys aren't available everywhere. If one is needed, verification fails.
             Err(FetchError::NotFound { .. }) => {

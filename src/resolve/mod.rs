@@ -4,6 +4,7 @@
 
 mod error;
 mod hold;
+mod index;
 mod keys;
 mod make;
 mod offer;

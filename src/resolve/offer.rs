@@ -1,15 +1,17 @@
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::hold::Held;
+use super::index::fetch_index;
 use super::keys::{self, Trusted};
 use super::{ResolveError, Wanted};
 use crate::apk::Package;
-use crate::apk::index::{self, Index};
+use crate::apk::index::Index;
 use crate::config::{self, Channel, Import};
-use crate::fetch::{Request, Size, Source};
+use crate::digest::Sha256;
+use crate::fetch::Source;
 use crate::lock::{LockedRepository, Place};
 use crate::packages::{Fetching, ObtainError, Sources};
 use crate::solve::{Repository, Step, Universe, solve};
@@ -53,33 +55,13 @@ impl Offer {
         keys: Option<&Utf8Path>,
         fetching: Fetching<'_>,
     ) -> Result<Self, ResolveError> {
-        fetching.runtime.block_on(Self::fetch(channel, arch, sources, keys, fetching))
-    }
-
-    async fn fetch(
-        channel: &Channel,
-        arch: &str,
-        sources: &Sources,
-        keys: Option<&Utf8Path>,
-        fetching: Fetching<'_>,
-    ) -> Result<Self, ResolveError> {
-        let mut beside = None;
-        if let Some(import) = channel.import
-            && let Source::Directory(directory) = sources.get(import.repository())?
-        {
-            if !directory.is_dir() {
-                return Err(ObtainError::NotImported { directory: directory.clone() }.into());
-            }
-            beside = Some(directory.join("keys"));
-        }
-        let trusted = keys::trusted(channel, keys.or(beside.as_deref()), fetching.client, fetching.progress).await?;
+        let beside = keys_beside_packages(channel, sources)?;
+        let keys = keys.or(beside.as_deref());
+        let trusted = fetching.runtime.block_on(keys::trusted(channel, keys, fetching))?;
         let imported = channel.import.into_iter().map(Declared::Imported);
         let listed = channel.repositories.iter().map(Declared::Listed);
-        let mut repositories = Vec::new();
-        for declared in imported.chain(listed) {
-            let source = sources.get(declared.name())?;
-            repositories.push(declared.open(source, arch, &trusted, fetching).await?);
-        }
+        let open = |declared: Declared<'_>| declared.open(sources.get(declared.name())?, arch, &trusted, fetching);
+        let repositories = imported.chain(listed).map(open).collect::<Result<_, _>>()?;
         let (channel, arch, universe) = (channel.clone(), arch.to_owned(), OnceLock::new());
         Ok(Self { channel, arch, repositories, trusted, universe })
     }
@@ -123,6 +105,16 @@ impl Offer {
     }
 }
 
+/// Where an imported channel's keys are.
+fn keys_beside_packages(channel: &Channel, sources: &Sources) -> Result<Option<Utf8PathBuf>, ResolveError> {
+    let Some(import) = channel.import else { return Ok(None) };
+    match sources.get(import.repository())? {
+        Source::Directory(directory) if directory.is_dir() => Ok(Some(directory.join("keys"))),
+        Source::Directory(directory) => Err(ObtainError::NotImported { directory: directory.clone() }.into()),
+        Source::Http(_) => Ok(None),
+    }
+}
+
 /// A repository as its channel declares it.
 #[derive(Clone, Copy)]
 enum Declared<'a> {
@@ -138,27 +130,21 @@ impl Declared<'_> {
         }
     }
 
-    async fn open(
+    fn open(
         self,
         source: &Source,
         arch: &str,
         trusted: &Trusted,
         fetching: Fetching<'_>,
     ) -> Result<Opened, ResolveError> {
-        let name = format!("index of {}", self.name());
-        let location = source.file(arch, "APKINDEX.tar.gz");
-        let request = Request { name, location, size: Size::AtMost(index::FILE_LIMIT), digest: None };
-        let entry = fetching.client.fetch(&request, fetching.progress).await?;
-        let bytes = std::fs::read(&entry.path).map_err(|source| ResolveError::Read { path: entry.path, source })?;
-        let signed = Index::read(&bytes, &trusted.keyring).map_err(|source| {
-            let (location, source) = (Box::new(request.location.clone()), Box::new(source));
-            ResolveError::Index { location, source }
-        })?;
-        signed.index.log_left_out(&request.location);
+        let (location, bytes) = fetch_index(source, arch, fetching)?;
+        let signed = Index::read(&bytes, &trusted.keyring)
+            .map_err(|source| ResolveError::Index { location: location.clone(), source: Box::new(source) })?;
+        signed.index.log_left_out(&location);
         let (place, tag) = match self {
             Self::Imported(import) => (Place::Imported(import), None),
             Self::Listed(config::Repository { url, tag, .. }) => {
-                let (index, date) = (entry.digest, newest(&signed.index.packages));
+                let (index, date) = (Sha256::of(&bytes), newest(&signed.index.packages));
                 (Place::Shared { url: url.clone(), tag: tag.clone(), index, date }, tag.clone())
             }
         };

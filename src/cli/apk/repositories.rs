@@ -8,7 +8,8 @@ use crate::apk::package::DATA_LIMIT;
 use crate::apk::{Dependency, Keyring, Package};
 use crate::cli::exit::Exit;
 use crate::cli::{Context, Failure};
-use crate::fetch::{Client, Location, Request, Settings, Silent, Size, Source};
+use crate::fetch::{Client, Location, Request, Settings, Size, Source};
+use crate::progress::Silent;
 use crate::repo::read_keyring;
 use crate::solve::{Repository, Universe};
 

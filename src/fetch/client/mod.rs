@@ -10,6 +10,7 @@ use super::credentials::{Credentials, Login};
 use super::{FetchError, Location};
 use crate::digest::Sha256;
 use crate::http::{Answer, Download, DownloadError, Event, Failed, Method, StatusCode, header};
+use crate::progress::Step;
 use crate::store::{Entry, Incoming, Store, StoreError};
 
 /// A file to fetch, and what is known about it.
@@ -39,28 +40,6 @@ impl Size {
             Self::Exactly(size) | Self::AtMost(size) => size,
         }
     }
-}
-
-/// Receives the progress of downloads. Called from several threads at once.
-pub trait Progress: Sync {
-    /// A transfer starts, possibly again.
-    fn started(&self, request: &Request);
-    /// More bytes have arrived.
-    fn received(&self, request: &Request, bytes: u64);
-    /// The file is complete, verified and stored.
-    fn finished(&self, request: &Request);
-    /// A file is missing from its repository, as `answer` says, but was found at `place`.
-    fn elsewhere(&self, _request: &Request, _answer: &FetchError, _place: &str) {}
-}
-
-/// Reports nothing.
-#[derive(Debug, Clone, Copy)]
-pub struct Silent;
-
-impl Progress for Silent {
-    fn started(&self, _: &Request) {}
-    fn received(&self, _: &Request, _: u64) {}
-    fn finished(&self, _: &Request) {}
 }
 
 /// The client's limits.
@@ -136,53 +115,50 @@ impl Client {
         &self.store
     }
 
-    /// Fetches files for reading, several at a time. Yields each with its position as it arrives.
+    /// Fetches files for reading, several at a time. Yields each with its position as it arrives. `step` counts bytes.
     pub fn open_all<'a>(
         &'a self,
         requests: &'a [Request],
-        progress: &'a dyn Progress,
+        step: &'a dyn Step,
     ) -> impl Stream<Item = (usize, Result<Fetched, FetchError>)> + 'a {
-        let open = move |(position, request)| async move { (position, self.open(request, progress).await) };
+        let open = move |(position, request)| async move { (position, self.open(request, step).await) };
         stream::iter(requests.iter().enumerate().map(open)).buffer_unordered(self.settings.parallel.max(1))
     }
 
     /// Fetches a file for reading, bypassing the store.
-    pub async fn open(&self, request: &Request, progress: &dyn Progress) -> Result<Fetched, FetchError> {
+    pub async fn open(&self, request: &Request, step: &dyn Step) -> Result<Fetched, FetchError> {
         let file = match &request.location {
             Location::File(path) => {
-                progress.started(request);
+                step.item(&request.name);
                 let file = open_file(request, path)?;
                 let found = file.metadata().map_err(|source| unreadable(request, source))?.len();
                 check_size(request, found)?;
-                progress.received(request, found);
+                step.advance(found);
                 file
             }
             Location::Url(url) => {
-                let incoming = self.download(request, url, progress).await?;
+                let incoming = self.download(request, url, step).await?;
                 incoming.into_temporary().map_err(|error| failed(request, error))?
             }
         };
-        progress.finished(request);
         Ok(Fetched { location: request.location.clone(), file })
     }
 
     /// The store's entry for a request, fetched if missing.
     ///
     /// Without a digest the file is always fetched.
-    pub async fn fetch(&self, request: &Request, progress: &dyn Progress) -> Result<Entry, FetchError> {
+    pub async fn fetch(&self, request: &Request, step: &dyn Step) -> Result<Entry, FetchError> {
         if let Some(entry) = self.present(request) {
             return Ok(entry);
         }
         let incoming = match &request.location {
             Location::File(path) => {
-                progress.started(request);
-                self.read_file(request, open_file(request, path)?, progress)?
+                step.item(&request.name);
+                self.read_file(request, open_file(request, path)?, step)?
             }
-            Location::Url(url) => self.download(request, url, progress).await?,
+            Location::Url(url) => self.download(request, url, step).await?,
         };
-        let entry = incoming.finish(request.digest).map_err(|error| failed(request, error))?;
-        progress.finished(request);
-        Ok(entry)
+        incoming.finish(request.digest).map_err(|error| failed(request, error))
     }
 
     fn present(&self, request: &Request) -> Option<Entry> {
@@ -195,7 +171,7 @@ impl Client {
         Some(Entry { digest, size, path })
     }
 
-    fn read_file(&self, request: &Request, mut file: File, progress: &dyn Progress) -> Result<Incoming, FetchError> {
+    fn read_file(&self, request: &Request, mut file: File, step: &dyn Step) -> Result<Incoming, FetchError> {
         let mut incoming = self.store.incoming(request.size.limit()).map_err(|error| failed(request, error))?;
         let mut buffer = vec![0; 128 * 1024];
         loop {
@@ -207,18 +183,19 @@ impl Client {
             let found = incoming.size() + n as u64;
             let written = incoming.write(buffer.get(..n).unwrap_or_default());
             written.map_err(|error| overfull(request, error, found))?;
-            progress.received(request, n as u64);
+            step.advance(n as u64);
         }
     }
 
     /// Downloads a whole file of the right size.
-    async fn download(&self, request: &Request, url: &Url, progress: &dyn Progress) -> Result<Incoming, FetchError> {
+    async fn download(&self, request: &Request, url: &Url, step: &dyn Step) -> Result<Incoming, FetchError> {
         if self.settings.offline {
             return Err(FetchError::Offline { location: Box::new(request.location.clone()) });
         }
         let download = Download::new(&self.store, request.size.limit(), request.digest.is_some());
         let mut download = download.map_err(|error| failed(request, error))?;
-        let attempt = async |number| self.attempt(request, url, number, &mut download, progress).await;
+        let mut meter = Meter { request, step, received: 0 };
+        let attempt = async |number| self.attempt(request, url, number, &mut download, &mut meter).await;
         self.http().attempts(attempt).await?;
         Ok(download.finish())
     }
@@ -229,7 +206,7 @@ impl Client {
         url: &Url,
         attempts: u32,
         download: &mut Download<'_>,
-        progress: &dyn Progress,
+        meter: &mut Meter<'_>,
     ) -> Result<(), Failed<FetchError>> {
         let location = || Box::new(request.location.clone());
         let network = |source| FetchError::Network { location: location(), attempts, source };
@@ -242,11 +219,7 @@ impl Client {
             return Err(FetchError::Size { location: location(), expected, found }.into());
         }
         let status = answer.status();
-        let mut event = |event| match event {
-            Event::Started => progress.started(request),
-            Event::Received(bytes) => progress.received(request, bytes),
-        };
-        match download.take(answer, &mut event).await {
+        match download.take(answer, &mut |event| meter.count(event)).await {
             Ok(()) => Ok(check_size(request, download.size())?),
             Err(DownloadError::Http(error)) => Err(Failed::of(error, network)),
             Err(DownloadError::Store { source, found }) => Err(overfull(request, source, found).into()),
@@ -276,6 +249,28 @@ impl Client {
         match self.credentials.for_challenge(url, challenges.iter().filter_map(|value| value.to_str().ok())) {
             Some(login) => send(Some(&login)).await,
             None => Ok(answer),
+        }
+    }
+}
+
+/// Counts the bytes of a file in a step, over all attempts.
+struct Meter<'a> {
+    request: &'a Request,
+    step: &'a dyn Step,
+    received: u64,
+}
+
+impl Meter<'_> {
+    fn count(&mut self, event: Event) {
+        match event {
+            Event::Started => {
+                self.step.retract(std::mem::take(&mut self.received));
+                self.step.item(&self.request.name);
+            }
+            Event::Received(bytes) => {
+                self.received += bytes;
+                self.step.advance(bytes);
+            }
         }
     }
 }

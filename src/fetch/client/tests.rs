@@ -8,6 +8,7 @@ use camino::Utf8PathBuf;
 
 use super::*;
 use crate::http;
+use crate::progress::Silent;
 
 /// Answers each connection with the next of `answers`, then no more. Returns its URL.
 fn server(answers: Vec<Vec<u8>>) -> Url {
@@ -206,19 +207,32 @@ fn follows_redirects_but_not_for_ever() {
     assert!(matches!(error, FetchError::Network { attempts: 1, .. }), "{error:?}");
 }
 
-/// Counts progress reports.
+/// Counts names, bytes, and bytes that had to be repeated.
 #[derive(Default)]
-struct Counting(Mutex<(u32, u64, u32)>);
+struct Counting(Mutex<(u32, u64, u64)>);
 
-impl Progress for Counting {
-    fn started(&self, _: &Request) {
+impl Step for Counting {
+    fn advance(&self, amount: u64) {
+        self.0.lock().unwrap().1 += amount;
+    }
+    fn retract(&self, amount: u64) {
+        self.0.lock().unwrap().2 += amount;
+    }
+    fn item(&self, _: &str) {
         self.0.lock().unwrap().0 += 1;
     }
-    fn received(&self, _: &Request, bytes: u64) {
-        self.0.lock().unwrap().1 += bytes;
-    }
-    fn finished(&self, _: &Request) {
-        self.0.lock().unwrap().2 += 1;
+}
+
+#[test]
+fn what_is_received_again_is_counted_once() {
+    let setup = setup(false);
+    let broken = answer("200 OK", "Content-Length: 7\r\n", "con");
+    let rest = answer("206 Partial Content", "Content-Length: 4\r\nContent-Range: bytes 3-6/7\r\n", "tent");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for (second, expected) in [(rest, (1, 7, 0)), (ok("content"), (2, 10, 3))] {
+        let (counting, url) = (Counting::default(), server(vec![broken.clone(), second]));
+        runtime.block_on(setup.client.open(&request(&url, "content"), &counting)).unwrap();
+        assert_eq!(*counting.0.lock().unwrap(), expected);
     }
 }
 
@@ -236,6 +250,6 @@ fn opens_many_at_once_and_tells_of_it() {
         fetched.unwrap().read_to_string(&mut found).unwrap();
         assert_eq!(found, bodies[position]);
     }
-    assert_eq!(*counting.0.lock().unwrap(), (20, bodies.iter().map(|body| body.len() as u64).sum(), 20));
+    assert_eq!(*counting.0.lock().unwrap(), (20, bodies.iter().map(|body| body.len() as u64).sum(), 0));
     assert!(setup.is_empty());
 }

@@ -6,9 +6,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use mailimg::digest::{Hashing, Sha256};
-use mailimg::fetch::{Client, Settings, Silent};
+use mailimg::fetch::{Client, Settings};
 use mailimg::lock::{Lock, LockedPackage};
 use mailimg::packages::{Fetching, ObtainError, Obtained, Sources, Surroundings, obtain};
+use mailimg::progress::Silent;
 use mailimg::store::{self, Store};
 
 use super::Site;
