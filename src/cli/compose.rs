@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 
-use crate::compose::{Options, compose};
+use crate::compose::{Options, compose, secrets_dir};
 use crate::config::Project;
 use crate::store::write_atomic;
 
@@ -41,29 +41,18 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let layout = args.layout.path(context)?;
     let images = args.layout.chosen(&layout, &[], context)?;
     let output = args.output.clone().unwrap_or_else(|| project.root().join("compose.yaml"));
+    let written = Some(output.as_path()).filter(|output| *output != "-");
     let options = Options {
         images: images.into_iter().map(|built| (built.name, built.digest)).collect(),
         bind: args.bind.clone(),
         ports: args.ports.iter().copied().collect::<BTreeMap<_, _>>(),
-        secrets: secrets(&project, &output)?,
+        secrets: secrets_dir(&project, written)?,
     };
     let file = compose(&project, &options)?;
-    if output == "-" {
-        return context.ui().write(file.as_bytes());
-    }
-    write_atomic(&output, file, 0o644)?;
+    let Some(output) = written else { return context.ui().write(file.as_bytes()) };
+    write_atomic(output, file, 0o644)?;
     context.ui().status(format!("wrote {output}"));
     Ok(())
-}
-
-/// The secrets directory in the compose file: relative if both are in the same directory, so that they can be moved
-/// together.
-fn secrets(project: &Project, output: &Utf8Path) -> Result<Utf8PathBuf, Failure> {
-    let root = project.root().canonicalize_utf8()?;
-    let beside = output.parent().map(|parent| if parent.as_str().is_empty() { Utf8Path::new(".") } else { parent });
-    let beside = beside.and_then(|parent| parent.canonicalize_utf8().ok());
-    let relative = output != "-" && beside.is_some_and(|parent| parent == root);
-    Ok(if relative { "./secrets".into() } else { root.join("secrets") })
 }
 
 fn mapping(text: &str) -> Result<(u16, u16), String> {

@@ -1,3 +1,7 @@
+use std::io;
+
+use camino::Utf8PathBuf;
+
 use crate::config::ConfigError;
 
 /// Why no compose file can be written.
@@ -6,6 +10,9 @@ pub enum ComposeError {
     /// A recipe asks for what the site doesn't say.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The project directory can't be read.
+    #[error("can't read {path}")]
+    Read { path: Utf8PathBuf, source: io::Error },
     /// An image that the site wants is not among those built.
     #[error("the image {image} has not been built")]
     NotBuilt { image: String },

@@ -10,7 +10,7 @@ mod mounts;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::config::{Mount, Network, Project, Recipe, Site};
 use crate::digest::Sha256;
@@ -30,6 +30,16 @@ pub struct Options {
     pub ports: BTreeMap<u16, u16>,
     /// The secrets directory, absolute or relative to the compose file.
     pub secrets: Utf8PathBuf,
+}
+
+/// The project's secrets directory for a compose file at `file`, or one that is only printed: relative if both are in
+/// the project directory, so that they can be moved together.
+pub fn secrets_dir(project: &Project, file: Option<&Utf8Path>) -> Result<Utf8PathBuf, ComposeError> {
+    let root = project.root();
+    let root = root.canonicalize_utf8().map_err(|source| ComposeError::Read { path: root.to_owned(), source })?;
+    let beside = file.and_then(Utf8Path::parent).map(|it| if it.as_str().is_empty() { Utf8Path::new(".") } else { it });
+    let beside = beside.and_then(|parent| parent.canonicalize_utf8().ok());
+    Ok(if beside.is_some_and(|parent| parent == root) { "./secrets".into() } else { root.join("secrets") })
 }
 
 /// Writes the compose file of a project. The same input gives the same bytes.

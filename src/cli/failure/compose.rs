@@ -37,7 +37,7 @@ impl From<ComposeError> for Failure {
             ComposeError::UnknownPort { .. } | ComposeError::PortTwice { .. } => {
                 Self::new(Exit::Usage, &error).hint("see --port in `mailimg compose --help`")
             }
-            ComposeError::Yaml { .. } => Self::new(Exit::System, &error),
+            ComposeError::Read { .. } | ComposeError::Yaml { .. } => Self::new(Exit::System, &error),
         }
     }
 }
