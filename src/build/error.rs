@@ -1,7 +1,9 @@
 use crate::config::ConfigError;
 use crate::layer::LayerError;
+use crate::lock::LockError;
 use crate::oci::ImageError;
 use crate::packages::ObtainError;
+use crate::resolve::ResolveError;
 use crate::rootfs::RootfsError;
 use crate::store::StoreError;
 
@@ -11,7 +13,16 @@ pub enum BuildError {
     /// The recipe or a baked file is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A package in the store can't be read.
+    /// A lock can't be read.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// What a recipe requests is invalid.
+    #[error(transparent)]
+    Wanted(#[from] ResolveError),
+    /// A lock was made for another state of the recipe.
+    #[error("the lock of {image} is out of date: its recipe's world or accounts have changed")]
+    OutOfDate { image: String },
+    /// A package can't be fetched or read.
     #[error(transparent)]
     Packages(#[from] ObtainError),
     /// Packages and recipe don't fit together.

@@ -8,6 +8,7 @@ mod artifacts;
 mod error;
 mod inputs;
 mod layers;
+mod selection;
 
 use rayon::prelude::*;
 
@@ -25,6 +26,7 @@ use crate::table::Table;
 pub use artifacts::artifacts_of;
 pub use error::BuildError;
 pub use inputs::{Inputs, Options, Plan, PlannedImage};
+pub use selection::Selection;
 
 /// An image to build: its inputs, and the packages of its lock, verified in the store.
 #[derive(Debug)]

@@ -41,10 +41,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let selection = args.images.open(context)?;
     let project = selection.project();
     let output = args.output.clone().unwrap_or_else(|| project.layout_dir());
-    let store = context.store()?;
-    let images = args.images.build(&selection, &store, context)?;
+    let supply = args.images.supply(context)?;
+    let images = args.images.build(&selection, &supply, context)?;
     let layout = Layout::open(&output)?;
-    layout.add(&images, &store)?;
+    layout.add(&images, supply.store())?;
     let known: BTreeSet<&str> = project.recipes().map(|recipe| recipe.name.as_str()).collect();
     layout.commit(&images, |name| known.contains(name))?;
     let usual = project.channel().architectures.first();

@@ -1,7 +1,12 @@
 use std::collections::BTreeMap;
 
+use camino::Utf8PathBuf;
+
 use super::{Context, Failure};
 use crate::config::Project;
+use crate::fetch::{Client, Settings};
+use crate::packages::{Fetching, Surroundings};
+use crate::store::Store;
 
 /// The locks that a command uses, and the sources of their packages.
 #[derive(Debug, clap::Args)]
@@ -25,9 +30,31 @@ impl ChannelArgs {
         Ok((project, arch))
     }
 
-    /// Overrides of repositories by name. If a name occurs twice, the last one counts.
-    pub(super) fn overrides(&self) -> BTreeMap<String, String> {
-        self.repositories.iter().cloned().collect()
+    /// Where packages come from. If a repository is named twice, the last one counts.
+    pub(super) fn supply(&self, settings: Settings, context: &Context) -> Result<Supply, Failure> {
+        let overrides = self.repositories.iter().cloned().collect();
+        Ok(Supply { overrides, cache: context.cache_dir()?, client: Client::new(context.store()?, settings) })
+    }
+}
+
+/// Where packages come from, and into which store.
+pub(super) struct Supply {
+    overrides: BTreeMap<String, String>,
+    cache: Utf8PathBuf,
+    client: Client,
+}
+
+impl Supply {
+    pub(super) fn surroundings<'a>(&'a self, project: &'a Project) -> Surroundings<'a> {
+        Surroundings { base: project.root(), cache: &self.cache, overrides: &self.overrides }
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        self.client.store()
+    }
+
+    pub(super) fn fetching<'a>(&'a self, context: &'a Context) -> Result<Fetching<'a>, Failure> {
+        context.fetching(&self.client)
     }
 }
 

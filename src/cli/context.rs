@@ -7,6 +7,8 @@ use tokio::runtime::Runtime;
 use super::Failure;
 use super::exit::Exit;
 use super::ui::Ui;
+use crate::fetch::Client;
+use crate::packages::Fetching;
 use crate::store::Store;
 
 /// Global options.
@@ -79,6 +81,11 @@ impl Context {
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(self.runtime.get_or_init(|| runtime))
+    }
+
+    /// What stages need to fetch files.
+    pub(super) fn fetching<'a>(&'a self, client: &'a Client) -> Result<Fetching<'a>, Failure> {
+        Ok(Fetching { client, runtime: self.runtime()?, progress: &self.ui })
     }
 
     /// Runs a future that uses the network.

@@ -21,7 +21,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let selection = args.images.open(context)?;
-    let images = args.images.build(&selection, &context.store()?, context)?;
+    let images = args.images.build(&selection, &args.images.supply(context)?, context)?;
     if args.json {
         return context.ui().json(&images.iter().map(images::object).collect::<Vec<_>>());
     }

@@ -1,20 +1,16 @@
 //! Images from their locks, for commands that build or describe them.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 
-use rayon::prelude::*;
 use serde_json::{Value, json};
 
+use super::channel::Supply;
 use super::exit::Exit;
-use super::locked::{Locked, LockedArgs};
+use super::locked::LockedArgs;
 use super::{Context, Failure};
-use crate::build::{Inputs, Job, Options, Plan, build, recall};
-use crate::config::{Project, Recipe, parse_label};
-use crate::lock::{Lock, LockError};
+use crate::build::{Options, Selection};
+use crate::config::parse_label;
 use crate::oci::Image;
-use crate::resolve::Wanted;
-use crate::store::Store;
 use crate::timestamp::Timestamp;
 
 /// The images that a command uses.
@@ -32,26 +28,25 @@ pub(super) struct ImageArgs {
     locked: LockedArgs,
 }
 
-/// Those images, and all locks of their project: layers depend on what images share.
-#[derive(Debug)]
-pub(super) struct Selection {
-    locked: Locked,
-    names: Vec<String>,
-    plan: Plan,
-    options: Options,
-}
-
 impl ImageArgs {
     pub(super) fn open(&self, context: &Context) -> Result<Selection, Failure> {
-        let locked = self.locked.open(context)?;
-        let all = || locked.project.recipes().map(|recipe| recipe.name.clone());
-        let names: Vec<String> = if self.images.is_empty() { all().collect() } else { self.images.clone() };
-        let needed: BTreeSet<String> = all().chain(names.iter().cloned()).collect();
-        let lock = |name: String| Ok((locked.lock(locked.project.recipe(&name)?)?, name));
-        let locks = needed.into_par_iter().map(lock).collect::<Result<Vec<_>, Failure>>()?;
-        let locks: BTreeMap<String, Lock> = locks.into_iter().map(|(lock, name)| (name, lock)).collect();
-        let plan = Plan::new(locks, locked.project.site().layers);
-        Ok(Selection { names, plan, options: self.options()?, locked })
+        let (project, arch) = self.locked.open(context)?;
+        Ok(Selection::open(project, arch, &self.images, self.options()?)?)
+    }
+
+    /// Where the packages of the images come from.
+    pub(super) fn supply(&self, context: &Context) -> Result<Supply, Failure> {
+        self.locked.supply(context)
+    }
+
+    /// The images. Unknown ones are built into the store.
+    pub(super) fn build(
+        &self,
+        selection: &Selection,
+        supply: &Supply,
+        context: &Context,
+    ) -> Result<Vec<Image>, Failure> {
+        Ok(selection.build(supply.surroundings(selection.project()), supply.fetching(context)?)?)
     }
 
     fn options(&self) -> Result<Options, Failure> {
@@ -59,69 +54,6 @@ impl ImageArgs {
         let created = source_date_epoch()?;
         Ok(Options { created, labels: entries(&self.labels), annotations: entries(&self.annotations) })
     }
-
-    /// The images. Unknown ones are built into the store.
-    pub(super) fn build(&self, selection: &Selection, store: &Store, context: &Context) -> Result<Vec<Image>, Failure> {
-        let inputs = selection.inputs()?;
-        let known: Vec<Option<Image>> = inputs.iter().map(|inputs| recall(inputs, store)).collect();
-        let unknown = inputs.into_iter().zip(&known).filter(|(_, known)| known.is_none()).map(|(inputs, _)| inputs);
-        let unknown: Vec<Inputs<'_>> = unknown.collect();
-        let made =
-            if unknown.is_empty() { Vec::new() } else { build(&self.jobs(unknown, selection, context)?, store)? };
-        let mut made = made.into_iter();
-        Ok(known.into_iter().filter_map(|known| known.or_else(|| made.next())).collect())
-    }
-
-    /// The inputs with their packages, which are fetched if missing from the store.
-    pub(super) fn jobs<'a>(
-        &self,
-        inputs: Vec<Inputs<'a>>,
-        selection: &Selection,
-        context: &Context,
-    ) -> Result<Vec<Job<'a>>, Failure> {
-        let locks: Vec<(&Recipe, &Lock)> = inputs.iter().map(|inputs| (inputs.recipe, inputs.lock)).collect();
-        let packages = self.locked.obtain(&locks, selection.project(), context)?;
-        Ok(inputs
-            .into_iter()
-            .zip(packages)
-            .map(|(inputs, packages)| Job { inputs, packages: packages.into() })
-            .collect())
-    }
-}
-
-impl Selection {
-    pub(super) fn project(&self) -> &Project {
-        &self.locked.project
-    }
-
-    /// What determines the bytes of each image.
-    pub(super) fn inputs(&self) -> Result<Vec<Inputs<'_>>, Failure> {
-        self.names.par_iter().map(|name| self.inputs_of(self.project().recipe(name)?)).collect()
-    }
-
-    /// The project's other images that the store knows.
-    pub(super) fn others(&self, store: &Store) -> Vec<Image> {
-        let others = self.project().recipes().filter(|recipe| !self.names.contains(&recipe.name));
-        others.filter_map(|recipe| recall(&self.inputs_of(recipe).ok()?, store)).collect()
-    }
-
-    fn inputs_of<'a>(&'a self, recipe: &'a Recipe) -> Result<Inputs<'a>, Failure> {
-        let planned = self.plan.image(&recipe.name);
-        let planned = planned.ok_or_else(|| LockError::Missing { path: self.locked.path(recipe) })?;
-        check_current(self.project(), recipe, &planned.lock)?;
-        Ok(Inputs::new(self.project(), recipe, planned, &self.options)?)
-    }
-}
-
-/// Rejects a lock that doesn't match its recipe.
-fn check_current(project: &Project, recipe: &Recipe, lock: &Lock) -> Result<(), Failure> {
-    let wanted = Wanted::of(project, recipe)?;
-    let same = wanted.world == lock.world && wanted.groups == lock.groups && wanted.users == lock.users;
-    if same {
-        return Ok(());
-    }
-    let message = format!("the lock of {} is out of date: its recipe's world or accounts have changed", recipe.name);
-    Err(Failure::new(Exit::Usage, &std::io::Error::other(message)).hint("run `mailimg lock` and review the changes"))
 }
 
 /// The time that images say they were made at, from the environment. Make and CI systems pass an empty variable for one

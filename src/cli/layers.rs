@@ -1,15 +1,12 @@
-use std::collections::BTreeMap;
-
 use indicatif::DecimalBytes;
 use serde_json::{Value, json};
 
 use super::images::ImageArgs;
 use super::{Context, Failure};
 use crate::build::drafts;
-use crate::digest::Sha256;
 use crate::lock::LockedPackage;
 use crate::oci::Image;
-use crate::report::{LayerFacts, layers};
+use crate::report::{Distinct, LayerFacts, Totals, layers};
 
 /// Show what is in each layer of an image, and which images share it.
 ///
@@ -29,29 +26,13 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// Sums over layers.
-#[derive(Debug, Default)]
-struct Total {
-    layers: u64,
-    size: u64,
-    unpacked: u64,
-    verbatim: u64,
-}
-
-/// Sums over the content of images, counting each layer and package once.
-#[derive(Debug, Default)]
-struct Distinct {
-    layers: BTreeMap<Sha256, (u64, u64, bool)>,
-    /// Sizes of data members.
-    packages: BTreeMap<Sha256, u64>,
-}
-
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let selection = args.images.open(context)?;
-    let store = context.store()?;
-    let images = args.images.build(&selection, &store, context)?;
-    let jobs = args.images.jobs(selection.inputs()?, &selection, context)?;
-    let others = [images.clone(), selection.others(&store)].concat();
+    let supply = args.images.supply(context)?;
+    let (surroundings, fetching) = (supply.surroundings(selection.project()), supply.fetching(context)?);
+    let images = selection.build(surroundings, fetching)?;
+    let jobs = selection.jobs(selection.inputs()?, surroundings, fetching)?;
+    let others = [images.clone(), selection.others(supply.store())].concat();
     let (mut distinct, mut text, mut objects) = (Distinct::default(), String::new(), Vec::new());
     for (job, image) in jobs.iter().zip(&images) {
         let drafts = drafts(job)?;
@@ -64,65 +45,38 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         }
     }
     if args.json {
-        return context.ui().json(&json!({ "images": objects, "total": distinct.object() }));
+        return context.ui().json(&json!({ "images": objects, "total": total_object(&distinct) }));
     }
     if images.len() > 1 {
-        text.push_str(&distinct.line(images.len()));
+        text.push_str(&total_line(&distinct, images.len()));
     }
     context.ui().write(text.as_bytes())
 }
 
-impl Total {
-    fn of(layers: impl Iterator<Item = (u64, u64, bool)>) -> Self {
-        layers.fold(Self::default(), |sum, (size, unpacked, is_verbatim)| Self {
-            layers: sum.layers + 1,
-            size: sum.size + size,
-            unpacked: sum.unpacked + unpacked,
-            verbatim: sum.verbatim + if is_verbatim { size } else { 0 },
-        })
-    }
-
-    fn line(&self) -> String {
-        let Self { layers, size, unpacked, verbatim } = self;
-        let share = (verbatim * 1000).checked_div(*size).unwrap_or_default();
-        let (size, unpacked) = (DecimalBytes(*size), DecimalBytes(*unpacked));
-        format!("{layers} layers, {size}, uncompressed {unpacked}; {}.{} % verbatim", share / 10, share % 10)
-    }
+fn line(totals: Totals) -> String {
+    let Totals { layers, size, unpacked, verbatim } = totals;
+    let share = (verbatim * 1000).checked_div(size).unwrap_or_default();
+    let (size, unpacked) = (DecimalBytes(size), DecimalBytes(unpacked));
+    format!("{layers} layers, {size}, uncompressed {unpacked}; {}.{} % verbatim", share / 10, share % 10)
 }
 
-impl Distinct {
-    fn add(&mut self, facts: &[LayerFacts<'_>]) {
-        self.layers.extend(facts.iter().map(|layer| (layer.digest, sizes(layer))));
-        let packages = facts.iter().flat_map(|layer| &layer.packages);
-        self.packages.extend(packages.map(|package| (package.data.sha256, package.data.size)));
-    }
-
-    fn total(&self) -> (Total, u64) {
-        (Total::of(self.layers.values().copied()), self.packages.values().sum())
-    }
-
-    fn line(&self, images: usize) -> String {
-        let (total, packages) = self.total();
-        let count = self.packages.len();
-        let packages = DecimalBytes(packages);
-        format!("{images} images together: {}\n  of {count} packages with {packages} of data\n", total.line())
-    }
-
-    fn object(&self) -> Value {
-        let (Total { layers, size, unpacked, verbatim }, packages) = self.total();
-        json!({
-            "layers": layers,
-            "size": size,
-            "unpacked": unpacked,
-            "verbatim": verbatim,
-            "packages": self.packages.len(),
-            "packages_size": packages,
-        })
-    }
+fn total_line(distinct: &Distinct, images: usize) -> String {
+    let (count, size) = distinct.packages();
+    let (total, size) = (line(distinct.totals()), DecimalBytes(size));
+    format!("{images} images together: {total}\n  of {count} packages with {size} of data\n")
 }
 
-fn sizes(layer: &LayerFacts<'_>) -> (u64, u64, bool) {
-    (layer.size, layer.unpacked, layer.reason.is_none())
+fn total_object(distinct: &Distinct) -> Value {
+    let (Totals { layers, size, unpacked, verbatim }, (packages, packages_size)) =
+        (distinct.totals(), distinct.packages());
+    json!({
+        "layers": layers,
+        "size": size,
+        "unpacked": unpacked,
+        "verbatim": verbatim,
+        "packages": packages,
+        "packages_size": packages_size,
+    })
 }
 
 fn object(image: &Image, facts: &[LayerFacts<'_>]) -> Value {
@@ -141,7 +95,7 @@ fn object(image: &Image, facts: &[LayerFacts<'_>]) -> Value {
         })
     });
     let layers: Vec<Value> = layers.collect();
-    let Total { size, unpacked, verbatim, .. } = Total::of(facts.iter().map(sizes));
+    let Totals { size, unpacked, verbatim, .. } = Totals::of(facts);
     json!({
         "image": image.name,
         "digest": image.manifest.digest.to_oci(),
@@ -153,7 +107,7 @@ fn object(image: &Image, facts: &[LayerFacts<'_>]) -> Value {
 }
 
 fn block(image: &Image, facts: &[LayerFacts<'_>]) -> String {
-    let mut out = format!("{}: {}\n", image.name, Total::of(facts.iter().map(sizes)).line());
+    let mut out = format!("{}: {}\n", image.name, line(Totals::of(facts)));
     for (number, layer) in facts.iter().enumerate() {
         let verbatim = if layer.reason.is_none() { "verbatim" } else { "" };
         let (size, unpacked) = (DecimalBytes(layer.size).to_string(), DecimalBytes(layer.unpacked).to_string());

@@ -1,17 +1,13 @@
-use std::collections::BTreeSet;
-
 use camino::Utf8PathBuf;
 use similar::TextDiff;
 
 use super::channel::ChannelArgs;
 use super::exit::Exit;
 use super::{Context, Failure};
-use crate::config::{Project, Recipe};
-use crate::fetch::{Client, Settings};
-use crate::lock::{Change, Lock, LockError, across, changes, path};
-use crate::packages::{Fetching, Sources, Surroundings};
-use crate::resolve::{Offer, Order, ResolveError, Wanted, refuse_going_back};
-use crate::store::write_atomic;
+use crate::config::Project;
+use crate::fetch::Settings;
+use crate::packages::Sources;
+use crate::resolve::{Outcome, Task, all_changes, lock};
 
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
@@ -41,33 +37,20 @@ pub(super) struct Args {
     allow_downgrade: bool,
 }
 
-/// A lock before and after.
-struct Outcome {
-    image: String,
-    path: Utf8PathBuf,
-    old: Option<Lock>,
-    new: Lock,
-}
-
-impl Outcome {
-    /// What changes; nothing if there is no lock yet.
-    fn changes(&self) -> Option<Vec<Change>> {
-        Some(changes(self.old.as_ref()?, &self.new))
-    }
-
-    fn is_outdated(&self) -> bool {
-        self.changes().is_none_or(|changes| !changes.is_empty())
-    }
-}
-
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let (project, arch) = args.channel.open(context)?;
-    let outcomes = resolve(args, &project, &arch, context)?;
-    if !args.allow_downgrade {
-        for Outcome { image, old, new, .. } in &outcomes {
-            old.as_ref().map_or(Ok(()), |old| refuse_going_back(old, new, image))?;
-        }
-    }
+    let supply = args.channel.supply(Settings::default(), context)?;
+    let sources = Sources::of_channel(project.channel(), supply.surroundings(&project))?;
+    let task = Task {
+        project: &project,
+        arch: &arch,
+        images: &args.images,
+        update: &args.update,
+        sources: &sources,
+        keys: args.keys_dir.as_deref(),
+        allow_downgrade: args.allow_downgrade,
+    };
+    let outcomes = lock(task, supply.fetching(context)?)?;
     let outdated: Vec<_> = outcomes.iter().filter(|outcome| outcome.is_outdated()).collect();
     if args.diff {
         let patches: String = outdated.iter().map(|outcome| patch(outcome, &project)).collect();
@@ -79,78 +62,21 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         return if outdated.is_empty() { Ok(()) } else { Err(out_of_date(outdated.len())) };
     }
     for Outcome { image, path, new, .. } in outdated {
-        write_atomic(path, new.to_string(), 0o644)?;
+        new.write(path)?;
         context.ui().status(format!("{image}: wrote {path}"));
     }
     Ok(())
 }
 
-fn resolve(args: &Args, project: &Project, arch: &str, context: &Context) -> Result<Vec<Outcome>, Failure> {
-    let recipes = recipes(args, project)?;
-    let wanted = recipes.iter().map(|recipe| Wanted::of(project, recipe)).collect::<Result<Vec<_>, _>>()?;
-    let paths: Vec<_> = recipes.iter().map(|recipe| path(&project.channel_dir(), &recipe.name, arch)).collect();
-    let old = paths.iter().map(|path| old_lock(path, context)).collect::<Result<Vec<_>, Failure>>()?;
-    let update = updates(args, &old)?;
-
-    let (overrides, cache) = (args.channel.overrides(), context.cache_dir()?);
-    let surroundings = Surroundings { base: project.root(), cache: &cache, overrides: &overrides };
-    let sources = Sources::of_channel(project.channel(), surroundings)?;
-    let client = Client::new(context.store()?, Settings::default());
-    let orders: Vec<_> = wanted
-        .into_iter()
-        .zip(&old)
-        .map(|(wanted, old)| Order { wanted, old: old.as_ref(), update: update.as_ref() })
-        .collect();
-    let keys = args.keys_dir.as_deref();
-    let fetching = Fetching { client: &client, runtime: context.runtime()?, progress: context.ui() };
-    let offer = Offer::open(project.channel(), arch, &sources, keys, fetching)?;
-    let new = crate::resolve::make(&offer, &orders, fetching)?;
-    drop(orders);
-    let names = recipes.iter().map(|recipe| recipe.name.clone());
-    let outcome = |(((image, path), old), new)| Outcome { image, path, old, new };
-    Ok(names.zip(paths).zip(old).zip(new).map(outcome).collect())
-}
-
-fn recipes<'a>(args: &Args, project: &'a Project) -> Result<Vec<&'a Recipe>, Failure> {
-    if args.images.is_empty() {
-        return Ok(project.recipes().collect());
-    }
-    Ok(args.images.iter().map(|name| project.recipe(name)).collect::<Result<_, _>>()?)
-}
-
-/// The old lock. If it can't be read it is replaced, unless its packages should keep their versions.
-fn old_lock(path: &camino::Utf8Path, context: &Context) -> Result<Option<Lock>, Failure> {
-    match Lock::read(path) {
-        Ok(lock) => Ok(Some(lock)),
-        Err(LockError::Missing { .. }) => Ok(None),
-        Err(error @ LockError::Parse { .. }) => {
-            context.ui().warning(format!("{error}; it will be replaced"));
-            Ok(None)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn updates(args: &Args, old: &[Option<Lock>]) -> Result<Option<BTreeSet<String>>, Failure> {
-    let unknown = |name: &&String| !old.iter().flatten().any(|lock| lock.package(name).is_some());
-    match args.update.iter().find(unknown) {
-        Some(name) => Err(ResolveError::NotLocked { name: name.clone() }.into()),
-        None if args.update.is_empty() => Ok(None),
-        None => Ok(Some(args.update.iter().cloned().collect())),
-    }
-}
-
 /// All changes, each once, and then what became of each image's lock.
 fn show(outcomes: &[Outcome], context: &Context) -> Result<(), Failure> {
-    let locked: Vec<_> =
-        outcomes.iter().filter_map(|outcome| Some((outcome.image.as_str(), outcome.changes()?))).collect();
-    let count = locked.len();
-    for (change, images) in across(locked) {
+    let count = outcomes.iter().filter(|outcome| outcome.old.is_some()).count();
+    for (change, images) in all_changes(outcomes) {
         let only = if images.len() < count { format!("  [{}]", images.join(", ")) } else { String::new() };
         context.ui().line(format!("{change}{only}"))?;
     }
     for outcome in outcomes {
-        let changed = match outcome.changes().map(|changes| changes.len()) {
+        let changed = match outcome.changes.as_ref().map(Vec::len) {
             None => "locked for the first time".to_owned(),
             Some(0) => "no changes".to_owned(),
             Some(1) => "1 change".to_owned(),
@@ -172,9 +98,9 @@ fn patch(outcome: &Outcome, project: &Project) -> String {
 }
 
 fn out_of_date(count: usize) -> Failure {
-    let error = std::io::Error::other(match count {
+    let message = match count {
         1 => "1 lock is out of date".to_owned(),
         _ => format!("{count} locks are out of date"),
-    });
-    Failure::new(Exit::No, &error).hint("update them with `mailimg lock`")
+    };
+    Failure::told(Exit::No, message).hint("update them with `mailimg lock`")
 }

@@ -1,15 +1,11 @@
 //! Locks and their packages, on this machine.
 
-use camino::Utf8PathBuf;
-use rayon::prelude::*;
-
-use super::channel::ChannelArgs;
+use super::channel::{ChannelArgs, Supply};
 use super::{Context, Failure};
-use crate::config::{Project, Recipe};
-use crate::fetch::{Client, Settings};
-use crate::lock::{Lock, LockError, path};
-use crate::packages::{Fetching, Obtained, Sources, Surroundings, obtain};
-use crate::registry::{Prefix, Repository};
+use crate::config::Project;
+use crate::fetch::Settings;
+use crate::lock::{Lock, path};
+use crate::packages::obtain_for;
 use crate::report::Graph;
 
 /// The locks that a command reads, and the sources of missing packages.
@@ -22,56 +18,15 @@ pub(super) struct LockedArgs {
     channel: ChannelArgs,
 }
 
-/// A project with the channel and architecture of its locks.
-#[derive(Debug)]
-pub(super) struct Locked {
-    pub(super) project: Project,
-    arch: String,
-}
-
-impl Locked {
-    /// The lock of an image.
-    pub(super) fn lock(&self, recipe: &Recipe) -> Result<Lock, LockError> {
-        Lock::read(&self.path(recipe))
-    }
-
-    /// Where that is.
-    pub(super) fn path(&self, recipe: &Recipe) -> Utf8PathBuf {
-        path(&self.project.channel_dir(), &recipe.name, &self.arch)
-    }
-}
-
 impl LockedArgs {
-    pub(super) fn open(&self, context: &Context) -> Result<Locked, Failure> {
-        let (project, arch) = self.channel.open(context)?;
-        Ok(Locked { project, arch })
+    /// The project with the channel, and the architecture.
+    pub(super) fn open(&self, context: &Context) -> Result<(Project, String), Failure> {
+        self.channel.open(context)
     }
 
-    /// The packages of some locks, verified in the store.
-    pub(super) fn obtain<'l>(
-        &self,
-        locks: &[(&Recipe, &'l Lock)],
-        project: &Project,
-        context: &Context,
-    ) -> Result<Vec<Vec<Obtained<'l>>>, Failure> {
-        let (overrides, cache) = (self.channel.overrides(), context.cache_dir()?);
-        let surroundings = Surroundings { base: project.root(), cache: &cache, overrides: &overrides };
-        let sources = locks.iter().map(|(recipe, lock)| {
-            let registry = registry_of(project, recipe)?;
-            Ok(Sources::of_lock(lock, surroundings)?.or_from(registry))
-        });
-        let sources = sources.collect::<Result<Vec<_>, Failure>>()?;
-        let client = Client::new(context.store()?, Settings { offline: self.offline, ..Settings::default() });
-        let fetching = Fetching { client: &client, runtime: context.runtime()?, progress: context.ui() };
-        Ok(obtain(&locks.iter().map(|(_, lock)| *lock).zip(&sources).collect::<Vec<_>>(), fetching)?)
+    pub(super) fn supply(&self, context: &Context) -> Result<Supply, Failure> {
+        self.channel.supply(Settings { offline: self.offline, ..Settings::default() }, context)
     }
-}
-
-/// Where the image is pushed.
-fn registry_of(project: &Project, recipe: &Recipe) -> Result<Option<Repository>, Failure> {
-    let Some(registry) = &project.site().registry else { return Ok(None) };
-    let prefix = Prefix::new(registry.prefix.as_str(), registry.plain_http)?;
-    Ok(Some(prefix.repository(&recipe.name)?))
 }
 
 /// A locked image, for commands about its packages.
@@ -86,11 +41,12 @@ pub(super) struct LockedImage {
 impl LockedImage {
     /// The graph of the image's locked packages.
     pub(super) fn graph(&self, context: &Context) -> Result<Graph, Failure> {
-        let locked = self.locked.open(context)?;
-        let recipe = locked.project.recipe(&self.image)?;
-        let lock = locked.lock(recipe)?;
-        let obtained = self.locked.obtain(&[(recipe, &lock)], &locked.project, context)?;
-        let packages = obtained.par_iter().flatten().map(Obtained::metadata).collect::<Result<Vec<_>, _>>()?;
-        Ok(Graph::new(&recipe.name, &lock.world, packages))
+        let (project, arch) = self.locked.open(context)?;
+        let recipe = project.recipe(&self.image)?;
+        let lock = Lock::read(&path(&project.channel_dir(), &recipe.name, &arch))?;
+        let supply = self.locked.supply(context)?;
+        let (surroundings, fetching) = (supply.surroundings(&project), supply.fetching(context)?);
+        let obtained = obtain_for(&project, &[(recipe, &lock)], surroundings, fetching)?;
+        Ok(Graph::of(&recipe.name, &lock.world, &obtained.concat())?)
     }
 }

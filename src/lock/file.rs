@@ -3,6 +3,7 @@ use std::io::{self, Read as _};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Lock, LockError};
+use crate::store::{WriteError, write_atomic};
 
 /// The longest lock, in bytes. One with a thousand packages has about a megabyte.
 const LIMIT: u64 = 64 * 1024 * 1024;
@@ -21,6 +22,11 @@ impl Lock {
             _ => LockError::Read { path: path.to_owned(), source },
         })?;
         text.parse().map_err(|source| LockError::Parse { path: path.to_owned(), source })
+    }
+
+    /// Writes the lock to `path`.
+    pub fn write(&self, path: &Utf8Path) -> Result<(), WriteError> {
+        write_atomic(path, self.to_string(), 0o644)
     }
 }
 

@@ -24,6 +24,9 @@ pub enum ObtainError {
     /// Something can't be fetched, or differs from what was expected.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// The registry to which images are pushed has an invalid name.
+    #[error(transparent)]
+    RegistryName { source: RegistryError },
     /// Packages that neither their repository nor a registry has any more.
     #[error("{}", gone::list(.packages))]
     Gone { packages: Vec<Gone> },

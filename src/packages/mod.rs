@@ -12,6 +12,6 @@ mod sources;
 pub use download::Fetching;
 pub use error::ObtainError;
 pub use gone::Gone;
-pub use obtain::obtain;
+pub use obtain::{obtain, obtain_for};
 pub use obtained::Obtained;
 pub use sources::{Sources, Surroundings, imported_repository};

@@ -6,7 +6,8 @@ use super::arrive::{self, Reading};
 use super::download::{self, Fetching};
 use super::gone::Gone;
 use super::obtained::{ListingOf, check, list, members, reading, remember};
-use super::{ObtainError, Obtained, Sources};
+use super::{ObtainError, Obtained, Sources, Surroundings};
+use crate::config::{Project, Recipe};
 use crate::digest::Sha256;
 use crate::fetch::{FetchError, Request, Size, Source};
 use crate::lock::{Lock, LockedPackage, Member, Place};
@@ -15,6 +16,18 @@ use crate::store::{Question, Store};
 
 /// How many packages are pulled from a registry at once.
 const PULLS: usize = 4;
+
+/// The packages of a project's images, given with their locks; see [`obtain`].
+pub fn obtain_for<'a>(
+    project: &Project,
+    locks: &[(&Recipe, &'a Lock)],
+    surroundings: Surroundings<'_>,
+    fetching: Fetching<'_>,
+) -> Result<Vec<Vec<Obtained<'a>>>, ObtainError> {
+    let sources = locks.iter().map(|(recipe, lock)| Sources::of_image(project, recipe, lock, surroundings));
+    let sources = sources.collect::<Result<Vec<_>, _>>()?;
+    obtain(&locks.iter().map(|(_, lock)| *lock).zip(&sources).collect::<Vec<_>>(), fetching)
+}
 
 /// Fetches missing packages of some locks into the store, and checks each package against its lock: the file's size,
 /// its members and their content. Returns them in the order of the locks, then of installation.

@@ -3,10 +3,10 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::ObtainError;
-use crate::config::Channel;
+use crate::config::{Channel, Project, Recipe};
 use crate::fetch::Source;
 use crate::lock::{Lock, Place};
-use crate::registry::Repository;
+use crate::registry::{Prefix, RegistryError, Repository};
 
 /// The sources of a channel's repositories on this machine, in the channel's order.
 #[derive(Debug, Clone)]
@@ -32,6 +32,13 @@ pub fn imported_repository(cache: &Utf8Path, channel: &str) -> Utf8PathBuf {
     cache.join(channel)
 }
 
+/// Where the image is pushed.
+fn pushed_to(project: &Project, recipe: &Recipe) -> Result<Option<Repository>, RegistryError> {
+    let Some(registry) = &project.site().registry else { return Ok(None) };
+    let prefix = Prefix::new(registry.prefix.as_str(), registry.plain_http)?;
+    prefix.repository(&recipe.name).map(Some)
+}
+
 impl Sources {
     /// The sources of a channel, for locking.
     pub fn of_channel(channel: &Channel, surroundings: Surroundings<'_>) -> Result<Self, ObtainError> {
@@ -47,6 +54,17 @@ impl Sources {
             Place::Imported(_) => (repository.name.as_str(), None),
         });
         Self::new(&lock.channel, places, surroundings)
+    }
+
+    /// The sources of a lock, and after them the registry to which the image is pushed.
+    pub fn of_image(
+        project: &Project,
+        recipe: &Recipe,
+        lock: &Lock,
+        surroundings: Surroundings<'_>,
+    ) -> Result<Self, ObtainError> {
+        let registry = pushed_to(project, recipe).map_err(|source| ObtainError::RegistryName { source })?;
+        Ok(Self { registry, ..Self::of_lock(lock, surroundings)? })
     }
 
     fn new<'a>(
@@ -71,12 +89,7 @@ impl Sources {
         }
     }
 
-    /// Adds a registry's repository that may have the members of packages no longer available elsewhere.
-    #[must_use]
-    pub fn or_from(self, registry: Option<Repository>) -> Self {
-        Self { registry, ..self }
-    }
-
+    /// The registry's repository that may have the members of packages no longer available elsewhere.
     pub(super) fn registry(&self) -> Option<&Repository> {
         self.registry.as_ref()
     }

@@ -1,7 +1,10 @@
 use std::collections::{BTreeMap, HashMap};
 
+use rayon::prelude::*;
+
 use super::ReportError;
 use crate::apk::{Dependency, Package};
+use crate::packages::{ObtainError, Obtained};
 use crate::similar::similar;
 use crate::table::{Table, id};
 
@@ -51,6 +54,12 @@ pub struct Edge {
 }
 
 impl Graph {
+    /// Reads the packages of an image and builds their graph.
+    pub fn of(image: &str, world: &[Dependency], packages: &[Obtained<'_>]) -> Result<Self, ObtainError> {
+        let packages = packages.par_iter().map(Obtained::metadata).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self::new(image, world, packages))
+    }
+
     /// Builds the graph from the packages of an image and its world.
     #[must_use]
     pub fn new(image: impl Into<String>, world: &[Dependency], mut packages: Vec<Package>) -> Self {

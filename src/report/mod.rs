@@ -10,6 +10,7 @@ mod graph;
 mod layers;
 #[cfg(test)]
 mod tests;
+mod totals;
 mod tree;
 mod why;
 
@@ -17,5 +18,6 @@ pub use dot::dot;
 pub use error::ReportError;
 pub use graph::{Edge, From, Graph, Kind, NodeId};
 pub use layers::{LayerFacts, layers};
+pub use totals::{Distinct, Totals};
 pub use tree::Branch;
 pub use why::{Chain, Chains};

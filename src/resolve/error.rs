@@ -8,8 +8,9 @@ use crate::apk::index::IndexFileError;
 use crate::apk::signature::KeyError;
 use crate::config::ConfigError;
 use crate::fetch::{FetchError, Location, SourceError};
-use crate::lock::{Change, ParseError};
+use crate::lock::{Change, LockError, ParseError};
 use crate::packages::ObtainError;
+use crate::repo::RepoError;
 use crate::solve::Unsolvable;
 use crate::store::StoreError;
 use crate::timestamp::Timestamp;
@@ -40,6 +41,12 @@ pub enum ResolveError {
     /// The file can't be read.
     #[error("can't read {path}")]
     Read { path: Utf8PathBuf, source: io::Error },
+    /// An old lock can't be read.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The keys given for repositories can't be read.
+    #[error(transparent)]
+    GivenKeys(#[from] RepoError),
     /// A key can't be used.
     #[error("can't use the key {path}")]
     Key { path: String, source: KeyError },
@@ -52,6 +59,9 @@ pub enum ResolveError {
     /// An index has no trusted signature, or is malformed.
     #[error("the index {location} was rejected")]
     Index { location: Box<Location>, source: Box<IndexFileError> },
+    /// The index of a repository without a channel has no signature of the keys in the directory, or is malformed.
+    #[error("the index {location} was rejected")]
+    GivenIndex { location: Box<Location>, keys: Utf8PathBuf, source: Box<IndexFileError> },
     /// The world has no solution.
     #[error("{image}: the requested packages can't be installed together")]
     Unsolvable { image: String, source: Unsolvable },
@@ -70,6 +80,9 @@ pub enum ResolveError {
     /// The result can't be written as a lock.
     #[error("can't write the lock: {source}")]
     Unwritable { source: ParseError },
+    /// The result takes something back to an older state.
+    #[error(transparent)]
+    Regression(#[from] Regression),
 }
 
 /// A new lock takes something back to an older state.

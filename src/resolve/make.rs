@@ -2,9 +2,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 
 use super::hold::{Held, plan_update};
-use super::offer::Chosen;
+use super::offer::{Chosen, Offer};
 use super::scripts::unclassified;
-use super::{Offer, ResolveError, Wanted};
+use super::{ResolveError, Wanted};
 use crate::apk::package::{Listing, Measured};
 use crate::apk::{Checksum, Package};
 use crate::digest::Sha256;
@@ -18,19 +18,18 @@ use crate::packages::{Fetching, ObtainError};
 use crate::store::{Keeper, Question, Store};
 
 /// An image to lock, and its old lock.
-#[derive(Debug)]
-pub struct Order<'a> {
-    pub wanted: Wanted,
-    pub old: Option<&'a Lock>,
+pub(super) struct Order<'a> {
+    pub(super) wanted: Wanted,
+    pub(super) old: Option<&'a Lock>,
     /// The packages to update, if the others keep their versions.
-    pub update: Option<&'a BTreeSet<String>>,
+    pub(super) update: Option<&'a BTreeSet<String>>,
 }
 
 /// Solves each order, fetches the packages into the store, verifies and reads them, and returns the locks in the same
 /// order. A build from these locks finds all packages there, already read.
 ///
 /// Not for use inside the runtime.
-pub fn make(offer: &Offer, orders: &[Order<'_>], fetching: Fetching<'_>) -> Result<Vec<Lock>, ResolveError> {
+pub(super) fn make(offer: &Offer, orders: &[Order<'_>], fetching: Fetching<'_>) -> Result<Vec<Lock>, ResolveError> {
     let plans = orders.iter().map(|order| plan(offer, order)).collect::<Result<Vec<_>, _>>()?;
     let mut unique = BTreeMap::new();
     for chosen in plans.iter().flatten() {

@@ -18,7 +18,7 @@ use crate::solve::{Repository, Step, Universe, solve};
 use crate::timestamp::Timestamp;
 
 /// The verified indexes of a channel.
-pub struct Offer {
+pub(super) struct Offer {
     pub(super) channel: Channel,
     pub(super) arch: String,
     pub(super) repositories: Vec<Opened>,
@@ -48,7 +48,7 @@ impl Offer {
     ///
     /// Key files come from `keys` if it is given. Otherwise an imported channel has them next to its packages, and
     /// another one says where they are.
-    pub fn open(
+    pub(super) fn open(
         channel: &Channel,
         arch: &str,
         sources: &Sources,

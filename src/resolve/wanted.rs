@@ -1,6 +1,7 @@
 use super::ResolveError;
 use crate::apk::Dependency;
 use crate::config::{Group, Project, Recipe, User};
+use crate::lock::Lock;
 
 /// What an image requests from a channel.
 #[derive(Debug, Clone)]
@@ -26,5 +27,11 @@ impl Wanted {
         world.dedup();
         let (groups, users) = (recipe.groups.clone(), recipe.users.clone());
         Ok(Self { image: recipe.name.clone(), world, groups, users })
+    }
+
+    /// Whether a lock was made for this.
+    #[must_use]
+    pub fn is_locked_by(&self, lock: &Lock) -> bool {
+        self.world == lock.world && self.groups == lock.groups && self.users == lock.users
     }
 }

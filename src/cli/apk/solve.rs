@@ -1,6 +1,5 @@
 use super::repositories::RepositoryArgs;
 use crate::cli::{Context, Failure};
-use crate::solve::solve;
 
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
@@ -13,7 +12,7 @@ pub(in crate::cli) struct Args {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let offer = args.repositories.read(context)?;
-    let plan = solve(&offer.universe, &offer.world, &offer.arch)?;
+    let plan = offer.solve()?;
     let lines: Vec<String> =
         plan.steps.iter().map(|it| format!("{}-{}\n", it.package.name, it.package.version)).collect();
     context.ui().write(lines.concat().as_bytes())?;

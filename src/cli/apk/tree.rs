@@ -11,7 +11,6 @@ use crate::cli::exit::Exit;
 use crate::cli::{Context, Failure};
 use crate::digest::{Hashing, Sha256};
 use crate::rootfs::{ApkState, Content, EntryId, Node, NodeKind, PackageFiles, PackageId, Source, Tree, as_installed};
-use crate::solve::solve;
 use crate::table::Table;
 
 #[derive(Debug, clap::Args)]
@@ -26,12 +25,10 @@ pub(in crate::cli) struct Args {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let offer = args.repositories.read(context)?;
-    let plan = solve(&offer.universe, &offer.world, &offer.arch)?;
-    let mut files = Vec::new();
-    for step in &plan.steps {
-        files.push((step.package, offer.file(step.repository, step.package, context)?));
-    }
-    let packages = files.par_iter().map(|(package, path)| read(package, path)).collect::<Result<Vec<_>, _>>()?;
+    let plan = offer.solve()?;
+    let files = offer.files(&plan, context)?;
+    let packages = plan.steps.par_iter().zip(&files);
+    let packages = packages.map(|(step, path)| read(step.package, path)).collect::<Result<Vec<_>, _>>()?;
     let (packages, contents): (Vec<_>, Vec<_>) = packages.into_iter().unzip();
     let contents = Table::from(contents);
     let apk = ApkState { world: &offer.world, repositories: args.repositories.lines(), arch: &offer.arch };

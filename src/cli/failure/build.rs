@@ -9,6 +9,11 @@ impl From<BuildError> for Failure {
     fn from(error: BuildError) -> Self {
         match error {
             BuildError::Config(error) => error.into(),
+            BuildError::Lock(error) => error.into(),
+            BuildError::Wanted(error) => error.into(),
+            BuildError::OutOfDate { .. } => {
+                Self::new(Exit::Usage, &error).hint("run `mailimg lock` and review the changes")
+            }
             BuildError::Rootfs(error) => error.into(),
             BuildError::Store(error) => error.into(),
             BuildError::Packages(error) | BuildError::Layer(LayerError::Packages(error)) => error.into(),

@@ -14,6 +14,7 @@ impl From<ObtainError> for Failure {
             ObtainError::Fetch(error) => error.into(),
             ObtainError::Store(error) => error.into(),
             ObtainError::Source(error) => error.into(),
+            ObtainError::RegistryName { source } => source.into(),
             ObtainError::Registry { ref source, .. } => {
                 let (exit, hint) = super::registry::advice(source);
                 failure(exit).hint(hint)

@@ -13,6 +13,9 @@ impl From<ResolveError> for Failure {
             ResolveError::Fetch(error) => error.into(),
             ResolveError::Source(error) => error.into(),
             ResolveError::Store(error) => error.into(),
+            ResolveError::Lock(error) => error.into(),
+            ResolveError::GivenKeys(error) => error.into(),
+            ResolveError::Regression(error) => error.into(),
             ResolveError::World { .. } => failure(Exit::Usage),
             ResolveError::NotLocked { .. } => failure(Exit::Usage).hint(
                 "--update takes only packages that are already locked; add new ones to a \
@@ -29,6 +32,9 @@ impl From<ResolveError> for Failure {
             ResolveError::NoKeys { .. } => failure(Exit::Missing)
                 .hint("name a directory with the channel's key files with --keys-dir, or set keys-url in channel.toml"),
             ResolveError::Index { .. } => failure(Exit::Refused).hint(UNTRUSTED),
+            ResolveError::GivenIndex { ref keys, .. } => {
+                failure(Exit::Refused).hint(format!("the keys to trust are those in {keys}"))
+            }
             ResolveError::Unsolvable { .. } => failure(Exit::Unsolvable),
             ResolveError::NotInIndex { .. } => failure(Exit::Refused),
             ResolveError::NotInRepository { .. } => failure(Exit::Missing)
