@@ -1,4 +1,5 @@
 use camino::Utf8PathBuf;
+use serde_json::{Value, json};
 use similar::TextDiff;
 
 use super::channel::ChannelArgs;
@@ -6,6 +7,7 @@ use super::exit::Exit;
 use super::{Context, Failure};
 use crate::config::Project;
 use crate::fetch::Settings;
+use crate::lock::{Change, Edition};
 use crate::packages::Sources;
 use crate::resolve::{Outcome, Task, all_changes, lock};
 
@@ -20,9 +22,8 @@ pub(super) struct Args {
     /// Write nothing; if a lock is out of date, print what would change and exit with 1
     #[arg(long)]
     check: bool,
-    /// Like --check, but print the changes as a patch of the lock files
-    #[arg(long)]
-    diff: bool,
+    #[command(flatten)]
+    format: FormatArgs,
     /// Update only these packages and, where necessary, what they depend on. All others keep their versions as long as
     /// a repository has them
     #[arg(long, value_name = "PKG", num_args = 1..)]
@@ -35,6 +36,18 @@ pub(super) struct Args {
     /// Accept an index or packages older than the locked ones
     #[arg(long)]
     allow_downgrade: bool,
+}
+
+/// How to print what changes.
+#[derive(Debug, clap::Args)]
+struct FormatArgs {
+    /// Like --check, but print the changes as a patch of the lock files
+    #[arg(long)]
+    diff: bool,
+    /// Print a JSON object with the images (image, path, status, number of packages) and the changes of their locks.
+    /// The status is new, changed or unchanged
+    #[arg(long, conflicts_with = "diff")]
+    json: bool,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
@@ -52,13 +65,15 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     };
     let outcomes = lock(task, supply.fetching(context)?)?;
     let outdated: Vec<_> = outcomes.iter().filter(|outcome| outcome.is_outdated()).collect();
-    if args.diff {
+    if args.format.diff {
         let patches: String = outdated.iter().map(|outcome| patch(outcome, &project)).collect();
         context.ui().write(patches.as_bytes())?;
+    } else if args.format.json {
+        context.ui().json(&object(&outcomes))?;
     } else {
         show(&outcomes, context)?;
     }
-    if args.check || args.diff {
+    if args.check || args.format.diff {
         return if outdated.is_empty() { Ok(()) } else { Err(out_of_date(outdated.len())) };
     }
     for Outcome { image, path, new, .. } in outdated {
@@ -85,6 +100,41 @@ fn show(outcomes: &[Outcome], context: &Context) -> Result<(), Failure> {
         context.ui().line(format!("{}: {} packages, {changed}", outcome.image, outcome.new.packages.len()))?;
     }
     Ok(())
+}
+
+fn object(outcomes: &[Outcome]) -> Value {
+    let image = |outcome: &Outcome| {
+        let status = match &outcome.changes {
+            None => "new",
+            Some(_) if outcome.is_outdated() => "changed",
+            Some(_) => "unchanged",
+        };
+        let Outcome { image, path, new, .. } = outcome;
+        json!({ "image": image, "path": path, "status": status, "packages": new.packages.len() })
+    };
+    let images: Vec<Value> = outcomes.iter().map(image).collect();
+    let changes = all_changes(outcomes);
+    let changes: Vec<Value> = changes.iter().map(|(change, images)| change_object(change, images)).collect();
+    json!({ "images": images, "changes": changes })
+}
+
+fn change_object(change: &Change, images: &[&str]) -> Value {
+    let package = |kind: &str, package: &str, from: Option<&Edition>, to: Option<&Edition>| {
+        let (from, to) = (from.map(ToString::to_string), to.map(ToString::to_string));
+        json!({ "kind": kind, "package": package, "from": from, "to": to, "images": images })
+    };
+    match change {
+        Change::Added { name, version } => package("added", name, None, Some(version)),
+        Change::Removed { name, version } => package("removed", name, Some(version), None),
+        Change::Moved { name, from, to } => {
+            package(if change.is_downgrade() { "downgraded" } else { "updated" }, name, Some(from), Some(to))
+        }
+        Change::Rebuilt { name, version } => package("rebuilt", name, Some(version), Some(version)),
+        Change::Script { package, script } => {
+            json!({ "kind": "script", "package": package, "script": script, "images": images })
+        }
+        Change::Other(what) => json!({ "kind": "other", "what": what, "images": images }),
+    }
 }
 
 /// The change of a lock as a patch for `git apply` in the project.

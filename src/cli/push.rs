@@ -1,3 +1,5 @@
+use serde_json::{Value, json};
+
 use super::exit::Exit;
 use super::layout::LayoutArgs;
 use super::ui::Ui;
@@ -33,6 +35,9 @@ pub(super) struct Args {
     no_packages: bool,
     #[command(flatten)]
     layout: LayoutArgs,
+    /// Print a JSON array of objects with image, reference, digest, tags and packages_pushed
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
@@ -41,15 +46,31 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let images = args.layout.chosen(&layout, &args.images, context)?;
     let store = if args.no_packages { None } else { Some(context.store()?) };
     let order = Order { layout: &layout, images: &images, prefix: &prefix, tags: &args.tag, artifacts: store.as_ref() };
-    let mut unkept = Unkept::default();
+    let (mut unkept, mut objects) = (Unkept::default(), Vec::new());
     let pushed = |pushed: Pushed<'_>| {
         unkept.add(&pushed);
         let Built { name, digest } = pushed.image;
-        context.ui().line(registry_reference(&prefix.to_string(), name, *digest))
+        let reference = registry_reference(&prefix.to_string(), name, *digest);
+        if args.json {
+            objects.push(object(&pushed, &reference));
+            return Ok(());
+        }
+        context.ui().line(reference)
     };
     let outcome = context.block_on(push::push(order, &Client::default(), context.ui(), pushed))?;
     unkept.tell(context.ui());
-    outcome
+    outcome?;
+    if args.json { context.ui().json(&objects) } else { Ok(()) }
+}
+
+fn object(Pushed { image: Built { name, digest }, tags, artifacts }: &Pushed<'_>, reference: &str) -> Value {
+    json!({
+        "image": name,
+        "reference": reference,
+        "digest": digest.to_oci(),
+        "tags": tags.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "packages_pushed": *artifacts == Artifacts::Kept,
+    })
 }
 
 fn prefix(args: &Args, context: &Context) -> Result<Prefix, Failure> {

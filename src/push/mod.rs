@@ -29,6 +29,8 @@ pub struct Order<'a> {
 #[derive(Debug)]
 pub struct Pushed<'a> {
     pub image: &'a Built,
+    /// Its tags in the registry.
+    pub tags: &'a [Tag],
     /// What happened to its artifacts.
     pub artifacts: Artifacts,
 }
@@ -104,7 +106,7 @@ pub async fn push<E: From<PushError>>(
         if let Artifacts::Refused(reason) = &artifacts {
             refused = Some(reason.clone());
         }
-        pushed(Pushed { image, artifacts })?;
+        pushed(Pushed { image, tags: &push.tags, artifacts })?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use mailimg::digest::Sha256;
 use mailimg::lock::Lock;
+use serde_json::json;
 
 use super::build::{digests, packages, project};
 use crate::common::faulty::{Fault, Faulty};
@@ -139,6 +140,33 @@ fn a_push_without_the_packages_says_so() {
     let output = project.mailimg(["push", "--to", &registry.name("mail")]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success() && said.contains("the packages of web were not pushed"), "{said}");
+}
+
+#[test]
+fn json_has_what_was_pushed_under_which_names() {
+    let registry = Registry::start();
+    let project = project_with_two_images();
+    let prefix = registry.name("mail");
+    let built = digests(&project.run(["build", "--json"]));
+    let push = |args: &[&str]| {
+        let output = project.mailimg(["push", "--json", "--to", &prefix]).args(args).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "there is no terminal to show progress on");
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
+    };
+    let object = |image: &str, digest: &str, tags: &[&str], packages: bool| {
+        let tags = [&[&digest["sha256:".len()..][..16]], tags].concat();
+        let reference = format!("{prefix}/{image}@{digest}");
+        json!({
+            "image": image, "reference": reference, "digest": digest, "tags": tags, "packages_pushed": packages
+        })
+    };
+    let mut images: Vec<_> = ["web", "site"].into_iter().zip(&built).collect();
+    images.sort();
+    let expected: Vec<_> =
+        images.iter().map(|(image, digest)| object(image, digest, &["latest", "v1"], true)).collect();
+    assert_eq!(push(&["--tag", "latest", "--tag", "v1"]), json!(expected));
+    let (image, digest) = images[1];
+    assert_eq!(push(&["--no-packages", image]), json!([object(image, digest, &[], false)]));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use mailimg::apk::index::Index;
 use mailimg::apk::package::ScriptKind;
 use mailimg::apk::{Package, Version};
 use mailimg::lock::Lock;
+use serde_json::json;
 
 use crate::common::http::HttpServer;
 use crate::common::packages::{BUILT, Made, MadeRepository, channel, key, other_key, write_key};
@@ -212,6 +213,62 @@ fn what_changes_in_several_images_is_named_once() {
     let expected = "  libc 1.2.5-r0 -> 1.2.6-r0\n  tool 3.0-r0 -> 3.1-r0\n  web 1.0-r0 -> 1.1-r0  [web]\n\
                     web: 3 packages, 3 changes\ntool: 2 packages, 2 changes\nnew: 3 packages, locked for the first time\n";
     assert_eq!(out, expected);
+}
+
+#[test]
+fn json_has_each_image_and_each_change_once() {
+    let site = Site::new();
+    let json = |args: &[&str], expected: i32| {
+        let (code, out, error) = site.lock(&[&["--json"], args].concat());
+        assert_eq!(code, expected, "{error}");
+        serde_json::from_str::<serde_json::Value>(&out).unwrap()
+    };
+    let object = |image: &str, status: &str, packages: u32| {
+        let path = format!("./apk-locks/made-up/{image}.x86_64.lock");
+        json!({ "image": image, "path": path, "status": status, "packages": packages })
+    };
+    assert_eq!(json(&["--check"], 1), json!({ "images": [object("web", "new", 3)], "changes": [] }));
+    assert!(!site.lock_path().exists(), "it was written");
+    assert_eq!(json(&[], 0), json!({ "images": [object("web", "new", 3)], "changes": [] }));
+    assert_eq!(json(&[], 0), json!({ "images": [object("web", "unchanged", 3)], "changes": [] }));
+
+    site.project.replace("mailimg.toml", "[\"web\"]", "[\"web\", \"tool\"]");
+    site.project.write("recipes/tool.toml", RECIPE.replace("\"web\"]\n", "\"tool\"]\n"));
+    json(&["tool"], 0);
+    let newer = [
+        newer_packages()[..1].to_vec(),
+        vec![
+            Made::new("tool", "2.0-r0").depends("so:libc.so.1").built(BUILT + 100),
+            Made::new("web", "1.0-r0").depends("so:libc.so.1 new").built(BUILT + 100),
+            Made::new("new", "1-r0").built(BUILT + 100).script(ScriptKind::PostInstall, "#!/bin/sh\n"),
+        ],
+    ];
+    site.repository.publish(&newer.concat(), Some(key()), Some(key()));
+    let rule = "[[script]]\npackage = \"new\"\nscripts = [\"post-install\"]\nignored-because = \"a test\"\n";
+    site.project.write("apk-locks/made-up/scripts.toml", rule);
+    site.project.replace("recipes/web.toml", "gid = 500", "gid = 501");
+    let expected = json!({
+        "images": [object("web", "changed", 3), object("tool", "changed", 2)],
+        "changes": [
+            { "kind": "updated", "package": "libc", "from": "1.2.5-r0", "to": "1.2.6-r0", "images": ["web", "tool"] },
+            { "kind": "added", "package": "new", "from": null, "to": "1-r0", "images": ["web"] },
+            { "kind": "removed", "package": "tool", "from": "3.0-r0", "to": null, "images": ["web"] },
+            { "kind": "downgraded", "package": "tool", "from": "3.0-r0", "to": "2.0-r0", "images": ["tool"] },
+            { "kind": "rebuilt", "package": "web", "from": "1.0-r0", "to": "1.0-r0", "images": ["web"] },
+            { "kind": "other", "what": "accounts", "images": ["web"] },
+        ],
+    });
+    assert_eq!(json(&["--allow-downgrade"], 0), expected);
+    let newest = Made::new("new", "1-r0").built(BUILT + 100).script(ScriptKind::PostInstall, "#!/bin/sh\ntrue\n");
+    site.repository.publish(&[newer.concat()[..3].to_vec(), vec![newest]].concat(), Some(key()), Some(key()));
+    assert_eq!(
+        json(&["web"], 0)["changes"],
+        json!([
+            { "kind": "rebuilt", "package": "new", "from": "1-r0", "to": "1-r0", "images": ["web"] },
+            { "kind": "script", "package": "new", "script": "post-install", "images": ["web"] },
+        ])
+    );
+    site.refused(&["--json", "--diff"], 2, &["cannot be used with"]);
 }
 
 #[test]
