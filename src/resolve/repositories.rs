@@ -1,15 +1,14 @@
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use rayon::prelude::*;
 
 use super::ResolveError;
 use super::index::fetch_index;
-use crate::apk::Keyring;
 use crate::apk::index::Index;
-use crate::apk::package::DATA_LIMIT;
-use crate::fetch::{Location, Request, Size, Source};
-use crate::packages::Fetching;
+use crate::apk::package::{DATA_LIMIT, PackageError, PackageFiles};
+use crate::apk::{Checksum, Keyring, Package};
+use crate::fetch::{Fetched, Request, Size, Source};
 use crate::packages::inspect::file_name;
-use crate::progress::Total;
+use crate::packages::{Fetching, ObtainError, download};
 use crate::repo::read_keyring;
 use crate::solve::{Plan, Repository, Step, Universe};
 
@@ -32,19 +31,23 @@ impl Repositories {
         Ok(Self { universe: Universe::new(repositories), arch: arch.to_owned(), sources })
     }
 
-    /// The files of the packages of a plan, unverified: those of a directory where they are, others in the store. Not
-    /// for use inside the runtime.
-    pub fn fetch(&self, plan: &Plan<'_>, fetching: Fetching<'_>) -> Result<Vec<Utf8PathBuf>, ResolveError> {
-        let size = plan.steps.iter().filter_map(|step| step.package.file_size).sum();
-        let progress = fetching.progress.start("Fetching packages", Total::Bytes(size));
-        let fetch = |step: &Step<'_>| {
-            let request = self.request(step)?;
-            match &request.location {
-                Location::File(path) => Ok(path.clone()),
-                Location::Url(_) => Ok(fetching.runtime.block_on(fetching.client.fetch(&request, &*progress))?.path),
-            }
-        };
-        plan.steps.iter().map(fetch).collect()
+    /// Fetches the packages of a plan, checks that they are those in the index, and reads them. What `read` finds in
+    /// each file is returned with it. Not for use inside the runtime.
+    pub fn read<T: Send>(
+        &self,
+        plan: &Plan<'_>,
+        fetching: Fetching<'_>,
+        read: impl Fn(&mut Fetched) -> Result<T, PackageError> + Sync,
+    ) -> Result<Vec<(PackageFiles, T)>, ResolveError> {
+        let requests = plan.steps.iter().map(|step| self.request(step)).collect::<Result<Vec<_>, _>>()?;
+        download::each(fetching, (&requests, &plan.steps), |step, file| {
+            let (package, mut file) = (file_name(step.package), file?);
+            let refused = |source| ObtainError::Package { package: package.clone(), source };
+            let (files, measured) = PackageFiles::read(&mut file).map_err(refused)?;
+            check(step.package, measured.checksum)?;
+            file.rewind().map_err(|source| refused(PackageError::Read(source)))?;
+            Ok((files.listed_for(&step.package.arch), read(&mut file).map_err(refused)?))
+        })
     }
 
     fn request(&self, step: &Step<'_>) -> Result<Request, ResolveError> {
@@ -54,6 +57,16 @@ impl Repositories {
         let size = package.file_size.map_or(Size::AtMost(DATA_LIMIT), Size::Exactly);
         Ok(Request { name, location, size, digest: None })
     }
+}
+
+fn check(package: &Package, found: Checksum) -> Result<(), ResolveError> {
+    let name = || file_name(package);
+    let expected = package.checksum.ok_or_else(|| ResolveError::NotInIndex { package: name(), field: "checksum" })?;
+    if expected == found {
+        return Ok(());
+    }
+    let (expected, found) = (expected.to_string(), found.to_string());
+    Err(ResolveError::NotAsIndexed { package: name(), field: "checksum", expected, found })
 }
 
 fn open(

@@ -1,6 +1,9 @@
 use mailimg::apk::SigningKey;
 use mailimg::apk::index::{Index, parse};
+use mailimg::digest::Sha256;
 
+use crate::common::http::HttpServer;
+use crate::common::packages::{BUILT, Made, MadeRepository, key, write_key};
 use crate::common::project::Project;
 
 const MAIN: &str = "P:app\nV:2-r0\nA:x86_64\nD:lib>=1 so:crypto\n\nP:lib\nV:1-r0\nA:noarch\n\n\
@@ -48,6 +51,42 @@ fn solve_refuses_an_index_that_no_given_key_has_signed() {
     for text in ["the index main/x86_64/APKINDEX.tar.gz was rejected", "test.rsa.pub", "those in others"] {
         assert!(said.contains(text), "{text:?} is not in:\n{said}");
     }
+}
+
+#[test]
+fn tree_is_the_same_from_a_directory_and_a_server_and_only_of_the_packages_in_the_index() {
+    let project = Project::new();
+    let packages = [Made::new("web", "1.0-r0").depends("libc").file("etc/web", "x"), Made::new("libc", "2-r0")];
+    let repository = MadeRepository::new(project.root().join("repository"), &packages);
+    write_key(&project.root().join("keys"), key());
+    let server = HttpServer::directory(repository.path());
+    let tree = |place: &str| {
+        let keys = project.root().join("keys");
+        let mut command = project.mailimg(["apk", "tree", "--repository", place, "web", "--keys-dir"]);
+        command.arg(keys).output().unwrap()
+    };
+    let output = tree(repository.path().to_str().unwrap());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let file = format!("etc/web\tf\t644\t0\t0\t1\t{BUILT}\t1\t{}\n", Sha256::of("x"));
+    assert!(text.contains(&file) && text.contains("usr/share/libc\t"), "{text}");
+    let output = tree(&server.url());
+    // Only apk's own list of repositories differs.
+    let lines = |text: &str| {
+        let lines = text.lines().filter(|line| !line.starts_with("etc/apk/repositories\t"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(lines(&String::from_utf8(output.stdout).unwrap()), lines(&text));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+
+    let length = fs_err::metadata(repository.file("libc-2-r0.apk")).unwrap().len();
+    let other = format!("C:Q1{}=\nP:web\nV:1.0-r0\nA:x86_64\nS:{length}\n\n", "A".repeat(27));
+    let index = Index::new("test", parse(other.as_bytes()).unwrap()).write(Some(key())).unwrap();
+    fs_err::write(repository.index(), index).unwrap();
+    fs_err::copy(repository.file("libc-2-r0.apk"), repository.file("web-1.0-r0.apk")).unwrap();
+    let output = tree(&server.url());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("web-1.0-r0.apk doesn't match the index: its checksum is "), "{said}");
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use camino::Utf8PathBuf;
 
 use crate::apk::Dependency;
+use crate::apk::package::{PackageError, PackageFiles};
 use crate::cli::{Context, Failure};
-use crate::fetch::{Client, Settings};
+use crate::fetch::{Client, Fetched, Settings};
 use crate::resolve::Repositories;
 use crate::solve::{Plan, solve};
 
@@ -56,8 +57,13 @@ impl Offer {
         Ok(solve(&self.repositories.universe, &self.world, &self.arch)?)
     }
 
-    /// The files of the packages to install.
-    pub(super) fn files(&self, plan: &Plan<'_>, context: &Context) -> Result<Vec<Utf8PathBuf>, Failure> {
-        Ok(self.repositories.fetch(plan, context.fetching(&self.client)?)?)
+    /// The packages to install, each with what `read` finds in its file.
+    pub(super) fn read<T: Send>(
+        &self,
+        plan: &Plan<'_>,
+        read: impl Fn(&mut Fetched) -> Result<T, PackageError> + Sync,
+        context: &Context,
+    ) -> Result<Vec<(PackageFiles, T)>, Failure> {
+        Ok(self.repositories.read(plan, context.fetching(&self.client)?, read)?)
     }
 }

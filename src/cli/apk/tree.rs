@@ -1,16 +1,11 @@
 use std::collections::HashMap;
-use std::io::Read;
-
-use camino::Utf8PathBuf;
-use rayon::prelude::*;
 
 use super::repositories::RepositoryArgs;
-use crate::apk::Package;
 use crate::apk::package::{PackageError, PackageReader};
-use crate::cli::exit::Exit;
 use crate::cli::{Context, Failure};
 use crate::digest::{Hashing, Sha256};
-use crate::rootfs::{ApkState, Content, EntryId, Node, NodeKind, PackageFiles, PackageId, Source, Tree, as_installed};
+use crate::fetch::Fetched;
+use crate::rootfs::{ApkState, Content, EntryId, Node, NodeKind, PackageId, Source, Tree, as_installed};
 use crate::table::Table;
 
 #[derive(Debug, clap::Args)]
@@ -26,10 +21,7 @@ pub(in crate::cli) struct Args {
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let offer = args.repositories.read(context)?;
     let plan = offer.solve()?;
-    let files = offer.files(&plan, context)?;
-    let packages = plan.steps.par_iter().zip(&files);
-    let packages = packages.map(|(step, path)| read(step.package, path)).collect::<Result<Vec<_>, _>>()?;
-    let (packages, contents): (Vec<_>, Vec<_>) = packages.into_iter().unzip();
+    let (packages, contents): (Vec<_>, Vec<_>) = offer.read(&plan, contents, context)?.into_iter().unzip();
     let contents = Table::from(contents);
     let apk = ApkState { world: &offer.world, repositories: args.repositories.lines(), arch: &offer.arch };
     let time = packages.iter().filter_map(|files| files.package().build_time).max().unwrap_or(0);
@@ -40,23 +32,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 /// SHA-256 of each entry's content.
 type Contents = Table<EntryId, Sha256>;
 
-/// Reads a package and checks that it matches the signed index.
-fn read(package: &Package, path: &Utf8PathBuf) -> Result<(PackageFiles, Contents), Failure> {
-    let open = || fs_err::File::open(path).map_err(|error| Failure::new(Exit::Missing, &error));
-    let refused = |error: &dyn std::error::Error| {
-        Failure::new(Exit::Refused, error).hint(format!("the file is {path}; fetch it again from the repository"))
-    };
-    let (files, measured) = PackageFiles::read(open()?).map_err(|error| refused(&error))?;
-    if package.checksum != Some(measured.checksum) {
-        let found = measured.checksum;
-        let message = format!("{path} is not the package listed in the index: its checksum is {found}");
-        return Err(refused(&std::io::Error::other(message)));
-    }
-    let contents = contents(open()?).map_err(|error| refused(&error))?;
-    Ok((files.listed_for(&package.arch), contents))
-}
-
-fn contents(package: impl Read) -> Result<Contents, PackageError> {
+fn contents(package: &mut Fetched) -> Result<Contents, PackageError> {
     let mut reader = PackageReader::new(package)?;
     let mut contents = Table::new();
     while reader.next_entry()?.is_some() {
