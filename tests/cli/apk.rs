@@ -80,7 +80,7 @@ fn tree_is_the_same_from_a_directory_and_a_server_and_only_of_the_packages_in_th
 
     let length = fs_err::metadata(repository.file("libc-2-r0.apk")).unwrap().len();
     let other = format!("C:Q1{}=\nP:web\nV:1.0-r0\nA:x86_64\nS:{length}\n\n", "A".repeat(27));
-    let index = Index::new("test", parse(other.as_bytes()).unwrap()).write(Some(key())).unwrap();
+    let index = Index::new("test", parse(other.as_bytes()).packages).write(Some(key())).unwrap();
     fs_err::write(repository.index(), index).unwrap();
     fs_err::copy(repository.file("libc-2-r0.apk"), repository.file("web-1.0-r0.apk")).unwrap();
     let output = tree(&server.url());
