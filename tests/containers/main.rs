@@ -26,6 +26,7 @@ mod failures;
 mod flat;
 mod imap;
 mod incoming;
+mod load;
 mod reproducible;
 mod secrets;
 mod stack;
