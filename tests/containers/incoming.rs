@@ -35,9 +35,50 @@ fn unknown_recipients_are_refused() {
 fn letters_that_look_alike_are_other_users() {
     let stack = stack::shared();
     let mut smtp = Smtp::open(stack.address(25));
-    smtp.expect("MAIL FROM:<someone@outside.test> SMTPUTF8", 250);
+    smtp.expect("MAIL FROM:<someone@outside.test>", 250);
     let reply = smtp.expect("RCPT TO:<ålice@example.test>", 550);
     assert!(reply.text.contains("5.1.1"), "{reply:?}");
+}
+
+/// Dovecot's LMTP server lacks SMTPUTF8: mail that needs it would be accepted, then bounced.
+#[test]
+fn what_the_mailboxes_cannot_take_is_not_offered() {
+    let stack = stack::shared();
+    let (mut smtp, _) = Smtp::connect(stack.address(25));
+    let offered = smtp.expect("EHLO client.outside.test", 250).text;
+    assert!(offered.contains("8BITMIME") && !offered.contains("SMTPUTF8"), "{offered}");
+}
+
+/// DMARC is about the domain in From: with two of them, one could pass and the other be shown.
+#[test]
+fn mail_from_several_senders_is_refused() {
+    let stack = stack::shared();
+    let whole = message("someone@outside.test", ALICE.0, &mark("from"));
+    for from in [
+        "From: <someone@outside.test>, <boss@example.test>\n",
+        "From: <someone@outside.test>\nFrom: <boss@example.test>\n",
+        "",
+    ] {
+        let message = whole.replacen("From: <someone@outside.test>\n", from, 1);
+        let reply = Smtp::open(stack.address(25)).send("someone@outside.test", ALICE.0, &message);
+        assert_eq!(reply.code / 100, 5, "{from:?}: {reply:?}");
+    }
+}
+
+#[test]
+fn a_forged_result_of_our_own_checks_is_removed() {
+    let stack = stack::shared();
+    let mark = mark("forged");
+    let forged = ["", " (as they say)\n ", "\n\t"].map(|space| {
+        format!("Authentication-Results:{space} mail.example.test; dkim=pass header.d=bank.example;\n spf=pass\n")
+    });
+    let foreign = "Authentication-Results: mx.elsewhere.test; dkim=none\n";
+    let message = format!("{}{foreign}{}", forged.concat(), message("someone@outside.test", ALICE.0, &mark));
+    let reply = Smtp::open(stack.address(25)).send("someone@outside.test", ALICE.0, &message);
+    assert_eq!(reply.code, 250, "{reply:?}");
+    let received = stack.mailbox(ALICE).wait_for_message(&mark);
+    assert!(!received.contains("bank.example"), "{received}");
+    assert!(received.contains("mx.elsewhere.test") && received.contains("spf=none"), "{received}");
 }
 
 #[test]
