@@ -4,7 +4,7 @@ use camino::Utf8Path;
 
 use super::accounts::Accounts;
 use super::merge::Merged;
-use super::tree::NodeKind;
+use super::tree::{NodeKind, names_a_directory};
 use super::{RootfsError, assemble::kept_content};
 use crate::config::ImageConfig;
 use crate::similar::similar;
@@ -56,6 +56,7 @@ impl Start<'_> {
         let tree = &self.merged.tree;
         match (tree.find(path), tree.find_itself(path)) {
             (Some(node), _) if node.is_directory() => ", which is a directory".to_owned(),
+            (None, Some(_)) if names_a_directory(path) => ": written like this, it is a directory".to_owned(),
             (None, Some(_)) => ", which is a link that leads to nothing".to_owned(),
             _ => String::new(),
         }
@@ -196,6 +197,10 @@ mod tests {
         );
         assert!(missing("/bin/away").ends_with(r#"no file "/bin/away", which is a link that leads to nothing"#));
         assert!(missing("/usr/bin").ends_with(r#"no file "/usr/bin", which is a directory"#));
+        for program in ["/usr/bin/web/", "/usr/bin/web/.", "usr/bin/web//", "/usr/bin/relative/"] {
+            let told = missing(program);
+            assert!(told.ends_with(": written like this, it is a directory"), "{told}");
+        }
         for program in ["away", "bin", "bin/nothing", "./web", "", "/etc/passwd/web"] {
             assert!(missing(program).contains("the image has no file"), "{program}");
         }

@@ -188,7 +188,8 @@ impl Tree {
     /// What an absolute path leads to, as a program in the image would find it.
     #[must_use]
     pub fn find(&self, path: &str) -> Option<&Node> {
-        self.get(&self.walk(path.as_bytes(), true)?)
+        let found = self.get(&self.walk(path.as_bytes(), true)?)?;
+        (found.is_directory() || !names_a_directory(path)).then_some(found)
     }
 
     /// Like [`Tree::resolve`], but doesn't follow a link at the end of the path.
@@ -233,6 +234,11 @@ impl Tree {
     }
 }
 
+/// Whether a path can lead to nothing but a directory, by the way it is written (POSIX, pathname resolution).
+pub(super) fn names_a_directory(path: &str) -> bool {
+    path.ends_with('/') || path.ends_with("/.")
+}
+
 impl FromIterator<(TreePath, Node)> for Tree {
     fn from_iter<I: IntoIterator<Item = (TreePath, Node)>>(nodes: I) -> Self {
         Self { nodes: nodes.into_iter().collect() }
@@ -267,5 +273,6 @@ mod tests {
         assert_eq!(tree.resolve_parent(&path("var/run")), Some(path("var/run")));
         assert_eq!(tree.find("//var/./up/.."), tree.get(&path("run")));
         assert_eq!((tree.find("/var/dangling"), tree.find("/loop")), (None, None));
+        assert_eq!((tree.find("/run/"), tree.find("/run/.")), (tree.find("/run"), tree.find("/run")));
     }
 }
