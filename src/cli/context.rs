@@ -101,5 +101,6 @@ fn start_log(verbose: u8, ui: &Ui) {
         _ => "mailimg=debug,info",
     };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| default.into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(ui.log_writer()).without_time().init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(ui.log_writer()).without_time();
+    log.with_ansi(Ui::log_has_colours()).init();
 }

@@ -26,6 +26,11 @@ impl Ui {
         move || Box::new(bars.writer())
     }
 
+    /// Whether the log is coloured: as all else on standard error, which goes through `anstream`.
+    pub(super) fn log_has_colours() -> bool {
+        anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
+    }
+
     /// Writes a result to standard output, unchanged. A closed pipe (`| head`) is not a failure.
     pub(super) fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
         let write = || {

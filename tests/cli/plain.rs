@@ -46,6 +46,20 @@ fn a_project_without_mail_builds_and_runs() {
 }
 
 #[test]
+fn the_log_is_coloured_only_where_that_is_wanted() {
+    let project = project();
+    let keys = project.root().join("keys");
+    let log = |variable: &str| {
+        let lock = ["lock", "-v", "--keys-dir", keys.to_str().unwrap()];
+        let output = project.mailimg(lock).env(variable, "1").output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let plain = log("UNRELATED");
+    assert!(plain.contains("INFO") && !plain.contains('\x1b'), "{plain}");
+    assert!(log("CLICOLOR_FORCE").contains('\x1b'));
+}
+
+#[test]
 fn a_value_of_the_site_is_asked_for_where_it_is_used() {
     let project = project();
     project.write("images/hello/rootfs/etc/name.hbs", "I am\n{{site.hostname}}\n");
