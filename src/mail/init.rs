@@ -1,15 +1,16 @@
 //! Creates a project: `mailimg.toml` for a domain, with the recipes, images, channels and schemas compiled into this
 //! program.
 
-use std::fs::Permissions;
-use std::io;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::unix::fs::symlink;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use handlebars::Handlebars;
 use serde_json::json;
 
 use crate::config::{Address, DomainName};
+use crate::store::set_mode;
 
 /// A file of the new project.
 struct Embedded {
@@ -116,8 +117,9 @@ fn write(path: &Utf8Path, source: &Source) -> io::Result<()> {
     match source {
         Source::Link(target) => symlink(target, path),
         Source::File { executable, bytes } => {
-            std::fs::write(path, bytes)?;
-            std::fs::set_permissions(path, Permissions::from_mode(if *executable { 0o755 } else { 0o644 }))
+            let mut file = File::create(path)?;
+            file.write_all(bytes)?;
+            set_mode(&file, if *executable { 0o755 } else { 0o644 })
         }
     }
 }

@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
-use std::os::unix::fs::PermissionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
@@ -10,7 +9,7 @@ use super::layout::{UNFINISHED, blob_path, entry, index};
 use super::{Document, Image, NAME, local_reference, tag};
 use crate::apk::tar::{self, Entry, EntryKind};
 use crate::digest::Sha256;
-use crate::store::WriteError;
+use crate::store::{WriteError, persist};
 
 /// The annotation with the name that containerd gives to a loaded image.
 const CONTAINERD_NAME: &str = "io.containerd.image.name";
@@ -61,11 +60,9 @@ pub fn write_archive(layout: &Utf8Path, image: &Image, path: &Utf8Path) -> Resul
         let mut out = BufWriter::with_capacity(1 << 20, file);
         archive(layout, image, &mut out)?;
         let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-        file.as_file().set_permissions(Permissions::from_mode(0o644))?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)
+        persist(file, path, 0o644)
     };
-    write().map(drop).map_err(|source| WriteError { path: path.to_owned(), source })
+    write().map_err(|source| WriteError { path: path.to_owned(), source })
 }
 
 fn document(out: &mut impl Write, name: &str, json: &Value) -> io::Result<()> {

@@ -1,12 +1,12 @@
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use camino::Utf8Path;
 use rustix::io::Errno;
 
 use super::layout::UNFINISHED;
+use crate::store::{Operation, persist};
 
 /// Shares files without copying them, and remembers what the file systems don't support.
 ///
@@ -22,34 +22,24 @@ impl Sharing {
     /// Creates `target` as the same file as the complete file `source`. Returns false if that takes a copy. `directory`
     /// is on the target's file system, for a temporary file.
     pub(super) fn share(&self, source: &Utf8Path, target: &Utf8Path, directory: &Utf8Path) -> io::Result<bool> {
-        let shared = attempt(&self.no_reflinks, &NO_REFLINKS, || reflink(source, target, directory))?;
-        Ok(shared || attempt(&self.no_hard_links, &NO_HARD_LINKS, || std::fs::hard_link(source, target))?)
+        let shared = attempt(&self.no_reflinks, Operation::Reflink, || reflink(source, target, directory))?;
+        Ok(shared || attempt(&self.no_hard_links, Operation::HardLink, || std::fs::hard_link(source, target))?)
     }
 }
 
-/// The errors of file systems, or of security modules, that don't allow reflinks.
-const NO_REFLINKS: [Errno; 7] =
-    [Errno::OPNOTSUPP, Errno::NOTTY, Errno::XDEV, Errno::INVAL, Errno::NOSYS, Errno::PERM, Errno::ACCESS];
-
-/// The same for hard links. `MLINK` concerns a single file, which has the maximum number of names.
-const NO_HARD_LINKS: [Errno; 6] =
-    [Errno::XDEV, Errno::PERM, Errno::OPNOTSUPP, Errno::NOSYS, Errno::ACCESS, Errno::MLINK];
-
 /// Runs `way` unless it was found to be impossible. Returns whether it succeeded.
-fn attempt(impossible: &AtomicBool, refusals: &[Errno], way: impl FnOnce() -> io::Result<()>) -> io::Result<bool> {
+fn attempt(impossible: &AtomicBool, operation: Operation, way: impl FnOnce() -> io::Result<()>) -> io::Result<bool> {
     if impossible.load(Ordering::Relaxed) {
         return Ok(false);
     }
     match way() {
         Ok(()) => Ok(true),
-        Err(error) => match Errno::from_io_error(&error).filter(|found| refusals.contains(found)) {
-            Some(Errno::MLINK) => Ok(false),
-            Some(_) => {
-                impossible.store(true, Ordering::Relaxed);
-                Ok(false)
-            }
-            None => Err(error),
-        },
+        Err(error) if operation.is_unsupported(&error) => {
+            // `MLINK` is about one file. Others may have more names.
+            impossible.store(Errno::from_io_error(&error) != Some(Errno::MLINK), Ordering::Relaxed);
+            Ok(false)
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -57,9 +47,7 @@ fn reflink(source: &Utf8Path, target: &Utf8Path, directory: &Utf8Path) -> io::Re
     let source = File::open(source)?;
     let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(directory)?;
     rustix::fs::ioctl_ficlone(file.as_file(), source)?;
-    file.as_file().set_permissions(Permissions::from_mode(0o444))?;
-    file.as_file().sync_all()?;
-    file.persist(target).map(drop).map_err(|error| error.error)
+    persist(file, target, 0o444)
 }
 
 #[cfg(test)]
@@ -82,16 +70,16 @@ mod tests {
     #[test]
     fn what_a_file_system_cannot_do_is_tried_once() {
         let impossible = AtomicBool::new(false);
-        assert!(!attempt(&impossible, &NO_HARD_LINKS, refuse(Errno::MLINK)).unwrap());
-        assert!(attempt(&impossible, &NO_HARD_LINKS, || Ok(())).unwrap(), "another file may have more names");
-        assert!(!attempt(&impossible, &NO_HARD_LINKS, refuse(Errno::XDEV)).unwrap());
-        assert!(!attempt(&impossible, &NO_HARD_LINKS, || panic!("tried again")).unwrap());
+        assert!(!attempt(&impossible, Operation::HardLink, refuse(Errno::MLINK)).unwrap());
+        assert!(attempt(&impossible, Operation::HardLink, || Ok(())).unwrap(), "another file may have more names");
+        assert!(!attempt(&impossible, Operation::HardLink, refuse(Errno::XDEV)).unwrap());
+        assert!(!attempt(&impossible, Operation::HardLink, || panic!("tried again")).unwrap());
     }
 
     #[test]
     fn other_failures_are_told() {
         let impossible = AtomicBool::new(false);
-        let error = attempt(&impossible, &NO_REFLINKS, refuse(Errno::NOSPC)).unwrap_err();
+        let error = attempt(&impossible, Operation::Reflink, refuse(Errno::NOSPC)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         assert!(!impossible.into_inner());
     }

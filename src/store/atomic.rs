@@ -1,10 +1,11 @@
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::lock_exclusive;
+use super::support::{set_mode, sync_directory, sync_file};
 
 /// A file could not be written. Its old content is unchanged.
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +15,7 @@ pub struct WriteError {
     pub source: io::Error,
 }
 
-/// Replaces the file at `path` with one that has these bytes and exactly this mode, or leaves it unchanged.
+/// Replaces the file at `path` with one that has these bytes and this mode (see [`set_mode`]), or leaves it unchanged.
 ///
 /// Readers see the old content or the new, even after a crash. Missing parent directories are created. The bytes are
 /// first written to `.<name>.mailimg-tmp` in the same directory; if the process is killed, the next write of the same
@@ -42,8 +43,8 @@ fn write(path: &Utf8Path, bytes: &[u8], mode: u32, ready: impl FnOnce() -> io::R
     let mut file = &temporary.file;
     file.set_len(0)?;
     file.write_all(bytes)?;
-    file.set_permissions(Permissions::from_mode(mode))?;
-    let (written, ready) = rayon::join(|| file.sync_all(), ready);
+    set_mode(file, mode)?;
+    let (written, ready) = rayon::join(|| sync_file(file), ready);
     written.and(ready)?;
     temporary.rename(path)?;
     sync_directory(directory)
@@ -92,11 +93,6 @@ impl Drop for Temporary {
 
 fn same_file(a: &std::fs::Metadata, b: &std::fs::Metadata) -> bool {
     (a.dev(), a.ino()) == (b.dev(), b.ino())
-}
-
-/// Syncs a directory, so that the names in it survive a crash.
-pub(super) fn sync_directory(directory: &Utf8Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
 }
 
 #[cfg(test)]

@@ -4,15 +4,14 @@
 //! a digest of all of it and of the question, so that neither a damaged answer is believed, nor that to another
 //! question: facts are not synced, and after a crash a file that was not synced can hold what another one held.
 
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, set_mode};
 use crate::digest::{Hashing, Sha256};
 
 /// Longest fact. The listing of a package of a hundred thousand files has about 10 MB.
@@ -63,7 +62,7 @@ impl Store {
         let mut file = self.temporary()?;
         let write = || {
             file.write_all(&fact)?;
-            file.as_file().set_permissions(Permissions::from_mode(0o444))?;
+            set_mode(file.as_file(), 0o444)?;
             file.persist(&path).map_err(|error| error.error)
         };
         write().map(drop).map_err(failed)

@@ -8,7 +8,8 @@ use std::fs::{File, TryLockError};
 use std::io;
 
 use camino::Utf8Path;
-use rustix::io::Errno;
+
+use super::support::Operation;
 
 /// The result of trying to take a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,53 +24,60 @@ pub(super) enum Attempt {
 /// Waits for the exclusive lock of `file`, which is at `path` and should be open for writing. Goes on without where the
 /// file system has no locks.
 pub fn lock_exclusive(file: &File, path: &Utf8Path) -> io::Result<()> {
-    settle(file.lock(), path).map(drop)
+    settle(|| file.lock().map_err(TryLockError::Error), path).map(drop)
 }
 
 /// The same for the shared lock. The file should be open for reading.
 pub(super) fn lock_shared(file: &File, path: &Utf8Path) -> io::Result<()> {
-    settle(file.lock_shared(), path).map(drop)
+    settle(|| file.lock_shared().map_err(TryLockError::Error), path).map(drop)
 }
 
 /// Asks for the exclusive lock, and doesn't wait.
 pub(super) fn try_lock_exclusive(file: &File, path: &Utf8Path) -> io::Result<Attempt> {
-    match file.try_lock() {
-        Ok(()) => Ok(Attempt::Locked),
-        Err(TryLockError::WouldBlock) => Ok(Attempt::Busy),
-        Err(TryLockError::Error(error)) => settle(Err(error), path),
-    }
+    settle(|| file.try_lock(), path)
 }
 
-fn settle(outcome: io::Result<()>, path: &Utf8Path) -> io::Result<Attempt> {
-    match outcome {
-        Ok(()) => Ok(Attempt::Locked),
-        Err(error) if is_unavailable(&error) => {
-            tracing::info!(
-                "{path} can't be locked ({error}): continuing without a lock; don't run two mailimg processes there"
-            );
-            Ok(Attempt::Unavailable)
+/// Tries to take a lock, again if a signal interrupts it.
+fn settle(mut take: impl FnMut() -> Result<(), TryLockError>, path: &Utf8Path) -> io::Result<Attempt> {
+    loop {
+        match take() {
+            Ok(()) => return Ok(Attempt::Locked),
+            Err(TryLockError::WouldBlock) => return Ok(Attempt::Busy),
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(TryLockError::Error(error)) if Operation::Lock.is_unsupported(&error) => {
+                tracing::info!(
+                    "{path} can't be locked ({error}): continuing without a lock; don't run two mailimg processes there"
+                );
+                return Ok(Attempt::Unavailable);
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
         }
-        Err(error) => Err(error),
     }
-}
-
-/// Whether the file system has no such lock. `BADF` is NFS's word for a file that is open the other way.
-fn is_unavailable(error: &io::Error) -> bool {
-    let found = Errno::from_io_error(error);
-    found.is_some_and(|found| [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::BADF].contains(&found))
 }
 
 #[cfg(test)]
 mod tests {
+    use rustix::io::Errno;
+
     use super::*;
+
+    fn fails(errno: Errno) -> Result<(), TryLockError> {
+        Err(TryLockError::Error(errno.into()))
+    }
 
     #[test]
     fn work_goes_on_where_there_are_no_locks() {
         let path = Utf8Path::new("lock");
-        for errno in [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::BADF] {
-            assert_eq!(settle(Err(errno.into()), path).unwrap(), Attempt::Unavailable, "{errno}");
+        for errno in [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::BADF, Errno::IO, Errno::INVAL] {
+            assert_eq!(settle(|| fails(errno), path).unwrap(), Attempt::Unavailable, "{errno}");
         }
-        assert_eq!(settle(Err(Errno::INTR.into()), path).unwrap_err().kind(), io::ErrorKind::Interrupted);
+        assert_eq!(settle(|| Err(TryLockError::WouldBlock), path).unwrap(), Attempt::Busy);
+    }
+
+    #[test]
+    fn an_interrupted_wait_goes_on() {
+        let mut outcomes = [fails(Errno::INTR), fails(Errno::INTR), Ok(())].into_iter();
+        assert_eq!(settle(|| outcomes.next().unwrap(), Utf8Path::new("lock")).unwrap(), Attempt::Locked);
     }
 
     #[test]

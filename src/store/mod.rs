@@ -24,10 +24,10 @@ mod keeper;
 mod locking;
 mod maintain;
 mod scratch;
+mod support;
 
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io::{self, Read, Seek as _, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -41,8 +41,8 @@ pub use facts::{Fact, Question};
 pub use keeper::Keeper;
 pub use locking::lock_exclusive;
 pub use maintain::{Problem, Removed, gc, remove, verify};
+pub use support::{Operation, persist, set_mode, sync_directory, sync_file};
 
-use atomic::sync_directory;
 use locking::Attempt;
 use scratch::Scratch;
 
@@ -247,14 +247,9 @@ fn open_lock(path: &Utf8Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Syncs a complete file and renames it, without syncing the directory.
+/// Puts a complete file in its place, without syncing the directory.
 fn settle(file: NamedTempFile, path: &Utf8Path) -> Result<(), StoreError> {
-    let write = || {
-        file.as_file().set_permissions(Permissions::from_mode(0o444))?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)
-    };
-    write().map(drop).map_err(StoreError::io("write", path))
+    persist(file, path, 0o444).map_err(StoreError::io("write", path))
 }
 
 fn check(digest: Sha256, size: u64, expected: Option<Sha256>) -> Result<(), StoreError> {

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, Permissions};
-use std::io::{self, Read, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -15,7 +15,9 @@ use super::image::{INDEX, MANIFEST, descriptor};
 use super::share::Sharing;
 use super::{Document, Image, NAME, Platform};
 use crate::digest::{Hashing, Sha256};
-use crate::store::{Store, WriteError, lock_exclusive, write_atomic_after};
+use crate::store::{
+    Store, WriteError, lock_exclusive, persist, set_mode, sync_directory, sync_file, write_atomic_after,
+};
 
 /// The prefix of files in a layout's directory that are still being written.
 pub(super) const UNFINISHED: &str = ".archive-";
@@ -27,7 +29,8 @@ pub struct Layout {
     sharing: Sharing,
     /// Whether a blob was added.
     is_changed: AtomicBool,
-    _lock: File,
+    /// The file that marks the layout, locked.
+    lock: File,
 }
 
 /// Why a blob can't be added to a layout.
@@ -86,13 +89,14 @@ impl Layout {
             if has_other_files(path).map_err(failed)? {
                 return Err(LayoutError::Foreign { path: path.to_owned() });
             }
-            mark(path, &marker).map_err(failed)?;
+            create(&marker).map_err(failed)?;
         }
         let lock = lock(&marker).map_err(failed)?;
+        complete(&lock).map_err(failed)?;
         let directory = cap_std::fs::Dir::open_ambient_dir(path, cap_std::ambient_authority()).map_err(failed)?;
         let other = |error: ocidir::Error| failed(io::Error::other(error));
         OciDir::ensure(directory).map_err(other)?;
-        Ok(Self { path: path.to_owned(), sharing: Sharing::default(), is_changed: AtomicBool::new(false), _lock: lock })
+        Ok(Self { path: path.to_owned(), sharing: Sharing::default(), is_changed: AtomicBool::new(false), lock })
     }
 
     /// The path of the blob with this digest, whether it exists or not.
@@ -148,10 +152,7 @@ impl Layout {
         if (found, count) != (digest, size) {
             return Err(format!("the content has {count} bytes and SHA-256 {found}").into());
         }
-        file.as_file().set_permissions(Permissions::from_mode(0o644))?;
-        file.as_file().sync_all()?;
-        file.persist(self.blob(digest))?;
-        Ok(())
+        Ok(persist(file, self.blob(digest), 0o644)?)
     }
 
     /// Makes `images` visible, all at once: replaces the index. Other images stay, of other architectures too, if
@@ -180,8 +181,9 @@ impl Layout {
     /// Syncs the directory of blobs, so that what an index refers to survives a crash. The blobs themselves are synced
     /// already.
     fn sync(&self) -> io::Result<()> {
-        let names = ["oci-layout", "blobs/sha256"];
-        names.into_par_iter().try_for_each(|name| File::open(self.path.join(name))?.sync_all())
+        let blobs = self.path.join("blobs/sha256");
+        let (marker, blobs) = rayon::join(|| sync_file(&self.lock), || sync_directory(&blobs));
+        marker.and(blobs)
     }
 
     /// The layout's index on disk, or empty if there is none.
@@ -250,16 +252,21 @@ fn has_other_files(directory: &Utf8Path) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Writes the file that marks a directory as a layout. It is synced with the first index. Never replaces it: it is what
-/// processes lock.
-fn mark(directory: &Utf8Path, marker: &Utf8Path) -> io::Result<()> {
-    let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(directory)?;
-    file.write_all(br#"{"imageLayoutVersion":"1.0.0"}"#)?;
-    file.as_file().set_permissions(Permissions::from_mode(0o644))?;
-    match file.persist_noclobber(marker) {
-        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
-        _ => Ok(()),
+/// Creates the file that marks a directory as a layout, unless another process does. It is never replaced, because it is
+/// what processes lock: whoever has the lock [completes](complete) it.
+fn create(marker: &Utf8Path) -> io::Result<()> {
+    match File::options().write(true).create_new(true).open(marker) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        file => set_mode(&file?, 0o644),
     }
+}
+
+/// Writes the content of the file that marks a layout, unless it is there. It is synced with the first index.
+fn complete(marker: &File) -> io::Result<()> {
+    if marker.metadata()?.len() > 0 {
+        return Ok(());
+    }
+    marker.write_all_at(br#"{"imageLayoutVersion":"1.0.0"}"#, 0)
 }
 
 /// Waits for the lock of a layout. It is not on the directory, because NFS has exclusive locks only for files open for

@@ -171,3 +171,24 @@ fn other_directories_are_left_alone() {
     let opened = Layout::open(Utf8Path::from_path(directory.path()).unwrap());
     assert!(matches!(opened, Err(LayoutError::Foreign { .. })));
 }
+
+#[test]
+fn a_layout_that_was_only_begun_is_finished() {
+    let fixture = Fixture::new(&[]);
+    let marker = fixture.path().join("oci-layout");
+    std::fs::create_dir(fixture.path()).unwrap();
+    std::fs::write(&marker, "").unwrap();
+    drop(Layout::open(&fixture.path()).unwrap());
+    assert_eq!(std::fs::read_to_string(&marker).unwrap(), r#"{"imageLayoutVersion":"1.0.0"}"#);
+}
+
+#[test]
+fn the_file_that_marks_a_layout_is_never_overwritten() {
+    let fixture = Fixture::new(&[]);
+    let marker = fixture.path().join("oci-layout");
+    std::fs::create_dir(fixture.path()).unwrap();
+    std::fs::write(&marker, "{}").unwrap();
+    create(&marker).unwrap();
+    drop(Layout::open(&fixture.path()).unwrap());
+    assert_eq!(std::fs::read_to_string(&marker).unwrap(), "{}");
+}
