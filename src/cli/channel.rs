@@ -31,9 +31,10 @@ impl ChannelArgs {
     }
 
     /// Where packages come from. If a repository is named twice, the last one counts.
-    pub(super) fn supply(&self, settings: Settings, context: &Context) -> Result<Supply, Failure> {
+    pub(super) fn supply(&self, settings: Settings, cache: Utf8PathBuf) -> Result<Supply, Failure> {
         let overrides = self.repositories.iter().cloned().collect();
-        Ok(Supply { overrides, cache: context.cache_dir()?, client: Client::new(context.store()?, settings) })
+        let client = Client::new(Store::open(&cache)?, settings);
+        Ok(Supply { overrides, cache, client })
     }
 }
 

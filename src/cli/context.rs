@@ -2,6 +2,7 @@ use std::io;
 use std::sync::OnceLock;
 
 use camino::Utf8PathBuf;
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use super::Failure;
@@ -34,6 +35,8 @@ pub(super) struct GlobalArgs {
 pub(super) struct Context {
     project: Utf8PathBuf,
     cache_dir: Option<Utf8PathBuf>,
+    /// Replaces the cache directory while this command runs.
+    temporary: OnceLock<TempDir>,
     ui: Ui,
     runtime: OnceLock<Runtime>,
 }
@@ -43,7 +46,7 @@ impl Context {
         let ui = Ui::new(args.quiet);
         start_log(args.verbose, &ui);
         let (project, cache_dir) = (args.project.clone(), args.cache_dir.clone());
-        Self { project, cache_dir, ui, runtime: OnceLock::new() }
+        Self { project, cache_dir, temporary: OnceLock::new(), ui, runtime: OnceLock::new() }
     }
 
     /// The directory that holds `mailimg.toml`.
@@ -55,18 +58,33 @@ impl Context {
         &self.ui
     }
 
-    /// The directory for downloads, layers and imported repositories: `--cache-dir`, or as in the XDG base directory
-    /// specification.
+    /// The directory for downloads, layers and imported repositories.
     pub(super) fn cache_dir(&self) -> Result<Utf8PathBuf, Failure> {
+        self.named_cache_dir().ok_or_else(|| {
+            let error = io::Error::other("neither XDG_CACHE_HOME nor HOME is set to an absolute path");
+            Failure::new(Exit::Usage, &error).hint("name a directory for downloads with --cache-dir")
+        })
+    }
+
+    /// The same for commands whose results don't stay there: a temporary directory if none is named.
+    pub(super) fn cache_dir_or_temporary(&self) -> Result<Utf8PathBuf, Failure> {
+        if let Some(named) = self.named_cache_dir() {
+            return Ok(named);
+        }
+        if self.temporary.get().is_none() {
+            // Nobody else could have set it in the meantime.
+            let _ = self.temporary.set(tempfile::Builder::new().prefix("mailimg-").tempdir()?);
+        }
+        let path = self.temporary.get().and_then(|directory| Utf8PathBuf::from_path_buf(directory.path().into()).ok());
+        path.map_or_else(|| self.cache_dir(), Ok)
+    }
+
+    /// `--cache-dir`, or as in the XDG base directory specification.
+    fn named_cache_dir(&self) -> Option<Utf8PathBuf> {
         let variable = |name| std::env::var(name).ok().map(Utf8PathBuf::from).filter(|path| path.is_absolute());
-        self.cache_dir
-            .clone()
-            .or_else(|| variable("XDG_CACHE_HOME").map(|cache| cache.join("mailimg")))
-            .or_else(|| variable("HOME").map(|home| home.join(".cache/mailimg")))
-            .ok_or_else(|| {
-                let error = io::Error::other("neither XDG_CACHE_HOME nor HOME is set to an absolute path");
-                Failure::new(Exit::Usage, &error).hint("name a directory for downloads with --cache-dir")
-            })
+        let named = self.cache_dir.clone();
+        let named = named.or_else(|| variable("XDG_CACHE_HOME").map(|cache| cache.join("mailimg")));
+        named.or_else(|| variable("HOME").map(|home| home.join(".cache/mailimg")))
     }
 
     /// The store in the cache directory.

@@ -36,7 +36,7 @@ impl ImageArgs {
 
     /// Where the packages of the images come from.
     pub(super) fn supply(&self, context: &Context) -> Result<Supply, Failure> {
-        self.locked.supply(context)
+        self.locked.supply(context.cache_dir()?)
     }
 
     /// The images. Unknown ones are built into the store.

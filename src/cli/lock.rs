@@ -52,7 +52,7 @@ struct FormatArgs {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let (project, arch) = args.channel.open(context)?;
-    let supply = args.channel.supply(Settings::default(), context)?;
+    let supply = args.channel.supply(Settings::default(), context.cache_dir()?)?;
     let sources = Sources::of_channel(project.channel(), supply.surroundings(&project))?;
     let task = Task {
         project: &project,

@@ -1,5 +1,7 @@
 //! Locks and their packages, on this machine.
 
+use camino::Utf8PathBuf;
+
 use super::channel::{ChannelArgs, Supply};
 use super::{Context, Failure};
 use crate::config::Project;
@@ -24,8 +26,8 @@ impl LockedArgs {
         self.channel.open(context)
     }
 
-    pub(super) fn supply(&self, context: &Context) -> Result<Supply, Failure> {
-        self.channel.supply(Settings { offline: self.offline, ..Settings::default() }, context)
+    pub(super) fn supply(&self, cache: Utf8PathBuf) -> Result<Supply, Failure> {
+        self.channel.supply(Settings { offline: self.offline, ..Settings::default() }, cache)
     }
 }
 
@@ -44,7 +46,7 @@ impl LockedImage {
         let (project, arch) = self.locked.open(context)?;
         let recipe = project.recipe(&self.image)?;
         let lock = Lock::read(&path(&project.channel_dir(), &recipe.name, &arch))?;
-        let supply = self.locked.supply(context)?;
+        let supply = self.locked.supply(context.cache_dir_or_temporary()?)?;
         let (surroundings, fetching) = (supply.surroundings(&project), supply.fetching(context)?);
         let obtained = obtain_for(&project, &[(recipe, &lock)], surroundings, fetching)?;
         Ok(Graph::of(&recipe.name, &lock.world, &obtained.concat())?)

@@ -5,7 +5,7 @@ use std::io;
 use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 
 use super::locking::{Attempt, try_lock_exclusive};
-use super::{BUCKET, Store, StoreError, facts};
+use super::{BUCKET, Store, StoreError, facts, none_if_missing};
 use crate::digest::{Hashing, Sha256};
 
 /// An entry that doesn't match its name.
@@ -89,10 +89,11 @@ pub(super) fn remove_leftovers(bucket: &Utf8Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The content of a directory, sorted by name.
+/// The content of a directory, sorted by name. A store that can't be written to may have no directories.
 fn list(directory: &Utf8Path) -> Result<Vec<Utf8DirEntry>, StoreError> {
     let read = || directory.read_dir_utf8()?.collect::<io::Result<Vec<_>>>();
-    let mut entries = read().map_err(StoreError::io("read the directory", directory))?;
+    let entries = none_if_missing(read()).map_err(StoreError::io("read the directory", directory))?;
+    let mut entries = entries.unwrap_or_default();
     entries.sort_by(|a, b| a.file_name().cmp(b.file_name()));
     Ok(entries)
 }

@@ -233,16 +233,21 @@ impl Incoming {
     }
 }
 
-/// Opens the file that locks a store. There is none in a store that can't be written to and was copied without it.
+/// Opens the file that locks a store. There is none in a store that can't be written to and is empty, or was copied
+/// without it.
 ///
 /// NFS wants a file that is open for reading for the shared lock, and one that is open for writing for the exclusive
 /// one.
 fn open_lock(path: &Utf8Path) -> io::Result<Option<File>> {
     match File::options().create(true).truncate(false).read(true).write(true).open(path) {
-        Err(error) if scratch::is_refusal(&error) => match File::open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            other => other.map(Some),
-        },
+        Err(error) if scratch::is_refusal(&error) => none_if_missing(File::open(path)),
+        other => none_if_missing(other),
+    }
+}
+
+fn none_if_missing<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         other => other.map(Some),
     }
 }

@@ -49,12 +49,12 @@ impl Scratch {
     }
 }
 
-/// Makes the directories of the store at `bucket`. False if they are there, but can't be written to.
+/// Makes the directories of the store at `bucket`. False if it can't be written to, whether they are there or not.
 pub(super) fn make_directories(bucket: &Utf8Path) -> Result<bool, StoreError> {
     for name in DIRECTORIES {
         let directory = bucket.join(name);
         match std::fs::create_dir_all(&directory) {
-            Err(error) if is_refusal(&error) && bucket.join("sha256").is_dir() => return Ok(false),
+            Err(error) if is_refusal(&error) => return Ok(false),
             made => made.map_err(StoreError::io("make the directory", &directory))?,
         }
     }

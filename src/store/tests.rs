@@ -262,6 +262,17 @@ fn a_store_that_cannot_be_written_to_is_read_and_what_is_made_goes_with_the_proc
     assert!(!path.exists());
 }
 
+/// Linux lets nobody make a directory in /sys.
+#[test]
+fn a_store_that_cannot_be_made_goes_with_the_process() {
+    let store = Store::open(Utf8Path::new("/sys/mailimg")).unwrap();
+    assert_eq!(verify(&store).unwrap(), []);
+    let entry = store.insert(&b"content"[..], None, 7).unwrap();
+    assert_eq!(store.find(&entry.digest), Some(entry.path.clone()));
+    drop(store);
+    assert!(!entry.path.exists());
+}
+
 #[test]
 fn takes_the_same_content_from_many_at_once() {
     let cache = cache();

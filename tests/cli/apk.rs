@@ -29,6 +29,18 @@ fn solve_prints_packages_in_order_of_installation() {
 }
 
 #[test]
+fn solve_needs_no_cache() {
+    let project = repositories();
+    let temporary = project.root().join("tmp");
+    fs_err::create_dir(&temporary).unwrap();
+    let mut command = project.mailimg("apk solve --repository main --keys-dir keys app".split(' '));
+    command.env_remove("HOME").env_remove("MAILIMG_CACHE_DIR").env("TMPDIR", &temporary);
+    let output = command.output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "lib-1-r0\ntls-3-r1\napp-2-r0\n");
+    assert_eq!(fs_err::read_dir(&temporary).unwrap().count(), 0);
+}
+
+#[test]
 fn solve_takes_a_tagged_repository_in_apks_notation() {
     let project = repositories();
     let arguments = ["apk", "solve", "--keys-dir", "keys", "--repository", "main", "--repository", "@edge edge", "--"];

@@ -76,6 +76,18 @@ fn what_a_read_only_cache_lacks_is_made_for_this_time() {
 }
 
 #[test]
+fn an_empty_cache_need_not_be_writable() {
+    let project = project(&packages());
+    let expected = ["why web libc", "tree web"].map(|command| project.run(command.split(' ')));
+    fs_err::remove_dir_all(project.cache()).unwrap();
+    fs_err::create_dir(project.cache()).unwrap();
+    let _mounted = ReadOnly::mount(project.cache());
+    let found = ["why web libc", "tree web"].map(|command| project.run(command.split(' ')));
+    assert_eq!(found, expected);
+    project.run(["build"]);
+}
+
+#[test]
 fn the_cache_of_another_user_is_used() {
     let project = project(&packages());
     project.run(["build"]);

@@ -88,6 +88,18 @@ fn tree_shows_all_of_an_image() {
 }
 
 #[test]
+fn neither_needs_a_home() {
+    let project = project(&packages());
+    for args in [&["why", "web", "web-common"][..], &["tree", "web"]] {
+        let homeless = project.mailimg(args).env_remove("HOME").env_remove("MAILIMG_CACHE_DIR").output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&homeless.stderr), "", "{args:?}");
+        assert_eq!(String::from_utf8_lossy(&homeless.stdout), project.run(args), "{args:?}");
+    }
+    let build = project.mailimg(["build"]).env_remove("HOME").env_remove("MAILIMG_CACHE_DIR").output().unwrap();
+    assert_eq!(build.status.code(), Some(2), "layers are to be kept");
+}
+
+#[test]
 fn both_as_a_graph() {
     let project = project(&packages());
     insta::assert_snapshot!(project.run(["why", "web", "web-common", "--dot"]), @r#"

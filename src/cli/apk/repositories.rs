@@ -8,6 +8,7 @@ use crate::cli::{Context, Failure};
 use crate::fetch::{Client, Fetched, Settings};
 use crate::resolve::Repositories;
 use crate::solve::{Plan, solve};
+use crate::store::Store;
 
 /// The repositories and keys to use.
 #[derive(Debug, clap::Args)]
@@ -39,7 +40,7 @@ impl RepositoryArgs {
     /// Reads and verifies the indexes.
     pub(super) fn read(&self, context: &Context) -> Result<Offer, Failure> {
         let world = Dependency::parse_list(&self.world.join(" "))?;
-        let client = Client::new(context.store()?, Settings::default());
+        let client = Client::new(Store::open(&context.cache_dir_or_temporary()?)?, Settings::default());
         let fetching = context.fetching(&client)?;
         let repositories = Repositories::open(&self.repositories, &self.arch, &self.keys_dir, fetching)?;
         Ok(Offer { repositories, world, arch: self.arch.clone(), client })

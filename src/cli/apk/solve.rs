@@ -17,6 +17,6 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         plan.steps.iter().map(|it| format!("{}-{}\n", it.package.name, it.package.version)).collect();
     context.ui().write(lines.concat().as_bytes())?;
     // Dropping a universe takes ten times as long as solving, and the program ends here.
-    std::mem::forget(offer);
+    std::mem::forget(offer.repositories);
     Ok(())
 }
