@@ -252,8 +252,8 @@ fn has_other_files(directory: &Utf8Path) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Creates the file that marks a directory as a layout, unless another process does. It is never replaced, because it is
-/// what processes lock: whoever has the lock [completes](complete) it.
+/// Creates the file that marks a directory as a layout, unless another process does. It is never replaced, because
+/// processes lock it: whoever has the lock [completes](complete) it.
 fn create(marker: &Utf8Path) -> io::Result<()> {
     match File::options().write(true).create_new(true).open(marker) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
