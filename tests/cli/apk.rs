@@ -81,6 +81,10 @@ fn tree_is_the_same_from_a_directory_and_a_server_and_only_of_the_packages_in_th
     let text = String::from_utf8(output.stdout).unwrap();
     let file = format!("etc/web\tf\t644\t0\t0\t1\t{BUILT}\t1\t{}\n", Sha256::of("x"));
     assert!(text.contains(&file) && text.contains("usr/share/libc\t"), "{text}");
+    let keys = project.root().join("keys");
+    let mut homeless = project.mailimg(["apk", "tree", "--repository", repository.path().to_str().unwrap(), "web"]);
+    homeless.arg("--keys-dir").arg(keys).env_remove("HOME").env_remove("MAILIMG_CACHE_DIR");
+    assert_eq!(String::from_utf8(homeless.output().unwrap().stdout).unwrap(), text);
     let output = tree(&server.url());
     // Only apk's own list of repositories differs.
     let lines = |text: &str| {
