@@ -38,6 +38,24 @@ fn signed_mail_of_many_senders_at_once_is_accepted() {
 
 /// A process for each would need more memory than the container has.
 #[test]
+fn idle_clients_of_submission_are_limited() {
+    let stack = stack::shared();
+    let container = stack.container("postfix");
+    let started = engine::inspect(&container, "{{.State.StartedAt}}");
+    let connections: Vec<_> = (0..60).map(|_| Smtp::connect(stack.address(587))).collect();
+    let greeted = connections.iter().filter(|(_, greeting)| greeting.code == 220).count();
+    let refused = connections.iter().filter(|(_, greeting)| greeting.code == 421).count();
+    assert!(
+        (10..=20).contains(&greeted) && greeted + refused == connections.len(),
+        "{greeted} greeted, {refused} refused"
+    );
+    let mut smtp = Smtp::open_tls(stack.address(465));
+    assert_eq!(smtp.auth(ALICE.0, ALICE.1).code, 235);
+    assert_eq!(engine::inspect(&container, "{{.State.StartedAt}}"), started);
+}
+
+/// A process for each would need more memory than the container has.
+#[test]
 fn connections_that_do_nothing_keep_nobody_from_logging_in() {
     let stack = stack::shared();
     let container = stack.container("dovecot");
