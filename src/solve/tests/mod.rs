@@ -5,6 +5,8 @@
 //! world and what apk installs for it, in order; `-` if it finds no solution.
 
 mod explanations;
+mod install_if;
+mod tags;
 
 use super::*;
 use crate::apk::index::{self, Listed};
@@ -256,66 +258,6 @@ fn a_version_weighs_more_than_a_priority() {
     );
 }
 
-#[test]
-fn install_if_pulls_a_package_in_right_after_the_last_it_waits_for() {
-    check(
-        "P:app V:1
-         P:app-doc V:1 i:app=1 docs D:man
-         P:docs V:1
-         P:man V:1
-         P:zsh V:1
-         P:app-zsh V:1 i:app=2 zsh",
-        &[
-            ("app", "app-1"),
-            ("docs", "docs-1"),
-            ("app docs zsh", "app-1 docs-1 man-1 app-doc-1 zsh-1"),
-            ("app docs !app-doc", "app-1 docs-1"),
-        ],
-    );
-}
-
-#[test]
-fn install_if_can_wait_for_what_another_pulled_in() {
-    check(
-        "P:a V:1
-         P:b V:1 i:a
-         P:c V:1 i:b
-         P:d V:1 i:cc a
-         P:e V:1 i:c p:cc=1",
-        &[("a", "a-1 b-1 c-1 e-1 d-1"), ("b", "b-1 c-1 e-1")],
-    );
-}
-
-/// As `libcanberra-alsa` has it: what the world could reach, and nothing has decided about, counts as neither there nor
-/// absent.
-#[test]
-fn a_conflict_in_install_if_is_met_by_what_is_out_of_reach() {
-    check(
-        "P:a V:1
-         P:a-alsa V:1 i:a=1 !pulse !nonexistent
-         P:pulse V:1
-         P:player V:1 D:sound
-         P:jack V:1 p:sound=2
-         P:server V:1 D:pulse p:sound=1",
-        &[("a", "a-1 a-alsa-1"), ("a pulse", "a-1 pulse-1"), ("a !a-alsa", "a-1"), ("a player", "a-1 jack-1 player-1")],
-    );
-}
-
-#[test]
-fn what_install_if_pulls_in_is_not_chosen_for_a_virtual_name() {
-    check(
-        "P:base V:1
-         P:extra V:1 i:base p:feature
-         P:other V:1 i:base p:thing=1",
-        &[
-            ("base", "base-1 other-1 extra-1"),
-            ("base feature", "-"),
-            ("base feature extra", "base-1 other-1 extra-1"),
-            ("base thing", "base-1 other-1 extra-1"),
-        ],
-    );
-}
-
 /// It conflicts with itself.
 #[test]
 fn a_package_that_provides_a_name_twice_once_with_a_version_is_not_installed() {
@@ -336,84 +278,6 @@ fn a_package_that_provides_a_name_twice_once_with_a_version_is_not_installed() {
             ("mixed", "-"),
             ("plain", "plain-1"),
         ],
-    );
-}
-
-#[test]
-fn a_package_that_is_pulled_in_and_cannot_be_installed_is_an_error() {
-    check(
-        "P:a V:1
-         P:b V:1 i:a D:gone
-         P:c V:1
-         P:d V:1 i:c D:!e
-         P:e V:1",
-        &[("a", "-"), ("c", "c-1 d-1"), ("c e", "-"), ("c e !d", "c-1 e-1")],
-    );
-}
-
-#[test]
-fn a_tagged_repository_is_used_where_the_tag_asks_for_it() {
-    check(
-        "P:app V:1 D:lib
-         P:lib V:1
-         @edge
-         P:app V:2 D:lib
-         P:lib V:2
-         P:new V:1 D:lib>=2
-         P:newer V:1 D:new",
-        &[
-            ("app", "lib-1 app-1"),
-            // Its dependencies may come from there, and come from elsewhere if they can.
-            ("app@edge", "lib-1 app-2"),
-            ("new", "-"),
-            ("new@edge", "lib-2 new-1"),
-            ("newer@edge app", "lib-2 app-1 new-1 newer-1"),
-            ("app=1@edge", "lib-1 app-1"),
-            ("app@unknown", "-"),
-        ],
-    );
-}
-
-#[test]
-fn virtual_names_that_a_tagged_package_needs_come_from_that_tag() {
-    check(
-        "P:other V:1
-         @edge
-         P:by-priority V:1 D:shell
-         P:dash V:1 p:shell k:1
-         P:bash V:1 p:shell k:2
-         P:by-version V:1 D:lower
-         P:lower V:1 D:db
-         P:maria V:1 p:db=1
-         P:postgres V:1 p:db=2
-         P:unclear V:1 D:mta
-         P:exim V:1 p:mta
-         P:sendmail V:1 p:mta
-         P:app V:1 D:java
-         P:java8 V:1 p:java=8 D:certs
-         P:java9 V:1 p:java=9 D:certs
-         P:certs V:1",
-        &[
-            // What both need is decided after one of them: it has the tag from there.
-            ("app@edge", "certs-1 java9-1 app-1"),
-            ("by-priority@edge", "bash-1 by-priority-1"),
-            ("by-version@edge", "postgres-1 lower-1 by-version-1"),
-            ("unclear@edge", "-"),
-            ("unclear@edge exim", "exim-1 unclear-1"),
-            ("unclear@edge exim@edge", "exim-1 unclear-1"),
-            ("shell", "-"),
-            ("shell@edge", "bash-1"),
-        ],
-    );
-}
-
-#[test]
-fn a_package_in_a_tagged_and_another_repository_needs_no_tag() {
-    check(
-        "P:a V:1 C:Q1qZk+NkcGgWq6PiVxeFDCbJzQ2J0=
-         @edge
-         P:a V:1 C:Q1qZk+NkcGgWq6PiVxeFDCbJzQ2J0=",
-        &[("a", "a-1"), ("a@edge", "a-1")],
     );
 }
 
