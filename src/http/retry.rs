@@ -23,6 +23,9 @@ pub enum Failed<E> {
 /// A server that was silent for a minute is unlikely to answer soon, so this counts as two attempts.
 const SILENCE: u32 = 2;
 
+/// Of four attempts, this leaves one more.
+const ONCE: u32 = 2;
+
 impl<E> From<E> for Failed<E> {
     fn from(error: E) -> Self {
         Self::Final(error)
@@ -49,6 +52,11 @@ impl<E> Failed<E> {
         }
     }
 
+    /// A failure that is final if it occurs twice.
+    pub fn once(error: E) -> Self {
+        Self::Passing { error, after: None, cost: ONCE }
+    }
+
     pub fn into_error(self) -> E {
         match self {
             Self::Final(error) | Self::Passing { error, .. } => error,
@@ -59,7 +67,8 @@ impl<E> Failed<E> {
 /// Whether a status says that the same request may succeed later.
 #[must_use]
 pub fn is_passing(status: StatusCode) -> bool {
-    matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS)
+    // 499 is nginx's: the connection to what is behind it broke.
+    matches!(status.as_u16(), 408 | 425 | 429 | 499)
         || (status.is_server_error()
             && !matches!(status, StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED))
 }
@@ -135,7 +144,7 @@ mod tests {
 
     #[test]
     fn tells_what_may_pass() {
-        for status in [408, 425, 429, 500, 502, 503, 504] {
+        for status in [408, 425, 429, 499, 500, 502, 503, 504] {
             assert!(is_passing(StatusCode::from_u16(status).unwrap()), "{status}");
         }
         for status in [400, 401, 403, 404, 405, 410, 413, 416, 501, 505] {

@@ -221,13 +221,16 @@ impl Client {
         self.authenticated(access, url, request_part).await
     }
 
-    /// Like [`refused`](Client::refused), but an upload that the registry has lost or confused can be restarted.
+    /// Like [`refused`](Client::refused), but an upload that the registry has lost or confused can be restarted, and
+    /// one that arrived damaged can be sent once more.
     async fn refused_upload(&self, access: Access<'_>, answer: Answer) -> Failed<RegistryError> {
         let is_lost = matches!(answer.status(), StatusCode::NOT_FOUND | StatusCode::GONE);
+        let says = |error: &RegistryError, codes: &[&str]| codes.iter().any(|code| error.says(code));
         match self.refused(access, answer).await {
-            Failed::Final(error) if is_lost || error.says("BLOB_UPLOAD_") => {
+            Failed::Final(error) if is_lost || says(&error, &["BLOB_UPLOAD_", "RANGE_INVALID"]) => {
                 Failed::Passing { error, after: None, cost: 1 }
             }
+            Failed::Final(error) if says(&error, &["DIGEST_INVALID", "SIZE_INVALID"]) => Failed::once(error),
             failed => failed,
         }
     }

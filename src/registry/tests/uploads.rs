@@ -107,13 +107,17 @@ async fn an_upload_to_another_server_is_not_shown_the_password() {
 #[tokio::test]
 async fn a_lost_upload_begins_anew() {
     type Fault = fn(&Asked<'_>) -> Option<wiremock::ResponseTemplate>;
-    let faults: [Fault; 6] = [
+    let faults: [Fault; 10] = [
         |asked| (asked.method == "POST" && asked.count == 1).then(|| status(502)),
         |asked| (asked.method == "PUT" && asked.count == 1).then(|| status(502)),
         |asked| (asked.method == "PUT" && asked.count == 1).then(unknown_upload),
         |asked| (asked.method == "PUT" && asked.count == 1).then(|| status(410)),
         |asked| (asked.method == "PUT" && asked.count == 1).then(|| error(400, "BLOB_UPLOAD_INVALID")),
         |asked| (asked.method == "PUT" && asked.count <= 2).then(|| status(503)),
+        |asked| (asked.method == "PUT" && asked.count == 1).then(|| status(499)),
+        |asked| (asked.method == "PUT" && asked.count == 1).then(|| error(400, "RANGE_INVALID")),
+        |asked| (asked.method == "PUT" && asked.count == 1).then(|| error(400, "DIGEST_INVALID")),
+        |asked| (asked.method == "PUT" && asked.count == 1).then(|| error(400, "SIZE_INVALID")),
     ];
     for fault in faults {
         let (setup, fake) = (setup(), Fake::start_with(fault).await);
@@ -148,6 +152,14 @@ async fn gives_up_on_what_stays_wrong() {
         assert!(matches!(error, RegistryError::Unexpected { status, .. } if status == code), "{error}");
         assert_eq!(fake.count("PUT"), attempts, "{code}");
     }
+}
+
+#[tokio::test]
+async fn what_arrives_damaged_is_sent_once_more() {
+    let fake = Fake::start_with(|asked| (asked.method == "PUT").then(|| error(400, "DIGEST_INVALID"))).await;
+    let setup = setup();
+    let error = setup.push(&fake.repository("mail/web"), &[setup.blob(b"layer")], None).await.unwrap_err();
+    assert!(error.to_string().contains("DIGEST_INVALID") && fake.count("PUT") == 2, "{error}");
 }
 
 #[tokio::test]
@@ -209,6 +221,17 @@ async fn chunks_go_on_where_the_registry_says() {
     let (setup, fake) = (setup(), fake.await);
     arrives(&setup, &fake, &large(&setup)).await;
     assert_eq!((fake.count("PATCH"), fake.count("GET"), fake.count("POST")), (4, 1, 2), "{:?}", fake.log());
+}
+
+#[tokio::test]
+async fn chunks_that_the_registry_confuses_begin_anew() {
+    let fake = Fake::start_with(|asked| match (asked.method, asked.count) {
+        ("PATCH", 2) => Some(error(400, "RANGE_INVALID")),
+        _ => no_more_than(4 << 20, 413)(asked),
+    });
+    let (setup, fake) = (setup(), fake.await);
+    arrives(&setup, &fake, &large(&setup)).await;
+    assert_eq!((fake.count("PATCH"), fake.count("POST")), (5, 3), "{:?}", fake.log());
 }
 
 #[tokio::test]
