@@ -8,9 +8,9 @@ use url::Url;
 use super::auth::{Access, denied};
 use super::keychain::Keychain;
 use super::upload::Limits;
-use super::{RegistryError, Repository, Tag};
+use super::{RegistryError, Repository};
 use crate::digest::Sha256;
-use crate::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use crate::http::header::{AUTHORIZATION, HeaderValue};
 use crate::http::{Answer, Download, DownloadError, Failed, HttpError, Method, RequestBuilder, StatusCode};
 use crate::store::Store;
 
@@ -46,13 +46,25 @@ impl Client {
 
     pub(super) async fn finds(&self, access: Access<'_>, digest: Sha256) -> Result<bool, RegistryError> {
         let url = access.repository.url(&format!("blobs/{}", digest.to_oci()))?;
+        Ok(self.find(access, Method::HEAD, &url, |request| request).await?.is_some())
+    }
+
+    /// Asks for something that may be there. A registry that can't answer counts as one without it.
+    pub(super) async fn find(
+        &self,
+        access: Access<'_>,
+        method: Method,
+        url: &Url,
+        fill: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Option<Answer>, RegistryError> {
         let asked = self.http.attempts(async |_| {
-            let answer = self.exchange(access, Method::HEAD, &url, |request| request).await?;
-            if answer.status().is_success() { Ok(true) } else { Err(self.refused(access, answer).await) }
+            let answer = self.exchange(access, method.clone(), url, &fill).await?;
+            if answer.status().is_success() { Ok(answer) } else { Err(self.refused(access, answer).await) }
         });
         match asked.await {
-            Err(RegistryError::Unexpected { .. } | RegistryError::Denied { .. }) => Ok(false),
-            found => found,
+            Ok(answer) => Ok(Some(answer)),
+            Err(RegistryError::Unexpected { .. } | RegistryError::Denied { .. }) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -92,30 +104,6 @@ impl Client {
             })
             .await?;
         download.finish().finish(Some(digest)).map(drop).map_err(refused)
-    }
-
-    /// Pushes a manifest under `tag` and checks that the registry computed the same digest.
-    pub async fn push_manifest(
-        &self,
-        repository: &Repository,
-        tag: &Tag,
-        media_type: &'static str,
-        manifest: &[u8],
-    ) -> Result<(), RegistryError> {
-        let access = Access { repository, push: true, from: &[] };
-        let url = repository.url(&format!("manifests/{tag}"))?;
-        let fill = |request: RequestBuilder| request.header(CONTENT_TYPE, media_type).body(manifest.to_vec());
-        let answer = self.http.attempts(async |_| {
-            let answer = self.exchange(access, Method::PUT, &url, fill).await?;
-            if answer.status().is_success() { Ok(answer) } else { Err(self.refused(access, answer).await) }
-        });
-        let expected = Sha256::of(manifest).to_oci();
-        match answer.await?.headers().get("docker-content-digest").and_then(|found| found.to_str().ok()) {
-            Some(found) if found != expected => {
-                Err(RegistryError::Stored { url: url.to_string(), expected, found: found.to_owned() })
-            }
-            _ => Ok(()),
-        }
     }
 
     /// A request with a short answer of any status.

@@ -7,6 +7,7 @@ mod client;
 mod error;
 mod helper;
 mod keychain;
+mod manifest;
 mod push;
 mod repository;
 mod tag;

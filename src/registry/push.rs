@@ -51,7 +51,7 @@ impl Client {
             .try_collect::<()>()
             .await?;
         for tag in &image.tags {
-            self.push_manifest(repository, tag, image.media_type, image.manifest).await?;
+            self.push_manifest(access, tag, image).await?;
         }
         Ok(())
     }

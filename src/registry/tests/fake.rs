@@ -131,7 +131,10 @@ impl State {
             self.manifests.insert(path.to_owned(), request.body.clone());
             return status(201).insert_header("docker-content-digest", Sha256::of(&request.body).to_oci());
         }
-        status(404)
+        self.manifests.get(path).map_or(status(404), |bytes| {
+            let digest = Sha256::of(bytes).to_oci();
+            status(200).insert_header("docker-content-digest", digest).set_body_bytes(bytes.as_slice())
+        })
     }
 
     fn upload(&mut self, method: &str, repository: &str, request: &Request) -> ResponseTemplate {

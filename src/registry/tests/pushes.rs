@@ -2,6 +2,7 @@ use std::sync::Mutex;
 
 use super::fake::{Fake, error, status};
 use super::{MANIFEST, setup};
+use crate::digest::Sha256;
 use crate::registry::{Push, RegistryError};
 
 #[tokio::test]
@@ -13,14 +14,40 @@ async fn a_manifest_is_taken_with_any_success() {
     }
 }
 
+async fn push_to_one_that_stores_it_as(digest: String) -> Result<(), RegistryError> {
+    let fake = Fake::start_with(move |asked| {
+        asked.is("PUT", "/manifests/").then(|| status(201).insert_header("docker-content-digest", digest.as_str()))
+    });
+    setup().push(&fake.await.repository("mail/web"), &[], Some(b"{}")).await
+}
+
 #[tokio::test]
 async fn a_manifest_that_is_stored_as_another_is_an_error() {
-    let fake = Fake::start_with(|asked| {
-        asked.is("PUT", "/manifests/").then(|| status(201).insert_header("docker-content-digest", "sha256:0"))
-    });
-    let fake = fake.await;
-    let error = setup().push(&fake.repository("mail/web"), &[], Some(b"{}")).await.unwrap_err();
+    let error = push_to_one_that_stores_it_as(Sha256::of("other").to_oci()).await.unwrap_err();
     assert!(matches!(error, RegistryError::Stored { .. }), "{error}");
+    // None of these can be compared.
+    let upper = format!("sha256:{}", Sha256::of("other").to_string().to_uppercase());
+    for digest in ["", "sha256:0", &format!("sha512:{}", "0".repeat(128)), &upper] {
+        push_to_one_that_stores_it_as(digest.to_owned()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_tag_is_not_written_again_with_what_it_has() {
+    for says_digest in [true, false] {
+        let fake = Fake::start_with(move |asked| {
+            if asked.method != "PUT" && asked.header("accept") != Some(MANIFEST) {
+                return Some(status(404));
+            }
+            (asked.is("HEAD", "/manifests/") && asked.count > 1 && !says_digest).then(|| status(200))
+        });
+        let (setup, fake) = (setup(), fake.await);
+        let repository = fake.repository("mail/web");
+        for (manifest, puts) in [(&b"{}"[..], 1), (b"{}", 1), (b"{ }", 2), (b"{ }", 2)] {
+            setup.push(&repository, &[], Some(manifest)).await.unwrap();
+            assert_eq!(fake.count("PUT"), puts, "{:?}", fake.log());
+        }
+    }
 }
 
 #[tokio::test]
