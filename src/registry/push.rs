@@ -5,6 +5,7 @@ use super::auth::Access;
 use super::upload::Sent;
 use super::{Client, RegistryError, Repository, Tag};
 use crate::digest::Sha256;
+use crate::http::Failed;
 
 /// How many blobs are uploaded at once.
 const PARALLEL: usize = 4;
@@ -44,7 +45,22 @@ impl Client {
             let others = homes.iter().map(|(home, _)| home);
             others.filter(|home| *home != repository && home.host() == repository.host()).cloned().collect()
         };
-        let access = Access { repository, push: true, from: &from };
+        self.http
+            .attempts(async |number| {
+                // A registry may have linked less than it said.
+                let from = if number == 1 { from.as_slice() } else { &[] };
+                match self.push_from(Access { repository, push: true, from }, image, sent).await {
+                    Err(error) if error.says("BLOB_UNKNOWN") => {
+                        self.forget(repository).await;
+                        Err(Failed::once(error))
+                    }
+                    pushed => Ok(pushed?),
+                }
+            })
+            .await
+    }
+
+    async fn push_from(&self, access: Access<'_>, image: &Push<'_>, sent: Sent<'_>) -> Result<(), RegistryError> {
         stream::iter(&image.blobs)
             .map(|blob| self.push_blob(access, blob, sent))
             .buffer_unordered(PARALLEL)
@@ -60,8 +76,8 @@ impl Client {
         let home = self.home_of(access.repository, blob.digest).await;
         if home.as_ref() != Some(access.repository) && !self.finds(access, blob.digest).await? {
             let is_linked = match &home {
-                Some(home) => self.mount(access, blob, home).await?,
-                None => false,
+                Some(home) if access.from.contains(home) => self.mount(access, blob, home).await?,
+                _ => false,
             };
             if !is_linked {
                 self.upload(access, blob, sent).await?;
@@ -80,6 +96,11 @@ impl Client {
         let first = having.next()?;
         let found = having.find(|(home, _)| home == repository).unwrap_or(first);
         Some(found.0.clone())
+    }
+
+    /// Asks again what the repository has.
+    async fn forget(&self, repository: &Repository) {
+        self.homes.lock().await.retain(|(home, _)| home != repository);
     }
 
     async fn remember(&self, repository: &Repository, digest: Sha256) {

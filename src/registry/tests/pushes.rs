@@ -1,4 +1,4 @@
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use super::fake::{Fake, error, status};
 use super::{MANIFEST, setup};
@@ -116,6 +116,32 @@ async fn what_is_not_linked_is_uploaded() {
         setup.push(&repository, std::slice::from_ref(&blob), None).await.unwrap();
         assert!(fake.has(&repository, &blob));
     }
+}
+
+#[tokio::test]
+async fn what_was_linked_but_is_not_there_is_uploaded() {
+    let arrived = Arc::new(Mutex::new(0));
+    let uploads = Arc::clone(&arrived);
+    let fake = Fake::start_with(move |asked| {
+        if asked.is("PUT", "/mail/b/blobs/") {
+            *uploads.lock().unwrap() += 1;
+        }
+        if asked.is("PUT", "/mail/b/manifests/") {
+            let is_missing = *uploads.lock().unwrap() == 0;
+            return is_missing.then(|| error(404, "MANIFEST_BLOB_UNKNOWN"));
+        }
+        asked.is("POST", "mount=").then(|| status(201))
+    });
+    let (setup, fake) = (setup(), fake.await);
+    let blob = setup.blob(b"shared");
+    setup.push(&fake.repository("mail/a"), std::slice::from_ref(&blob), None).await.unwrap();
+    setup.push(&fake.repository("mail/b"), std::slice::from_ref(&blob), Some(b"{}")).await.unwrap();
+    assert!(fake.has(&fake.repository("mail/b"), &blob));
+
+    let fake = Fake::start_with(|asked| asked.is("PUT", "/manifests/").then(|| error(404, "MANIFEST_BLOB_UNKNOWN")));
+    let (setup, fake) = (super::setup(), fake.await);
+    let error = setup.push(&fake.repository("mail/a"), &[setup.blob(b"own")], Some(b"{}")).await.unwrap_err();
+    assert!(error.is_refusal() && fake.count("PUT /v2/mail/a/manifests/") == 2, "once more, not again and again");
 }
 
 #[tokio::test]
