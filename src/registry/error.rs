@@ -52,10 +52,10 @@ pub enum RegistryError {
 }
 
 impl RegistryError {
-    /// Whether the registry understood the request but refuses it.
+    /// Whether the registry refuses the request. Some answer what they don't know with the status of a failure.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Denied { .. } | Self::Unexpected { status: 400..500, .. })
+        matches!(self, Self::Denied { .. } | Self::Unexpected { status: 400..600, .. })
     }
 
     /// Whether the registry returned this code (distribution-spec, "Error Codes"), or the start of it.

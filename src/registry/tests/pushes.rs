@@ -67,15 +67,16 @@ async fn waits_where_it_is_told_to() {
 }
 
 #[tokio::test]
-async fn a_refused_manifest_is_told_from_a_failing_registry() {
-    for (code, refusal) in [(400, true), (403, true), (404, true), (405, true), (415, true), (422, true), (500, false)]
-    {
+async fn a_refused_manifest_is_told_from_a_registry_that_is_gone() {
+    for code in [400, 403, 404, 405, 415, 422, 500, 501] {
         let fake = Fake::start_with(move |asked| asked.is("PUT", "/manifests/").then(|| error(code, "UNSUPPORTED")));
         let fake = fake.await;
         let error = setup().push(&fake.repository("mail/web"), &[], Some(b"{}")).await.unwrap_err();
-        assert_eq!(error.is_refusal(), refusal, "{error}");
-        assert!(error.to_string().contains("UNSUPPORTED: so it is"), "{error}");
+        assert!(error.is_refusal() && error.to_string().contains("UNSUPPORTED: so it is"), "{error}");
     }
+    let gone = "127.0.0.1:1/mail/web".parse().unwrap();
+    let error = setup().push(&gone, &[], Some(b"{}")).await.unwrap_err();
+    assert!(matches!(error, RegistryError::Unreachable { .. }) && !error.is_refusal(), "{error}");
 }
 
 #[tokio::test]
