@@ -86,6 +86,16 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
+/// A URL as it may be shown: without the user, the password and the query, which may be a signature that grants access.
+#[must_use]
+pub fn shown(url: &Url) -> String {
+    let authority = url.host_str().map(|host| {
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        format!("//{host}{port}")
+    });
+    format!("{}:{}{}", url.scheme(), authority.unwrap_or_default(), url.path())
+}
+
 impl Client {
     /// A client without connections yet.
     #[must_use]

@@ -7,7 +7,7 @@ use reqwest::Method;
 use reqwest::header::AUTHORIZATION;
 use url::Url;
 
-use super::client::leads_to_plain_http;
+use super::client::{leads_to_plain_http, shown};
 use super::{Client, HttpError, Part, Settings};
 
 /// Gives each connection to `serve`.
@@ -166,6 +166,18 @@ async fn authorization_stays_with_its_server() {
     let shown = shown.recv().unwrap().to_ascii_lowercase();
     assert!(shown.starts_with("get /x") && !shown.contains("secret") && !shown.contains("referer"), "{shown}");
     assert!(shown.contains("user-agent: mailimg/"), "{shown}");
+}
+
+#[test]
+fn shows_no_secrets_of_a_url() {
+    for (url, expected) in [
+        ("https://a.example:5000/x/y?signature=secret#secret", "https://a.example:5000/x/y"),
+        ("http://bob:secret@[::1]/", "http://[::1]/"),
+        ("https://secret@a.example", "https://a.example/"),
+        ("mailto:x?secret", "mailto:x"),
+    ] {
+        assert_eq!(shown(&url.parse().unwrap()), expected);
+    }
 }
 
 #[test]

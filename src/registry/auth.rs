@@ -6,11 +6,11 @@ use base64::Engine as _;
 use serde::Deserialize;
 use url::Url;
 
-use super::client::{Client, message};
+use super::client::{Client, message, unreachable};
 use super::keychain::Credential;
 use super::{RegistryError, Repository};
 use crate::http::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
-use crate::http::{Answer, Failed, HttpError, Method, RequestBuilder, StatusCode, is_loopback};
+use crate::http::{Answer, Failed, HttpError, Method, RequestBuilder, StatusCode, is_loopback, shown};
 
 /// The access to a repository.
 #[derive(Debug, Clone, Copy)]
@@ -148,19 +148,19 @@ impl Client {
     }
 
     async fn token_once(&self, service: &TokenService<'_>, scopes: &[String]) -> Result<String, Failed<RegistryError>> {
-        let unreachable = |source| RegistryError::Unreachable { url: service.realm.to_string(), source };
+        let unreachable = unreachable(&service.realm);
         let request = match &service.credential {
             Some(Credential::IdentityToken(_)) => service.by_post(&self.http, scopes),
             _ => service.by_get(&self.http, scopes),
         };
-        let request = request.map_err(unreachable)?;
-        let mut answer = self.http.send(request).await.map_err(|error| Failed::of(error, unreachable))?;
+        let request = request.map_err(&unreachable)?;
+        let mut answer = self.http.send(request).await.map_err(|error| Failed::of(error, &unreachable))?;
         if matches!(answer.status(), StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_FOUND) {
-            let request = service.by_post(&self.http, scopes).map_err(unreachable)?;
-            answer = self.http.send(request).await.map_err(|error| Failed::of(error, unreachable))?;
+            let request = service.by_post(&self.http, scopes).map_err(&unreachable)?;
+            answer = self.http.send(request).await.map_err(|error| Failed::of(error, &unreachable))?;
         }
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = answer.bytes().await.map_err(|error| Failed::of(error, unreachable))?;
+        let body = answer.bytes().await.map_err(|error| Failed::of(error, &unreachable))?;
         if !status.is_success() {
             let said = message(&body);
             let error = denied(service.repository, status, service.credential.is_some(), &said);
@@ -225,7 +225,7 @@ fn realm_url(repository: &Repository, base: &Url, realm: &str) -> Result<Url, Re
     if is_safe || (url.scheme() == "http" && repository.is_declared_plain_http()) {
         Ok(url)
     } else {
-        Err(challenge_error(repository, &format!("its token service {realm:?} doesn't use https")))
+        Err(challenge_error(repository, &format!("its token service {} doesn't use https", shown(&url))))
     }
 }
 

@@ -11,7 +11,7 @@ use super::upload::Limits;
 use super::{RegistryError, Repository};
 use crate::digest::Sha256;
 use crate::http::header::{AUTHORIZATION, HeaderValue};
-use crate::http::{Answer, Download, DownloadError, Failed, HttpError, Method, RequestBuilder, StatusCode};
+use crate::http::{Answer, Download, DownloadError, Failed, HttpError, Method, RequestBuilder, StatusCode, shown};
 use crate::store::Store;
 
 /// How many characters of a registry's message are shown.
@@ -78,7 +78,7 @@ impl Client {
     ) -> Result<(), RegistryError> {
         let access = Access { repository, push: false, from: &[] };
         let url = repository.url(&format!("blobs/{}", digest.to_oci()))?;
-        let refused = |source| RegistryError::Blob { url: url.to_string(), source };
+        let refused = |source| RegistryError::Blob { url: shown(&url), source };
         let mut download = Download::new(store, size, true).map_err(refused)?;
         self.http
             .attempts(async |_| {
@@ -178,18 +178,11 @@ impl Client {
 }
 
 pub(super) fn unreachable(url: &Url) -> impl Fn(HttpError) -> RegistryError {
-    |source| RegistryError::Unreachable { url: without_query(url), source }
+    |source| RegistryError::Unreachable { url: shown(url), source }
 }
 
 pub(super) fn unexpected(url: &Url, status: StatusCode, said: String) -> RegistryError {
-    RegistryError::Unexpected { url: without_query(url), status: status.as_u16(), said }
-}
-
-/// The query may contain a signature that grants access.
-fn without_query(url: &Url) -> String {
-    let mut url = url.clone();
-    url.set_query(None);
-    url.to_string()
+    RegistryError::Unexpected { url: shown(url), status: status.as_u16(), said }
 }
 
 fn missing(repository: &Repository, digest: Sha256) -> RegistryError {

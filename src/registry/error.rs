@@ -3,13 +3,14 @@ use std::io;
 use camino::Utf8PathBuf;
 
 use super::TagError;
+use crate::config::hide_credentials;
 use crate::http::HttpError;
 use crate::store::StoreError;
 
 /// Why a registry could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
-    /// The name is not `host[:port]/path`.
+    /// The name, here without credentials, is not `host[:port]/path`.
     #[error("{name:?} is not a repository in a registry: expected host[:port]/path in lower case")]
     Name { name: String },
     #[error(transparent)]
@@ -52,6 +53,10 @@ pub enum RegistryError {
 }
 
 impl RegistryError {
+    pub(super) fn name(name: &str) -> Self {
+        Self::Name { name: without_credentials(name) }
+    }
+
     /// Whether the registry refuses the request. Some answer what they don't know with the status of a failure.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
@@ -62,6 +67,16 @@ impl RegistryError {
     pub(super) fn says(&self, code: &str) -> bool {
         matches!(self, Self::Unexpected { said, .. } if said.contains(code))
     }
+}
+
+/// Hides the user and the password in what may be a URL without its scheme.
+fn without_credentials(name: &str) -> String {
+    const SCHEME: &str = "https://";
+    if name.contains("://") {
+        return hide_credentials(name);
+    }
+    let hidden = hide_credentials(&format!("{SCHEME}{name}"));
+    hidden.strip_prefix(SCHEME).unwrap_or_default().to_owned()
 }
 
 fn denial(repository: &str, status: u16, logged_in: bool, said: &str) -> String {

@@ -1,7 +1,7 @@
 //! Docker's credential helpers: programs that keep passwords (docker/docker-credential-helpers, its README).
 
 use std::io;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -56,14 +56,11 @@ async fn run(program: &str, limit: Duration, server: &str) -> Result<Option<Cred
     };
     let output = tokio::time::timeout(limit, asked).await;
     let output = output.map_err(|_| HelperError::Slow { program: program.clone(), limit })?.map_err(run)?;
-    let said = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).trim().to_owned());
     if !output.status.success() {
-        if said.iter().any(|said| said.contains(NOT_FOUND)) {
+        if [&output.stdout, &output.stderr].iter().any(|bytes| String::from_utf8_lossy(bytes).contains(NOT_FOUND)) {
             return Ok(None);
         }
-        // Show the output of failed helpers only: that of others contains the password.
-        let said = said.into_iter().find(|said| !said.is_empty()).unwrap_or_else(|| output.status.to_string());
-        return Err(HelperError::Failed { program, said: said.chars().take(200).collect() });
+        return Err(HelperError::Failed { program, said: complaint(&output) });
     }
     let Answer { username, secret } =
         serde_json::from_slice(&output.stdout).map_err(|_| HelperError::Answer { program })?;
@@ -72,6 +69,16 @@ async fn run(program: &str, limit: Duration, server: &str) -> Result<Option<Cred
         "<token>" => Some(Credential::IdentityToken(secret)),
         _ => Some(Credential::Login { user: username, password: secret }),
     })
+}
+
+/// What may be shown of a failed helper's output: not its answer, which may have a password nevertheless.
+fn complaint(output: &Output) -> String {
+    let said = String::from_utf8_lossy(&output.stderr);
+    match said.trim() {
+        "" => output.status.to_string(),
+        said if said.contains("Secret") => output.status.to_string(),
+        said => said.chars().take(200).collect(),
+    }
 }
 
 #[cfg(test)]
@@ -105,6 +112,11 @@ mod tests {
     async fn tells_of_a_helper_that_fails() {
         let failed = answer("echo the keychain is locked >&2; exit 3").await.unwrap_err();
         assert!(failed.to_string().ends_with("failed: the keychain is locked"), "{failed}");
+        for answered in ["", ">&2"] {
+            let script = format!(r#"echo '{{"Username":"bob","Secret":"hidden"}}' {answered}; exit 3"#);
+            let failed = answer(&script).await.unwrap_err();
+            assert!(failed.to_string().ends_with("failed: exit status: 3"), "{failed}");
+        }
         let nonsense = answer("echo secret").await.unwrap_err();
         assert!(nonsense.to_string().ends_with("gave an unexpected answer"), "{nonsense}");
         let missing = ask("that-is-not-there", "r.example.org").await.unwrap_err();

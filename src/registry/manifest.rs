@@ -4,7 +4,7 @@ use super::auth::Access;
 use super::{Client, Push, RegistryError, Tag};
 use crate::digest::Sha256;
 use crate::http::header::{ACCEPT, CONTENT_TYPE};
-use crate::http::{Answer, Method, RequestBuilder};
+use crate::http::{Answer, Method, RequestBuilder, shown};
 
 impl Client {
     /// Gives a manifest a tag, unless it has it already: a registry may not allow to write a tag twice. Checks that the
@@ -29,7 +29,7 @@ impl Client {
         match digest_of(&answer.await?) {
             Some(found) if found != expected => {
                 let [expected, found] = [expected, found].map(Sha256::to_oci);
-                Err(RegistryError::Stored { url: url.to_string(), expected, found })
+                Err(RegistryError::Stored { url: shown(&url), expected, found })
             }
             _ => Ok(()),
         }

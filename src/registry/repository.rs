@@ -35,7 +35,7 @@ impl Prefix {
         let prefix = Self { text: text.strip_suffix('/').unwrap_or(text).to_owned(), plain_http };
         match prefix.repository("image") {
             Ok(_) => Ok(prefix),
-            Err(_) => Err(RegistryError::Name { name: text.to_owned() }),
+            Err(_) => Err(RegistryError::name(text)),
         }
     }
 
@@ -84,8 +84,7 @@ impl Repository {
     pub(super) fn url(&self, rest: &str) -> Result<Url, RegistryError> {
         let scheme = if self.is_plain_http() { "http" } else { "https" };
         let host = if self.is_on_docker_hub() { DOCKER_HUB_API } else { &self.host };
-        Url::parse(&format!("{scheme}://{host}/v2/{}/{rest}", self.path))
-            .map_err(|_| RegistryError::Name { name: self.to_string() })
+        Url::parse(&format!("{scheme}://{host}/v2/{}/{rest}", self.path)).map_err(|_| RegistryError::name(&self.name))
     }
 }
 
@@ -104,7 +103,7 @@ impl FromStr for Repository {
     type Err = RegistryError;
 
     fn from_str(name: &str) -> Result<Self, RegistryError> {
-        let error = || RegistryError::Name { name: name.to_owned() };
+        let error = || RegistryError::name(name);
         let (host, path) = name.split_once('/').ok_or_else(error)?;
         if !is_host(host) || !is_path(path) {
             return Err(error());
@@ -181,6 +180,20 @@ mod tests {
         }
         assert_eq!("docker.io/web".parse::<Repository>().unwrap().to_string(), "docker.io/web", "as it was written");
         assert_eq!(url("docker.io:443/web"), "https://docker.io/v2/web/blobs/x", "another registry");
+    }
+
+    #[test]
+    fn shows_no_password_in_a_name_that_it_refuses() {
+        for (name, shown) in [
+            ("https://bob:secret@r.example.org/mail", "https://**********@r.example.org/mail"),
+            ("bob:secret@r.example.org:5000/mail", "**********@r.example.org:5000/mail"),
+            ("bob:se/cret@r.example.org/mail", "***********@r.example.org/mail"),
+            ("r.example.org/mail@sha256:0", "r.example.org/mail@sha256:0"),
+        ] {
+            for error in [name.parse::<Repository>().unwrap_err(), Prefix::new(name, false).unwrap_err()] {
+                assert!(error.to_string().starts_with(&format!("\"{shown}\" is not")), "{error}");
+            }
+        }
     }
 
     #[test]

@@ -23,6 +23,12 @@ impl From<PushError> for Failure {
 /// The exit code and the hint.
 pub(super) fn advice(error: &RegistryError) -> (Exit, String) {
     match error {
+        RegistryError::Name { name } if name.contains('@') => (
+            Exit::Usage,
+            "leave out what is before and after the @: credentials come from `docker login`, and the digest from the \
+             image"
+                .to_owned(),
+        ),
         RegistryError::Name { name } if name.contains("://") => (
             Exit::Usage,
             "leave out the scheme, as in registry.example.org/mail; --plain-http is for a registry without TLS"

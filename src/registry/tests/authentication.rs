@@ -1,3 +1,4 @@
+use std::error::Error as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -185,6 +186,26 @@ async fn a_token_service_that_makes_no_sense_is_an_error() {
         let refused = setup.push(&fake.repository("mail/web"), &[setup.blob(b"layer")], None).await.unwrap_err();
         assert!(matches!(refused, RegistryError::Challenge { .. }), "{refused}");
     }
+}
+
+#[tokio::test]
+async fn secrets_in_the_addresses_that_a_registry_gives_are_not_shown() {
+    for realm in ["http://bob:secret@127.0.0.1:1/token?k=secret", "http://bob:secret@a.example/?secret"] {
+        let challenge = format!("Bearer realm=\"{realm}\"");
+        let fake =
+            Fake::start_with(move |_| Some(status(401).insert_header("www-authenticate", challenge.as_str()))).await;
+        let setup = setup();
+        let error = setup.push(&fake.repository("mail/web"), &[setup.blob(b"layer")], None).await.unwrap_err();
+        let shown = format!("{error} {:?}", error.source().map(ToString::to_string));
+        assert!(!shown.contains("secret") && !shown.contains("bob"), "{shown}");
+    }
+    let location = "http://bob:secret@127.0.0.1:1/upload?k=secret";
+    let fake = Fake::start_with(move |asked| {
+        (asked.method == "POST").then(|| status(202).insert_header("location", location))
+    });
+    let (setup, fake) = (setup(), fake.await);
+    let error = setup.push(&fake.repository("mail/web"), &[setup.blob(b"layer")], None).await.unwrap_err();
+    assert_eq!(error.to_string(), "can't reach http://127.0.0.1:1/upload");
 }
 
 #[tokio::test]
