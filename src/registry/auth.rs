@@ -23,7 +23,7 @@ pub(super) struct Access<'a> {
 
 /// The challenge in a `WWW-Authenticate` header.
 #[derive(Debug, PartialEq, Eq)]
-enum Challenge {
+pub(super) enum Challenge {
     /// Name and password with each request.
     Basic,
     /// A token from the service at `realm`.
@@ -87,6 +87,13 @@ fn challenge(scheme: &str, mut parameters: Vec<(&str, String)>) -> Option<Challe
     }
 }
 
+/// The challenge in an answer that can be met best, and the URL that its own is relative to.
+pub(super) fn challenge_of(answer: &Answer) -> Option<(Challenge, Url)> {
+    let headers = answer.headers().get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+    let best = headers.flat_map(challenges).min_by_key(|challenge| *challenge == Challenge::Basic)?;
+    Some((best, answer.url().clone()))
+}
+
 impl Access<'_> {
     /// The scope to request from the token service: the registry's, extended to all that will be needed in this
     /// repository.
@@ -110,19 +117,18 @@ impl Access<'_> {
 
 impl Client {
     /// Answers a registry's challenge with the value of an `Authorization` header.
-    pub(super) async fn authenticate(&self, access: Access<'_>, answer: &Answer) -> Result<HeaderValue, RegistryError> {
+    pub(super) async fn authenticate(
+        &self,
+        access: Access<'_>,
+        (challenge, base): (Challenge, Url),
+    ) -> Result<HeaderValue, RegistryError> {
         let repository = access.repository;
-        let headers = answer.headers().get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
-        let mut found: Vec<_> = headers.flat_map(challenges).collect();
-        found.sort_by_key(|challenge| *challenge == Challenge::Basic);
-        let credential = self.keychain.find(repository).await;
-        let is_known = credential.is_some();
-        let text = match (found.into_iter().next(), credential) {
-            (Some(_), Some(Credential::RegistryToken(token))) => format!("Bearer {token}"),
-            (Some(Challenge::Basic), Some(Credential::Login { user, password })) => basic(&user, &password),
-            (Some(Challenge::Basic), _) => return Err(denied(repository, StatusCode::UNAUTHORIZED, is_known, "")),
-            (Some(Challenge::Bearer { realm, service, scope }), credential) => {
-                let realm = realm_url(repository, answer.url(), &realm)?;
+        let text = match (challenge, self.keychain.find(repository).await) {
+            (_, Some(Credential::RegistryToken(token))) => format!("Bearer {token}"),
+            (Challenge::Basic, Some(Credential::Login { user, password })) => basic(&user, &password),
+            (Challenge::Basic, _) => return Err(denied(repository, StatusCode::UNAUTHORIZED, false, "")),
+            (Challenge::Bearer { realm, service, scope }, credential) => {
+                let realm = realm_url(repository, &base, &realm)?;
                 let scopes = access.scopes(scope.as_deref());
                 let service = TokenService { repository, realm, service, credential };
                 let token = match self.token(&service, &scopes).await {
@@ -135,7 +141,6 @@ impl Client {
                 };
                 format!("Bearer {token}")
             }
-            (None, _) => return Err(denied(repository, answer.status(), is_known, "")),
         };
         let mut value = HeaderValue::from_str(&text)
             .map_err(|_| challenge_error(repository, "the token can't be sent in a header"))?;

@@ -1,5 +1,4 @@
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use serde::Deserialize;
 use tokio::sync::Mutex;
@@ -7,6 +6,7 @@ use url::Url;
 
 use super::auth::{Access, denied};
 use super::keychain::Keychain;
+use super::session::Sessions;
 use super::upload::Limits;
 use super::{RegistryError, Repository};
 use crate::digest::Sha256;
@@ -26,11 +26,8 @@ pub struct Client {
     pub(super) limits: Mutex<HashMap<String, Limits>>,
     /// The repositories pushed to, and which of them has a blob.
     pub(super) homes: Mutex<Vec<(Repository, Vec<Sha256>)>>,
-    sessions: Mutex<HashMap<String, Session>>,
+    pub(super) sessions: Sessions,
 }
-
-/// The `Authorization` header that worked last.
-type Session = Arc<Mutex<Option<HeaderValue>>>;
 
 impl Client {
     /// Speaks through `http`.
@@ -134,42 +131,14 @@ impl Client {
         })
     }
 
-    /// Sends a request, and once more with new credentials if the registry wants some.
-    pub(super) async fn authenticated(
-        &self,
-        access: Access<'_>,
-        url: &Url,
-        mut send: impl AsyncFnMut(Option<HeaderValue>) -> Result<Answer, Failed<RegistryError>>,
-    ) -> Result<Answer, Failed<RegistryError>> {
-        if !is_same_origin(access.repository, url) {
-            // A registry may redirect uploads to another host, which must not get our token.
-            return send(None).await;
-        }
-        let session = Arc::clone(self.sessions.lock().await.entry(access.repository.to_string()).or_default());
-        let used = session.lock().await.clone();
-        let answer = send(used.clone()).await?;
-        if answer.status() != StatusCode::UNAUTHORIZED {
-            return Ok(answer);
-        }
-        let renewed = {
-            // Others whose token has expired in the meantime wait here and use the new one.
-            let mut current = session.lock().await;
-            if *current == used {
-                *current = Some(self.authenticate(access, &answer).await?);
-            }
-            current.clone()
-        };
-        send(renewed).await
-    }
-
     /// The error for an answer.
     pub(super) async fn refused(&self, access: Access<'_>, answer: Answer) -> Failed<RegistryError> {
         let (status, headers, url) = (answer.status(), answer.headers().clone(), answer.url().clone());
         let said = message(&answer.bytes().await.unwrap_or_default());
         let error = match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                let is_known = self.keychain.find(access.repository).await.is_some();
-                denied(access.repository, status, is_known, &said)
+                let logged_in = self.is_logged_in(access.repository, &url).await;
+                denied(access.repository, status, logged_in, &said)
             }
             _ => unexpected(&url, status, said),
         };
@@ -187,10 +156,6 @@ pub(super) fn unexpected(url: &Url, status: StatusCode, said: String) -> Registr
 
 fn missing(repository: &Repository, digest: Sha256) -> RegistryError {
     RegistryError::Missing { repository: repository.to_string(), digest: digest.to_oci() }
-}
-
-fn is_same_origin(repository: &Repository, url: &Url) -> bool {
-    repository.url("").is_ok_and(|own| own.origin() == url.origin())
 }
 
 /// A registry's description of an error, in one line: the codes and messages of the distribution-spec, or whatever it

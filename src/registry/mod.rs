@@ -10,6 +10,7 @@ mod keychain;
 mod manifest;
 mod push;
 mod repository;
+mod session;
 mod tag;
 mod upload;
 

@@ -82,9 +82,14 @@ impl Repository {
 
     /// The URL of `rest` in this repository's part of the API.
     pub(super) fn url(&self, rest: &str) -> Result<Url, RegistryError> {
+        self.api(&format!("{}/{rest}", self.path))
+    }
+
+    /// The URL of `rest` in the registry's API.
+    pub(super) fn api(&self, rest: &str) -> Result<Url, RegistryError> {
         let scheme = if self.is_plain_http() { "http" } else { "https" };
         let host = if self.is_on_docker_hub() { DOCKER_HUB_API } else { &self.host };
-        Url::parse(&format!("{scheme}://{host}/v2/{}/{rest}", self.path)).map_err(|_| RegistryError::name(&self.name))
+        Url::parse(&format!("{scheme}://{host}/v2/{rest}")).map_err(|_| RegistryError::name(&self.name))
     }
 }
 

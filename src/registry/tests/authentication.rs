@@ -210,10 +210,45 @@ async fn secrets_in_the_addresses_that_a_registry_gives_are_not_shown() {
 
 #[tokio::test]
 async fn a_login_that_may_not_push_is_told_so() {
-    let fake = Fake::start_with(|asked| (asked.method == "POST").then(|| error(403, "DENIED"))).await;
+    let fake = Fake::start_with(|asked| match asked.header("authorization") {
+        None => Some(status(401).insert_header("www-authenticate", "Basic")),
+        Some(_) => (asked.method == "POST").then(|| error(403, "DENIED")),
+    });
+    let fake = fake.await;
     let setup = setup_with(&login(&fake, "bob", "secret"));
     let refused = setup.push(&fake.repository("mail/web"), &[setup.blob(b"layer")], None).await.unwrap_err();
     let (host, expected) = (fake.server.address(), "with the credentials given (403): DENIED: so it is");
     assert_eq!(refused.to_string(), format!("the registry denies access to {host}/mail/web {expected}"));
     assert_eq!(fake.count("POST"), 1);
+}
+
+#[tokio::test]
+async fn a_registry_that_says_only_at_its_root_how_to_log_in_is_asked_there() {
+    let expected = format!("Basic {}", encode("bob:secret"));
+    for (code, only_to) in [(401, ""), (403, ""), (404, ""), (403, "POST"), (404, "PUT")] {
+        let expected = expected.clone();
+        let fake = Fake::start_with(move |asked| match asked.header("authorization") {
+            Some(shown) if shown == expected => None,
+            _ if asked.path == "/v2/" => Some(status(401).insert_header("www-authenticate", "Basic")),
+            _ => asked.method.contains(only_to).then(|| error(code, "DENIED")),
+        });
+        let fake = fake.await;
+        let known = setup_with(&login(&fake, "bob", "secret"));
+        let blobs = [b"one", b"two", b"six"].map(|content| known.blob(content));
+        known.push(&fake.repository("mail/web"), &blobs, Some(b"{}")).await.unwrap();
+        assert_eq!(count(&fake, "GET /v2/"), 1, "{code}: {:?}", fake.log());
+
+        let nobody = setup();
+        let refused = nobody.push(&fake.repository("mail/other"), &blobs, Some(b"{}")).await.unwrap_err();
+        let is_denied = matches!(refused, RegistryError::Denied { logged_in: false, .. });
+        assert!(is_denied || code == 404, "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_was_not_used_is_not_blamed() {
+    let fake = Fake::start_with(|asked| (asked.method == "POST").then(|| error(403, "DENIED"))).await;
+    let setup = setup_with(&login(&fake, "bob", "secret"));
+    let refused = setup.push(&fake.repository("mail/web"), &[setup.blob(b"layer")], None).await.unwrap_err();
+    assert!(refused.to_string().contains("without credentials (403)"), "{refused}");
 }

@@ -96,7 +96,7 @@ async fn what_is_not_there_is_told_as_that() {
     let (setup, fake) = (setup(), Fake::start().await);
     let error = pull(&setup, &fake, Sha256::of(CONTENT)).await.unwrap_err();
     assert!(matches!(error, RegistryError::Missing { .. }), "{error}");
-    assert_eq!(fake.count("GET"), 1);
+    assert_eq!(fake.count("GET /v2/mail/web/"), 1);
 }
 
 #[tokio::test]
