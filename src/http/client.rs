@@ -56,7 +56,8 @@ struct Shared {
     loopback: OnceLock<reqwest::Client>,
 }
 
-const MAX_REDIRECTS: usize = 5;
+/// How many redirects of a request are followed.
+pub const MAX_REDIRECTS: usize = 5;
 
 /// Follows redirects, but never from https to http.
 fn redirects() -> Policy {

@@ -1,4 +1,5 @@
 use std::io::SeekFrom;
+use std::ops::Range;
 
 use tokio::io::AsyncSeekExt as _;
 use url::Url;
@@ -7,7 +8,7 @@ use super::auth::Access;
 use super::client::{Client, unexpected, unreachable};
 use super::{Blob, RegistryError, Repository};
 use crate::http::header::{CONTENT_LENGTH, CONTENT_RANGE, LOCATION, RANGE};
-use crate::http::{Answer, Failed, Method, Part, RequestBuilder, StatusCode, is_passing};
+use crate::http::{Answer, Failed, MAX_REDIRECTS, Method, Part, RequestBuilder, StatusCode, is_passing};
 
 /// The largest chunk, in bytes. GitHub's registry accepts no more.
 const CHUNK: u64 = 4 << 20;
@@ -98,7 +99,7 @@ impl Client {
         }
         let least = answer.headers().get("oci-chunk-min-length").and_then(|value| value.to_str().ok());
         let least_chunk = least.and_then(|value| value.trim().parse().ok()).unwrap_or(0);
-        let Some(url) = location(&url, &answer) else {
+        let Some(url) = location(&answer) else {
             return Err(unexpected(&url, answer.status(), "it gave no usable Location to upload to".to_owned()).into());
         };
         Ok(Session { url, least_chunk })
@@ -152,23 +153,29 @@ impl Client {
         let end = offset + chunk;
         let outcome = self.http.attempts(async |number| {
             if number > 1 {
-                // The request may or may not have arrived.
-                let progress = self.progress_of(access, url).await;
-                if progress.as_ref().map_or(true, |(_, reached)| *reached != offset) {
-                    return Ok(progress);
+                // The request may or may not have arrived. A registry that can't say is sent it again.
+                match self.progress_of(access, url, end).await {
+                    Ok(Some(progress)) if progress.1 != offset => return Ok(Ok(progress)),
+                    Ok(_) => {}
+                    Err(failed) => return Ok(Err(failed)),
                 }
             }
             let answer = self.send_part(access, (Method::PATCH, url), blob, offset..end, sent).await?;
             match answer.status() {
                 status if status.is_success() => {
-                    let reached = range_end(&answer).filter(|reached| *reached <= blob.size).unwrap_or(end);
-                    Ok(Ok((location(url, &answer).unwrap_or_else(|| url.clone()), reached)))
+                    let reached = range_end(&answer).map_or(end, |reached| reached.min(end));
+                    Ok(Ok((location(&answer).unwrap_or_else(|| url.clone()), reached)))
                 }
                 StatusCode::PAYLOAD_TOO_LARGE if chunk > least.max(LEAST_CHUNK) => {
                     self.learn(access, |limits| limits.chunk = (chunk / 2).max(LEAST_CHUNK)).await;
-                    Ok(self.progress_of(access, url).await)
+                    let progress = self.progress_of(access, url, end).await;
+                    Ok(progress.map(|progress| progress.unwrap_or_else(|| (url.clone(), offset))))
                 }
-                StatusCode::RANGE_NOT_SATISFIABLE => Ok(self.progress_of(access, url).await),
+                StatusCode::RANGE_NOT_SATISFIABLE => Ok(match self.progress_of(access, url, end).await {
+                    Ok(Some(progress)) => Ok(progress),
+                    Ok(None) => Err(self.refused_upload(access, answer).await),
+                    Err(failed) => Err(failed),
+                }),
                 status if is_passing(status) => Err(self.refused(access, answer).await),
                 _ => Ok(Err(self.refused_upload(access, answer).await)),
             }
@@ -176,33 +183,62 @@ impl Client {
         outcome.await?
     }
 
-    /// Where an upload continues, and how many of its bytes the registry has.
-    async fn progress_of(&self, access: Access<'_>, url: &Url) -> Result<(Url, u64), Failed<RegistryError>> {
+    /// Where an upload continues, and how many of its bytes the registry has: at most those that were sent. None if the
+    /// registry doesn't say.
+    async fn progress_of(
+        &self,
+        access: Access<'_>,
+        url: &Url,
+        sent: u64,
+    ) -> Result<Option<(Url, u64)>, Failed<RegistryError>> {
+        let is_lost = |status| matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE);
         let asked = self.http.attempts(async |_| {
             let answer = self.exchange(access, Method::GET, url, |request| request).await?;
             match answer.status() {
-                status if status.is_success() => Ok(Ok(answer)),
-                // It is lost: only a new upload helps.
-                StatusCode::NOT_FOUND | StatusCode::GONE => Ok(Err(answer)),
+                status if status.is_success() || is_lost(status) => Ok(answer),
                 _ => Err(self.refused(access, answer).await),
             }
         });
-        match asked.await? {
-            Ok(answer) => {
-                let next = location(url, &answer).unwrap_or_else(|| url.clone());
-                // Registries answer "0-0" if they have nothing.
-                Ok((next, range_end(&answer).filter(|reached| *reached > 1).unwrap_or(0)))
-            }
-            Err(answer) => Err(self.refused_upload(access, answer).await),
-        }
+        let answer = match asked.await {
+            Ok(answer) if is_lost(answer.status()) => return Err(self.refused_upload(access, answer).await),
+            Ok(answer) => answer,
+            Err(RegistryError::Unexpected { .. } | RegistryError::Denied { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let next = location(&answer).unwrap_or_else(|| url.clone());
+        Ok(range_end(&answer).map(|reached| match reached {
+            // Registries answer "0-0" if they have nothing.
+            0 | 1 => (next, 0),
+            reached => (next, reached.min(sent)),
+        }))
     }
 
+    /// Sends a part of a blob to where the registry redirects it, which the HTTP client doesn't do for a file.
     async fn send_part(
         &self,
         access: Access<'_>,
         (method, url): (Method, &Url),
         blob: &Blob,
-        part: std::ops::Range<u64>,
+        part: Range<u64>,
+        sent: Sent<'_>,
+    ) -> Result<Answer, Failed<RegistryError>> {
+        let mut url = url.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let answer = self.send_part_to(access, (&method, &url), blob, part.clone(), sent).await?;
+            match redirect(&answer) {
+                Some(next) => url = next,
+                None => return Ok(answer),
+            }
+        }
+        Err(unexpected(&url, StatusCode::TEMPORARY_REDIRECT, "too many redirects".to_owned()).into())
+    }
+
+    async fn send_part_to(
+        &self,
+        access: Access<'_>,
+        (method, url): (&Method, &Url),
+        blob: &Blob,
+        part: Range<u64>,
         sent: Sent<'_>,
     ) -> Result<Answer, Failed<RegistryError>> {
         let unreadable = |source| RegistryError::Read { path: blob.path.clone(), source };
@@ -210,7 +246,7 @@ impl Client {
             let mut file = tokio::fs::File::open(&blob.path).await.map_err(unreadable)?;
             file.seek(SeekFrom::Start(part.start)).await.map_err(unreadable)?;
             let mut request = self.request(method.clone(), url, authorization)?;
-            if method == Method::PATCH {
+            if *method == Method::PATCH {
                 request = request.header(CONTENT_RANGE, format!("{}-{}", part.start, part.end.saturating_sub(1)));
             }
             sent(blob, part.start);
@@ -224,7 +260,8 @@ impl Client {
     /// Like [`refused`](Client::refused), but an upload that the registry has lost or confused can be restarted, and
     /// one that arrived damaged can be sent once more.
     async fn refused_upload(&self, access: Access<'_>, answer: Answer) -> Failed<RegistryError> {
-        let is_lost = matches!(answer.status(), StatusCode::NOT_FOUND | StatusCode::GONE);
+        let is_lost =
+            matches!(answer.status(), StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::RANGE_NOT_SATISFIABLE);
         let says = |error: &RegistryError, codes: &[&str]| codes.iter().any(|code| error.says(code));
         match self.refused(access, answer).await {
             Failed::Final(error) if is_lost || says(&error, &["BLOB_UPLOAD_", "RANGE_INVALID"]) => {
@@ -249,7 +286,8 @@ fn with_digest(url: &Url, blob: &Blob) -> Url {
 
 /// Where to continue: the `Location` header, which may be relative. A registry behind a proxy may believe that it is
 /// accessed without TLS.
-fn location(base: &Url, answer: &Answer) -> Option<Url> {
+fn location(answer: &Answer) -> Option<Url> {
+    let base = answer.url();
     let mut url = base.join(answer.header(LOCATION)?).ok()?;
     if base.scheme() == "https" && url.scheme() == "http" {
         if url.host() != base.host() {
@@ -261,8 +299,44 @@ fn location(base: &Url, answer: &Answer) -> Option<Url> {
     matches!(url.scheme(), "http" | "https").then_some(url)
 }
 
-/// How many bytes a registry has, by its `Range: 0-LAST`.
+/// Where the same request is to be sent instead.
+fn redirect(answer: &Answer) -> Option<Url> {
+    let is_redirect = matches!(answer.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
+    if is_redirect { location(answer) } else { None }
+}
+
+/// How many bytes a registry has, by its `Range: 0-LAST`. For none, some count down to `0--1`.
 fn range_end(answer: &Answer) -> Option<u64> {
-    let (_, last) = answer.header(RANGE)?.rsplit_once('-')?;
-    last.trim().parse::<u64>().ok()?.checked_add(1)
+    end_of(answer.header(RANGE)?)
+}
+
+fn end_of(range: &str) -> Option<u64> {
+    let range = range.trim();
+    let range = range.strip_prefix("bytes").unwrap_or(range).split('/').next()?;
+    let (_, last) = range.split_once('-')?;
+    last.trim().parse::<i64>().ok()?.checked_add(1)?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_ranges() {
+        for (range, end) in [
+            ("0-9", Some(10)),
+            ("bytes=0-9", Some(10)),
+            ("bytes 0-9/*", Some(10)),
+            ("0-0", Some(1)),
+            ("0--1", Some(0)),
+            ("bytes=0--1", Some(0)),
+            ("0--2", None),
+            ("0-9223372036854775807", None),
+            ("0-", None),
+            ("9", None),
+            ("", None),
+        ] {
+            assert_eq!(end_of(range), end, "{range:?}");
+        }
+    }
 }

@@ -249,6 +249,94 @@ async fn an_upload_in_chunks_that_is_lost_begins_anew() {
 }
 
 #[tokio::test]
+async fn a_registry_need_not_say_how_much_it_has() {
+    for answer in [405, 501, 400, 403, 200] {
+        for broken in [413, 416, 502] {
+            let fake = Fake::start_with(move |asked| match (asked.method, asked.count) {
+                ("GET", _) => Some(status(answer)),
+                ("PATCH", 2) => Some(status(broken)),
+                _ => no_more_than(4 << 20, 413)(asked),
+            });
+            let (setup, fake) = (setup(), fake.await);
+            arrives(&setup, &fake, &large(&setup)).await;
+            let begun = if broken == 416 { 3 } else { 2 };
+            assert_eq!(fake.count("POST"), begun, "{answer} {broken}: {:?}", fake.log());
+        }
+    }
+}
+
+#[tokio::test]
+async fn chunks_survive_a_registry_that_counts_badly() {
+    type Count = fn(usize) -> String;
+    let counts: [Count; 3] = [|had| format!("0-{had}"), |had| format!("0-{}", had + 9), |_| "?".to_owned()];
+    for count in counts {
+        let had = Mutex::new(0);
+        let fake = Fake::start_with(move |asked| {
+            let mut had = had.lock().unwrap();
+            if asked.method == "PATCH" {
+                *had += asked.request.body.len();
+                let is_next = asked.header("content-range").unwrap().ends_with(&format!("-{}", *had - 1));
+                let code = if is_next { 202 } else { 416 };
+                return Some(status(code).insert_header("range", count(*had)));
+            }
+            match (asked.method, asked.request.body.len()) {
+                ("PUT", 0) => Some(status(if *had == 9_000_000 { 201 } else { 400 })),
+                _ => no_more_than(4 << 20, 413)(asked),
+            }
+        });
+        let (setup, fake) = (setup(), fake.await);
+        setup.push(&fake.repository("mail/web"), &[large(&setup)], None).await.unwrap();
+        assert_eq!(fake.count("PATCH"), 3, "{:?}", fake.log());
+    }
+}
+
+#[tokio::test]
+async fn an_upload_that_has_nothing_yet_is_known_as_that() {
+    for empty in ["0--1", "bytes=0-0", "0-0"] {
+        let fake = Fake::start_with(move |asked| match (asked.method, asked.count) {
+            ("GET", _) => Some(status(204).insert_header("range", empty)),
+            ("PATCH", 1) => Some(status(502)),
+            _ => no_more_than(4 << 20, 413)(asked),
+        });
+        let (setup, fake) = (setup(), fake.await);
+        arrives(&setup, &fake, &large(&setup)).await;
+        assert_eq!((fake.count("PATCH"), fake.count("POST")), (4, 2), "{empty}: {:?}", fake.log());
+    }
+}
+
+#[tokio::test]
+async fn what_is_sent_follows_redirects() {
+    for code in [307, 308] {
+        let storage =
+            Fake::start_with(|asked| Some(status(if asked.header("authorization").is_some() { 400 } else { 201 })));
+        let storage = storage.await;
+        let target = url(&storage, "/there").to_string();
+        let fake = Fake::start_with(move |asked| match asked.header("authorization") {
+            None => Some(status(401).insert_header("www-authenticate", "Basic")),
+            Some(_) if asked.method != "PUT" => None,
+            Some(_) if asked.is("PUT", "moved") => Some(status(code).insert_header("location", target.as_str())),
+            Some(_) => Some(status(code).insert_header("location", "moved")),
+        });
+        let fake = fake.await;
+        let setup = super::setup_with(&login(&fake, "bob", "secret"));
+        setup.push(&fake.repository("mail/web"), &[setup.blob(b"layer")], None).await.unwrap();
+        assert_eq!((fake.count("PUT"), storage.count("PUT")), (2, 1), "{:?}", fake.log());
+        let requests = storage.server.received_requests().await.unwrap();
+        assert_eq!(requests[0].body, b"layer");
+    }
+}
+
+#[tokio::test]
+async fn redirects_that_lead_nowhere_are_given_up() {
+    let fake =
+        Fake::start_with(|asked| (asked.method == "PUT").then(|| status(307).insert_header("location", asked.path)));
+    let (setup, fake) = (setup(), fake.await);
+    let error = setup.push(&fake.repository("mail/web"), &[setup.blob(b"layer")], None).await.unwrap_err();
+    assert!(error.to_string().ends_with("answered 307: too many redirects"), "{error}");
+    assert_eq!(fake.count("PUT"), 6);
+}
+
+#[tokio::test]
 async fn a_registry_that_takes_nothing_is_given_up() {
     let fake = Fake::start_with(|asked| {
         if asked.method == "PATCH" {
