@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::config::hide_in_message;
 use crate::progress::{Step, Total};
 
 /// The lines at the bottom of the terminal. Nothing is shown if standard error is not a terminal.
@@ -73,12 +74,14 @@ impl Drop for Bar {
     }
 }
 
-/// Writes to standard error above the lines.
+/// Writes to standard error above the lines, without passwords.
 struct Above(Bars);
 
 impl Write for Above {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.suspend(|| io::stderr().write(bytes))
+        let shown = hide_in_message(&String::from_utf8_lossy(bytes));
+        self.0.suspend(|| io::stderr().write_all(shown.as_bytes()))?;
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -5,9 +5,9 @@ use similar::TextDiff;
 use super::channel::ChannelArgs;
 use super::exit::Exit;
 use super::{Context, Failure};
-use crate::config::Project;
+use crate::config::{Project, hide_credentials};
 use crate::fetch::Settings;
-use crate::lock::{Change, Edition};
+use crate::lock::{Change, Edition, Lock};
 use crate::packages::Sources;
 use crate::resolve::{Outcome, Task, all_changes, lock};
 
@@ -137,13 +137,14 @@ fn change_object(change: &Change, images: &[&str]) -> Value {
     }
 }
 
-/// The change of a lock as a patch for `git apply` in the project.
+/// The change of a lock as a patch for `git apply` in the project. Older versions locked URLs with passwords.
 fn patch(outcome: &Outcome, project: &Project) -> String {
     let Outcome { path, old, new, .. } = outcome;
     let path = path.strip_prefix(project.root()).unwrap_or(path);
-    let before = old.as_ref().map(ToString::to_string).unwrap_or_default();
+    let text = |lock: &Lock| hide_credentials(&lock.to_string());
+    let before = old.as_ref().map(text).unwrap_or_default();
     let header = if old.is_some() { format!("a/{path}") } else { "/dev/null".to_owned() };
-    let after = new.to_string();
+    let after = text(new);
     TextDiff::from_lines(&before, &after).unified_diff().header(&header, &format!("b/{path}")).to_string()
 }
 

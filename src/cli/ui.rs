@@ -6,6 +6,7 @@ use owo_colors::OwoColorize;
 
 use super::Failure;
 use super::bars::Bars;
+use crate::config::hide_in_message;
 use crate::progress::{Progress, Step, Total};
 
 /// The only part of the crate that writes to the terminal.
@@ -80,7 +81,9 @@ impl Ui {
         }
     }
 
+    /// Messages repeat arguments, files and answers, in which there may be passwords.
     fn note(&self, line: &str) {
+        let line = hide_in_message(line);
         // If standard error is closed, the user can't be told anything.
         let _ = self.bars.suspend(|| writeln!(anstream::stderr().lock(), "{line}"));
     }

@@ -26,7 +26,7 @@ mod tests;
 
 pub use bake::{BakedFile, Contents, bake};
 pub use channel::{Channel, Import, Repository};
-pub use credentials::{CREDENTIALS_ADVICE, has_credentials, hide_credentials};
+pub use credentials::{CREDENTIALS_ADVICE, has_credentials, hide_credentials, hide_in_message};
 pub use error::{ConfigError, Wrong};
 pub use label::{LabelError, parse_label};
 pub use project::Project;

@@ -225,6 +225,8 @@ fn read_channel(root: &Utf8Path, name: &str) -> Result<Channel, ConfigError> {
     Ok(channel)
 }
 
+const CREDENTIALS: &str = "contains a user name or a password";
+
 /// Every reader of the file would know the password, and it would be in the lock and the image.
 fn check_channel(document: &Document, channel: &Channel) -> Result<(), ConfigError> {
     let url = |(index, repository): (usize, &Repository)| {
@@ -234,7 +236,7 @@ fn check_channel(document: &Document, channel: &Channel) -> Result<(), ConfigErr
         || channel.keys_url.as_deref().filter(|url| has_credentials(url)).map(|_| vec![Step::Key("keys-url")]);
     match channel.repositories.iter().enumerate().find_map(url).or_else(keys_url) {
         Some(steps) => {
-            let wrong = document.wrong(&steps, "contains a user name or a password");
+            let wrong = document.wrong(&steps, CREDENTIALS);
             Err(wrong.advice(Some(CREDENTIALS_ADVICE.to_owned())).into())
         }
         None => Ok(()),
@@ -289,6 +291,13 @@ fn check_site(document: &Document, site: &Site, recipes: &BTreeMap<String, Recip
              its own, and engines mount no more than {MOST_LAYERS}"
         );
         return Err(document.wrong(&[Step::Key("layers")], message).into());
+    }
+    for (name, urls) in [("mirrors", &site.antivirus.mirrors), ("databases", &site.antivirus.databases)] {
+        if let Some(index) = urls.iter().position(|url| has_credentials(url.as_str())) {
+            let steps = [Step::Key("antivirus"), Step::Key(name), Step::Index(index)];
+            let advice = "it would be in the image, which others may read: use a server in your own network";
+            return Err(document.wrong(&steps, CREDENTIALS).advice(Some(advice.to_owned())).into());
+        }
     }
     check_unique(document, "domains", None, site.domains.iter().map(DomainName::as_str))?;
     check_unique(document, "images", None, site.images.iter().map(|name| &**name))?;

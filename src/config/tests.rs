@@ -322,6 +322,11 @@ fn a_channel_holds_no_password_and_no_message_shows_one() {
              \"https://**********@example.org/main\"\n",
         ),
         (
+            url("url = \"https://bob:it's 12/secret@example.org\"\n"),
+            "6:7: repository[0].url: contains a user name or a password\n  |\n6 | url = \
+             \"https://******************@example.org\"\n",
+        ),
+        (
             format!("keys-url = \"https://secret@example.org\"\n{CHANNEL}"),
             "1:12: keys-url: contains a user name or a password\n  |\n1 | keys-url = \"https://******@example.org\"\n",
         ),
@@ -335,6 +340,18 @@ fn a_channel_holds_no_password_and_no_message_shows_one() {
         let error = fixture.error();
         assert!(error.starts_with(&format!("apk-locks/debian-13/channel.toml:{expected}")), "{error}");
         assert!(!error.contains("secret"), "{error}");
+    }
+}
+
+#[test]
+fn a_site_puts_no_password_into_images() {
+    for key in ["mirrors", "databases"] {
+        let fixture = Fixture::new();
+        let urls = format!("{key} = [\"https://a.example\", \"https://bob:secret@b.example/x\"]");
+        fixture.write("mailimg.toml", &format!("{SITE}[antivirus]\n{urls}\n"));
+        let error = fixture.error();
+        let expected = format!("antivirus.{key}[1]: contains a user name or a password");
+        assert!(error.contains(&expected) && !error.contains("secret"), "{error}");
     }
 }
 

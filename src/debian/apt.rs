@@ -13,6 +13,7 @@ use fs_err as fs;
 use super::control::Paragraph;
 use super::error::ImportError;
 use super::version::DebianVersion;
+use crate::config::{has_credentials, hide_credentials};
 use crate::digest::Sha256;
 use crate::progress::{Progress, Total};
 
@@ -136,6 +137,9 @@ impl Apt {
     /// The suite, its updates and its security updates, from the archives that the machine uses for its own suite.
     fn sources(&self) -> Result<String, ImportError> {
         let Source { suite, arch, mirror, security_mirror, keyring, .. } = &self.source;
+        if let Some(url) = mirror.iter().chain(security_mirror).find(|url| has_credentials(url)) {
+            return Err(ImportError::Credentials { url: hide_credentials(url) });
+        }
         let mut archives: Vec<(String, &str)> = match mirror {
             Some(mirror) => vec![(mirror.clone(), ""), (mirror.clone(), "-updates")],
             None => Vec::new(),

@@ -27,6 +27,12 @@ pub enum ImportError {
     /// The machine's apt configuration contains no Debian archive, and no mirror was given.
     #[error("this machine's apt configuration has no Debian mirror for {suite}")]
     NoMirror { suite: String },
+    /// A mirror's URL with credentials, which would be in files and messages.
+    #[error("{url} contains a user name or a password")]
+    Credentials {
+        /// The URL with stars instead.
+        url: String,
+    },
     /// `apt-get` ended with an error.
     #[error("apt-get {action} failed: {message}")]
     Apt { action: &'static str, message: String },

@@ -74,13 +74,14 @@ pub enum SourceError {
 impl Source {
     /// Parses `https://…`, `http://…`, `file:///…` or a directory relative to `base`.
     pub fn parse(text: &str, base: &Utf8Path) -> Result<Self, SourceError> {
-        let Some((scheme, rest)) = text.split_once("://") else {
-            return Ok(Self::Directory(base.join(text)));
-        };
         if has_credentials(text) {
             return Err(SourceError::Credentials { url: hide_credentials(text) });
         }
-        let url_error = |reason: &str| SourceError::Url { text: text.to_owned(), reason: reason.to_owned() };
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return Ok(Self::Directory(base.join(text)));
+        };
+        let shown = || hide_credentials(text);
+        let url_error = |reason: &str| SourceError::Url { text: shown(), reason: reason.to_owned() };
         match scheme {
             "http" | "https" => {
                 let url = Url::parse(text.trim_end_matches('/')).map_err(|error| url_error(&error.to_string()))?;
@@ -91,7 +92,7 @@ impl Source {
             }
             "file" if rest.starts_with('/') => Ok(Self::Directory(rest.into())),
             "file" => Err(url_error("a file:// URL needs an absolute path, such as file:///srv/packages")),
-            _ => Err(SourceError::Scheme { scheme: scheme.to_owned(), text: text.to_owned() }),
+            _ => Err(SourceError::Scheme { scheme: scheme.to_owned(), text: shown() }),
         }
     }
 
@@ -185,6 +186,8 @@ mod tests {
             ),
             ("https://u:secret@example.org/r", "https://********@example.org/r contains a user name or a password"),
             ("ftp://u:secret@example.org/r", "ftp://********@example.org/r contains a user name or a password"),
+            ("https://u:it's secret@h/r", "https://*************@h/r contains a user name or a password"),
+            ("http:u:secret@h/r", "http:********@h/r contains a user name or a password"),
             ("https://", "\"https://\" is not a URL: empty host"),
             (
                 "file://srv",
@@ -192,7 +195,7 @@ mod tests {
             ),
             (
                 "https://example.org/r?x=1",
-                "\"https://example.org/r?x=1\" is not a URL: a repository's URL can't contain '?' or '#'",
+                "\"https://example.org/r?***\" is not a URL: a repository's URL can't contain '?' or '#'",
             ),
         ] {
             assert_eq!(parse(text).unwrap_err().to_string(), error);

@@ -75,9 +75,11 @@ impl Sources {
         let Surroundings { base, cache, overrides } = surroundings;
         let mut by_name = Vec::new();
         for (name, url) in places {
-            let source = match (overrides.get(name), url) {
+            // Read even where overridden: it goes into the image.
+            let own = url.map(|url| Source::parse(url, base)).transpose()?;
+            let source = match (overrides.get(name), own) {
                 (Some(place), _) => Source::parse(place, Utf8Path::new(""))?,
-                (None, Some(url)) => Source::parse(url, base)?,
+                (None, Some(own)) => own,
                 (None, None) => Source::Directory(imported_repository(cache, channel)),
             };
             by_name.push((name.to_owned(), source));

@@ -70,3 +70,29 @@ fn are_told_of_to_who_has_no_credentials() {
         }
     }
 }
+
+#[test]
+fn of_an_older_lock_are_neither_shown_nor_built_into_images() {
+    let project = project(&packages());
+    lock(&project, &[]);
+    project.replace(
+        "apk-locks/made-up/web.x86_64.lock",
+        "url repository",
+        "url http://bob:it's12/s3cr3tpw@127.0.0.1:1/x",
+    );
+    let keys = project.root().join("keys");
+    let keys = keys.to_str().unwrap();
+    for (arguments, expected) in [
+        (&["lock", "--diff", "--keys-dir", keys][..], "@127.0.0.1:1/x"),
+        (&["lock", "--check", "--keys-dir", keys], "repositories"),
+        (&["build"], "contains a user name or a password"),
+        (&["build", "--repository", "main=repository"], "contains a user name or a password"),
+    ] {
+        let output = project.mailimg(arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(
+            !output.status.success() && said.contains(expected) && !said.contains("s3cr3tpw"),
+            "{arguments:?}: {said}"
+        );
+    }
+}

@@ -20,6 +20,8 @@ impl From<ImportError> for Failure {
                 .hint("the import needs apt-get: run it on Debian, or copy a repository from a Debian machine"),
             ImportError::NoMirror { .. } => failure(Exit::Missing)
                 .hint("name a Debian mirror with --mirror, and one for security updates with --security-mirror"),
+            ImportError::Credentials { .. } => failure(Exit::Usage)
+                .hint("put user name and password into a file in /etc/apt/auth.conf.d: see apt_auth.conf(5)"),
             ImportError::Apt { .. } => failure(Exit::Missing).hint(
                 "check that this machine reaches the mirror in its apt configuration, or name another with --mirror",
             ),
