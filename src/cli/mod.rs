@@ -32,8 +32,10 @@ mod why;
 
 use std::process::ExitCode;
 
+use clap::error::ContextValue;
 use clap::{Parser, Subcommand};
 
+use crate::config::hide_credentials;
 use context::{Context, GlobalArgs};
 use failure::Failure;
 
@@ -86,10 +88,13 @@ enum Command {
     Completions(completions::Args),
 }
 
+/// The most characters of an argument that an error repeats.
+const LONGEST_SHOWN: usize = 80;
+
 /// Runs the program on the process's own arguments and returns its exit code.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| without_secrets(error).exit());
     let context = Context::new(&cli.global);
     match dispatch(cli.command, &context) {
         Ok(()) => ExitCode::SUCCESS,
@@ -97,6 +102,26 @@ pub fn run() -> ExitCode {
             context.ui().failure(&failure);
             failure.code().into()
         }
+    }
+}
+
+/// clap repeats what it was given, which may be long or contain a password.
+fn without_secrets(mut error: clap::Error) -> clap::Error {
+    let given = error.context().filter_map(|(kind, value)| match value {
+        ContextValue::String(text) => Some((kind, shown(text))),
+        _ => None,
+    });
+    for (kind, text) in given.collect::<Vec<_>>() {
+        error.insert(kind, ContextValue::String(text));
+    }
+    error
+}
+
+fn shown(argument: &str) -> String {
+    let hidden = hide_credentials(argument);
+    match hidden.char_indices().nth(LONGEST_SHOWN) {
+        Some((end, _)) => format!("{}…", hidden.get(..end).unwrap_or_default()),
+        None => hidden,
     }
 }
 
@@ -121,5 +146,28 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Digest(args) => digest::run(&args, context),
         Command::Store(command) => store::run(&command, context),
         Command::Completions(args) => completions::run(&args, context),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(arguments: &[&str]) -> String {
+        let error = Cli::try_parse_from([&["mailimg"], arguments].concat()).unwrap_err();
+        without_secrets(error).to_string()
+    }
+
+    #[test]
+    fn errors_repeat_neither_passwords_nor_long_arguments() {
+        let nameless = refused(&["lock", "--repository", "http://bob:secret@host/main"]);
+        assert!(
+            nameless.contains("'http://**********@host/main'") && nameless.contains("NAME=URL_OR_DIR"),
+            "{nameless}"
+        );
+        let unexpected = refused(&["dkim", "http://bob:secret@host"]);
+        assert!(!unexpected.contains("secret"), "{unexpected}");
+        let long = refused(&["build", "--label", &format!("key={}", "x".repeat(5000))]);
+        assert!(long.len() < 500 && long.contains("xxx…'") && long.contains("5003 bytes"), "{long}");
     }
 }

@@ -32,17 +32,18 @@ pub enum LabelError {
 /// Refuses a label or annotation that can't be set.
 pub(super) fn check(key: &str, value: &str) -> Result<(), LabelError> {
     let length = key.len() + value.len();
+    let shown: String = key.chars().take(80).collect();
     if length > LONGEST {
-        return Err(LabelError::TooLong { key: key.chars().take(80).collect(), length });
+        return Err(LabelError::TooLong { key: shown, length });
     }
     if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic() && !b"=\"'`".contains(&byte)) {
-        return Err(LabelError::Key { key: key.to_owned() });
+        return Err(LabelError::Key { key: shown });
     }
     if let Some((_, reason)) = RESERVED.iter().find(|(reserved, _)| *reserved == key) {
-        return Err(LabelError::Reserved { key: key.to_owned(), reason });
+        return Err(LabelError::Reserved { key: shown, reason });
     }
     if value.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
-        return Err(LabelError::Value { key: key.to_owned() });
+        return Err(LabelError::Value { key: shown });
     }
     Ok(())
 }
