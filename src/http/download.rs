@@ -58,17 +58,24 @@ impl<'a> Download<'a> {
         self.incoming.size()
     }
 
-    /// The size of the file according to this answer.
+    /// The size of the file according to an answer that has all of it or its rest.
     #[must_use]
     pub fn size_by(&self, answer: &Answer) -> Option<u64> {
-        let before = if answer.status() == StatusCode::PARTIAL_CONTENT { self.incoming.size() } else { 0 };
-        Some(before + answer.length()?)
+        match answer.status() {
+            StatusCode::PARTIAL_CONTENT if self.is_rest(answer) => Some(self.incoming.size() + answer.length()?),
+            StatusCode::OK => answer.length(),
+            _ => None,
+        }
+    }
+
+    fn is_rest(&self, answer: &Answer) -> bool {
+        range_start(answer) == Some(self.incoming.size())
     }
 
     /// Takes the body of an answer that is a success or says that there is no such range.
     pub async fn take(&mut self, mut answer: Answer, event: &mut dyn FnMut(Event)) -> Result<(), DownloadError> {
         let is_rest = match answer.status() {
-            StatusCode::PARTIAL_CONTENT => range_start(&answer) == Some(self.incoming.size()),
+            StatusCode::PARTIAL_CONTENT => self.is_rest(&answer),
             StatusCode::RANGE_NOT_SATISFIABLE => false,
             _ => {
                 self.begin_anew()?;

@@ -103,6 +103,20 @@ fn goes_on_where_the_connection_broke() {
 }
 
 #[test]
+fn starts_again_if_the_server_sends_another_part() {
+    let setup = setup(false);
+    let broken = answer("200 OK", "Content-Length: 7\r\n", "con");
+    for range in ["Content-Range: bytes 0-6/7\r\n", "Content-Range: bytes 4-6/7\r\n", ""] {
+        let other = answer("206 Partial Content", &format!("Content-Length: 7\r\n{range}"), "content");
+        let (url, requests) = recording_server(vec![broken.clone(), other, ok("content")]);
+        assert_eq!(setup.fetch(&request(&url, "content")).unwrap().size, 7);
+        std::fs::remove_file(setup.client.store().find(&Sha256::of("content")).unwrap()).unwrap();
+        let ranges = requests.iter().take(3).map(|request| request.contains("\r\nrange: bytes=3-\r\n"));
+        assert_eq!(ranges.collect::<Vec<_>>(), [false, true, false]);
+    }
+}
+
+#[test]
 fn gives_credentials_to_a_server_that_asks_for_them() {
     let mut setup = setup(false);
     setup.client.credentials = Arc::new(Credentials::new("basic:*:bob:secretpw", ""));
