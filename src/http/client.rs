@@ -57,7 +57,7 @@ struct Shared {
 }
 
 /// How many redirects of a request are followed.
-pub const MAX_REDIRECTS: usize = 5;
+pub const MAX_REDIRECTS: usize = 10;
 
 /// Follows redirects, but never from https to http.
 fn redirects() -> Policy {

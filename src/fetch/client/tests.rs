@@ -40,6 +40,10 @@ fn ok(body: &str) -> Vec<u8> {
     answer("200 OK", &format!("Content-Length: {}\r\n", body.len()), body)
 }
 
+fn found(target: &Url) -> Vec<u8> {
+    answer("302 Found", &format!("Content-Length: 0\r\nLocation: {target}\r\n"), "")
+}
+
 fn request(url: &Url, body: &str) -> Request {
     Request {
         name: "a.apk".to_owned(),
@@ -212,10 +216,11 @@ fn names_a_file_that_is_missing_in_a_directory() {
 fn follows_redirects_but_not_for_ever() {
     let setup = setup(false);
     let target = server(vec![ok("content")]);
-    let url = server(vec![answer("302 Found", &format!("Content-Length: 0\r\nLocation: {target}\r\n"), "")]);
+    let redirect = |target: &Url| server(vec![found(target)]);
+    let url = (0..10).fold(target, |target, _| redirect(&target));
     assert_eq!(setup.fetch(&request(&url, "content")).unwrap().size, 7);
 
-    let url = server(vec![answer("302 Found", "Content-Length: 0\r\nLocation: /x86_64/a.apk\r\n", ""); 6]);
+    let url = server(vec![answer("302 Found", "Content-Length: 0\r\nLocation: /x86_64/a.apk\r\n", ""); 11]);
     let other = Request { digest: None, ..request(&url, "content") };
     let error = setup.fetch(&other).unwrap_err();
     assert!(matches!(error, FetchError::Network { attempts: 1, .. }), "{error:?}");
