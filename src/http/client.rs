@@ -6,6 +6,7 @@ use reqwest::{Method, RequestBuilder};
 use tokio::time::Instant;
 use url::Url;
 
+use super::proxy::Proxies;
 use super::{Answer, HttpError};
 
 /// The client's time limits.
@@ -50,10 +51,8 @@ pub struct Client {
 #[derive(Debug, Default)]
 struct Shared {
     settings: Settings,
-    /// Both are created on first use, because reading the machine's root certificates takes time.
-    outside: OnceLock<reqwest::Client>,
-    /// For the local machine, which needs no proxy.
-    loopback: OnceLock<reqwest::Client>,
+    /// Created on first use, because reading the machine's root certificates takes time.
+    made: OnceLock<reqwest::Client>,
 }
 
 /// How many redirects of a request are followed.
@@ -113,19 +112,19 @@ impl Client {
     ///
     /// Its `Authorization` is sent only to the host of this URL, wherever the server redirects to.
     pub fn request(&self, method: Method, url: &Url) -> Result<RequestBuilder, HttpError> {
-        let client = if is_loopback(url) { &self.shared.loopback } else { &self.shared.outside };
-        if let Some(client) = client.get() {
+        if let Some(client) = self.shared.made.get() {
             return Ok(client.request(method, url.clone()));
         }
+        let proxies = Proxies::from_environment();
         let builder = reqwest::Client::builder()
             .user_agent(concat!("mailimg/", env!("CARGO_PKG_VERSION")))
             .redirect(redirects())
             // A URL may contain secrets for its own server only.
             .referer(false)
+            .proxy(reqwest::Proxy::custom(move |url| proxies.for_url(url)))
             .connect_timeout(self.shared.settings.connect);
-        let builder = if is_loopback(url) { builder.no_proxy() } else { builder };
         let made = builder.build().map_err(|source| HttpError::Client { source })?;
-        Ok(client.get_or_init(|| made).request(method, url.clone()))
+        Ok(self.shared.made.get_or_init(|| made).request(method, url.clone()))
     }
 
     /// Sends a request whose answer is short.

@@ -5,6 +5,7 @@ mod answer;
 mod client;
 mod download;
 mod error;
+mod proxy;
 mod retry;
 mod upload;
 
