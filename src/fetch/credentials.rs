@@ -6,22 +6,30 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::os::unix::ffi::OsStrExt as _;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use url::Url;
 
 use super::netrc::Netrc;
+use crate::http::header::HeaderValue;
 
-/// A user and a password.
-#[derive(Clone, PartialEq, Eq)]
+/// A user and a password, which may be any bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Login {
-    pub(super) user: String,
-    pub(super) password: String,
+    pub(super) user: Vec<u8>,
+    pub(super) password: Secret,
 }
 
-impl fmt::Debug for Login {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login").field("user", &self.user).finish_non_exhaustive()
+impl Login {
+    /// The value of the header `Authorization`.
+    pub(super) fn header(&self) -> Option<HeaderValue> {
+        let words = STANDARD.encode([&self.user[..], b":", &self.password.0].concat());
+        let mut value = HeaderValue::try_from(format!("Basic {words}")).ok()?;
+        value.set_sensitive(true);
+        Some(value)
     }
 }
 
@@ -40,8 +48,9 @@ struct Sources {
     netrc: Netrc,
 }
 
-/// A secret text, which is never shown.
-struct Secret(String);
+/// A secret, which is never shown.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(super) struct Secret(pub(super) Vec<u8>);
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -75,9 +84,9 @@ impl Credentials {
 
 impl Sources {
     fn from_environment() -> Self {
-        let variable = std::env::var("HTTP_AUTH").ok().filter(|value| !value.is_empty());
+        let variable = std::env::var_os("HTTP_AUTH").filter(|value| !value.is_empty());
         let http_auth = variable.and_then(|value| {
-            let rest = value.strip_prefix("basic:");
+            let rest = value.as_bytes().strip_prefix(b"basic:");
             if rest.is_none() {
                 tracing::warn!("ignoring HTTP_AUTH: expected basic:HOST:USER:PASSWORD");
             }
@@ -100,9 +109,9 @@ impl Sources {
 
     /// The credentials in `HTTP_AUTH`, if they are for this host or realm.
     fn http_auth(&self, whom: &str) -> Option<Login> {
-        let rest = self.http_auth.as_ref()?.0.strip_prefix(whom)?.strip_prefix(':')?;
-        let (user, password) = rest.split_once(':')?;
-        Some(Login { user: user.to_owned(), password: password.to_owned() })
+        let rest = self.http_auth.as_ref()?.0.strip_prefix(whom.as_bytes())?.strip_prefix(b":")?;
+        let (user, password) = rest.split_at_checked(rest.iter().position(|byte| *byte == b':')?)?;
+        Some(Login { user: user.to_owned(), password: Secret(password.get(1..)?.to_owned()) })
     }
 }
 
@@ -121,8 +130,8 @@ mod tests {
 
     impl Credentials {
         pub(in crate::fetch) fn new(http_auth: &str, netrc: &str) -> Self {
-            let http_auth = http_auth.strip_prefix("basic:").map(|rest| Secret(rest.to_owned()));
-            let sources = Sources { http_auth, netrc: Netrc::parse(netrc) };
+            let http_auth = http_auth.strip_prefix("basic:").map(|rest| Secret(rest.into()));
+            let sources = Sources { http_auth, netrc: Netrc::parse(netrc.as_bytes()) };
             Self { sources: OnceLock::from(sources), asked: Mutex::default() }
         }
     }
@@ -132,7 +141,7 @@ mod tests {
     }
 
     fn password(login: Option<Login>) -> Option<String> {
-        login.map(|login| login.password)
+        login.map(|login| String::from_utf8(login.password.0).unwrap())
     }
 
     #[test]
@@ -144,10 +153,17 @@ mod tests {
         assert_eq!(of("basic:apk.example.org:bob:a:b", "", here).as_deref(), Some("a:b"));
         assert_eq!(of("basic:apk.example.org:8080:bob:a:b", "", here).as_deref(), Some("a:b"));
         assert_eq!(of("", "machine apk.example.org login bob password n", here).as_deref(), Some("n"));
-        assert_eq!(of("basic:apk.example.org:bob:v", "machine apk.example.org password n", here).as_deref(), Some("v"));
+        assert_eq!(
+            of("basic:apk.example.org:bob:v", "machine apk.example.org login x password n", here).as_deref(),
+            Some("v")
+        );
+        assert_eq!(of("basic:apk.example.org:bob", "", here), None);
         for elsewhere in ["https://example.org/", "https://apk.example.org.evil.example/", "https://x.apk.example.org/"]
         {
-            assert_eq!(of("basic:apk.example.org:bob:v", "machine apk.example.org password n", elsewhere), None);
+            assert_eq!(
+                of("basic:apk.example.org:bob:v", "machine apk.example.org login x password n", elsewhere),
+                None
+            );
         }
         assert_eq!(of("basic:apk.example.org:bob:v", "", "https://own:pw@apk.example.org/"), None, "it has its own");
     }
@@ -175,7 +191,19 @@ mod tests {
     #[test]
     fn shows_no_password() {
         let credentials = Credentials::new("basic:h:bob:secret", "machine m login bob password secret");
-        credentials.for_url(&url("https://h/"));
-        assert!(!format!("{credentials:?}").contains("secret"));
+        let login = credentials.for_url(&url("https://h/")).unwrap();
+        let shown = format!("{credentials:?} {login:?} {:?}", login.header());
+        let secret = b"secret".map(|byte| byte.to_string()).join(", ");
+        assert!(!shown.contains("secret") && !shown.contains(&secret) && !shown.contains("Basic"), "{shown}");
+    }
+
+    #[test]
+    fn a_password_is_sent_as_it_is() {
+        let header = |user: &[u8], password: &[u8]| {
+            let login = Login { user: user.to_owned(), password: Secret(password.to_owned()) };
+            login.header().unwrap().to_str().unwrap().to_owned()
+        };
+        assert_eq!(header(b"Aladdin", b"open sesame"), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "RFC 7617, section 2");
+        assert_eq!(header(b"", b"\xe4"), "Basic OuQ=");
     }
 }

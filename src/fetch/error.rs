@@ -11,8 +11,13 @@ pub enum FetchError {
     #[error("{location} does not exist{}", status.map(|s| format!(" (the server answered {s})")).unwrap_or_default())]
     NotFound { location: Box<Location>, status: Option<u16> },
     /// The server refused the credentials, or requires some. Object stores also answer 403 for missing files.
-    #[error("access to {location} is denied (the server answered {status})")]
-    Denied { location: Box<Location>, status: u16 },
+    #[error("access to {location} is denied ({} answered {status})", answerer(redirected_to.as_deref()))]
+    Denied {
+        location: Box<Location>,
+        status: u16,
+        /// The host that refused, if it is another one.
+        redirected_to: Option<String>,
+    },
     /// The server refuses, or keeps failing.
     #[error("{location}: the server answered {status}{}", tries(*attempts))]
     Status { location: Box<Location>, status: u16, attempts: u32 },
@@ -60,6 +65,10 @@ impl FetchError {
     pub fn is_gone(&self) -> bool {
         matches!(self, Self::NotFound { .. } | Self::Denied { status: 403, .. })
     }
+}
+
+fn answerer(redirected_to: Option<&str>) -> String {
+    redirected_to.map_or_else(|| "the server".to_owned(), |host| format!("{host}, to which the server redirects,"))
 }
 
 fn tries(attempts: u32) -> String {

@@ -155,8 +155,8 @@ impl From<FetchError> for Failure {
                  happens while a mirror is being updated: try again later, or use another mirror with `--repository \
                  NAME=URL_OR_DIR`",
             ),
-            FetchError::Denied { location, .. } => {
-                let host = location.host().unwrap_or("HOST");
+            FetchError::Denied { location, redirected_to, .. } => {
+                let host = redirected_to.as_deref().or(location.host()).unwrap_or("HOST");
                 failure.hint(format!(
                     "give credentials in ~/.netrc (machine {host} login USER password PASSWORD), or in the environment \
                      (HTTP_AUTH=basic:{host}:USER:PASSWORD). Object storage also answers 403 for files that are gone"

@@ -9,7 +9,7 @@ use url::Url;
 use super::credentials::{Credentials, Login};
 use super::{FetchError, Location};
 use crate::digest::Sha256;
-use crate::http::{Answer, Download, DownloadError, Event, Failed, Method, StatusCode, header};
+use crate::http::{Answer, Download, DownloadError, Event, Failed, HttpError, Method, StatusCode, header};
 use crate::progress::Step;
 use crate::store::{Entry, Incoming, Store, StoreError};
 
@@ -230,28 +230,47 @@ impl Client {
         }
     }
 
-    /// Requests the file, and again with credentials if the server asks for known ones.
-    async fn ask(&self, url: &Url, download: &Download<'_>) -> Result<Answer, crate::http::HttpError> {
-        let send = async |login: Option<&Login>| {
-            let request = download.resume(self.http().request(Method::GET, url)?);
-            let request = match login {
-                Some(login) => request.basic_auth(&login.user, Some(&login.password)),
-                None => request,
-            };
-            self.http().open(request).await
-        };
-        let login = self.credentials.for_url(url);
-        let answer = send(login.as_ref()).await?;
-        if answer.status() != StatusCode::UNAUTHORIZED || login.is_some() {
-            return Ok(answer);
+    /// Requests the file, and again with credentials from servers that refuse it and for which there are any. Each
+    /// server to which a redirect leads is sent its own, at the place to which it leads.
+    async fn ask(&self, url: &Url, download: &Download<'_>) -> Result<Answer, HttpError> {
+        let mut place = url.clone();
+        let mut login = self.credentials.for_url(url);
+        for _ in 0..MOST_LOGINS {
+            let answer = self.send(&place, login.as_ref(), download).await?;
+            let has_login = login.is_some() && *answer.url() == place;
+            login = if has_login { None } else { self.login(&answer) };
+            if login.is_none() {
+                return Ok(answer);
+            }
+            place = answer.url().clone();
         }
+        self.send(&place, login.as_ref(), download).await
+    }
+
+    async fn send(&self, url: &Url, login: Option<&Login>, download: &Download<'_>) -> Result<Answer, HttpError> {
+        let request = download.resume(self.http().request(Method::GET, url)?);
+        let request = match login.and_then(Login::header) {
+            Some(header) => request.header(header::AUTHORIZATION, header),
+            None => request,
+        };
+        self.http().open(request).await
+    }
+
+    /// What to answer to a server that refuses. Some hide what they have behind 403 or 404.
+    fn login(&self, answer: &Answer) -> Option<Login> {
+        let known = || self.credentials.for_url(answer.url());
         let challenges = answer.headers().get_all(header::WWW_AUTHENTICATE);
-        match self.credentials.for_challenge(url, challenges.iter().filter_map(|value| value.to_str().ok())) {
-            Some(login) => send(Some(&login)).await,
-            None => Ok(answer),
+        let challenges = challenges.iter().filter_map(|value| value.to_str().ok());
+        match answer.status() {
+            StatusCode::UNAUTHORIZED => known().or_else(|| self.credentials.for_challenge(answer.url(), challenges)),
+            StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => known(),
+            _ => None,
         }
     }
 }
+
+/// The most servers that one request is repeated for with their credentials.
+const MOST_LOGINS: u32 = 5;
 
 /// Counts the bytes of a file in a step, over all attempts.
 struct Meter<'a> {
@@ -280,7 +299,10 @@ fn check_status(request: &Request, answer: &Answer, attempts: u32) -> Result<(),
     let error = match status {
         _ if status.is_success() || status == StatusCode::RANGE_NOT_SATISFIABLE => return Ok(()),
         StatusCode::NOT_FOUND | StatusCode::GONE => FetchError::NotFound { location, status: Some(status.as_u16()) },
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => FetchError::Denied { location, status: status.as_u16() },
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            let host = answer.url().host_str().filter(|host| Some(*host) != location.host()).map(str::to_owned);
+            FetchError::Denied { location, status: status.as_u16(), redirected_to: host }
+        }
         _ => FetchError::Status { location, status: status.as_u16(), attempts },
     };
     Err(Failed::of_status(status, answer.headers(), error))

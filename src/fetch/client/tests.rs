@@ -135,6 +135,30 @@ fn gives_credentials_to_a_server_that_asks_for_them() {
 }
 
 #[test]
+fn a_redirect_is_followed_with_the_credentials_of_its_target() {
+    let local = |url: &Url| url.as_str().replace("127.0.0.1", "localhost").parse::<Url>().unwrap();
+    let refused = |status| answer(status, "Content-Length: 0\r\n", "");
+    for status in ["401 Unauthorized", "403 Forbidden", "404 Not Found"] {
+        let mut setup = setup(false);
+        let netrc = "machine 127.0.0.1 login a password b\nmachine localhost login c password d";
+        setup.client.credentials = Arc::new(Credentials::new("", netrc));
+        let (target, asked) = recording_server(vec![refused(status), ok("content"), refused(status), refused(status)]);
+        let (url, first) = recording_server(vec![found(&local(&target)), found(&local(&target))]);
+        setup.fetch(&request(&url, "content")).unwrap();
+        let error = setup.fetch(&request(&url, "another")).unwrap_err();
+        let is_named = error.to_string().contains("localhost, to which");
+        assert_eq!(is_named, !status.starts_with("404"), "{error}");
+        let logins = |requests: Receiver<String>, count, login: &str| {
+            let requests = requests.iter().take(count).collect::<Vec<_>>();
+            let has = |request: &String| (request.contains("authorization"), request.contains(login));
+            requests.iter().map(has).collect::<Vec<_>>()
+        };
+        assert_eq!(logins(first, 2, "basic ytpi"), [(true, true); 2]);
+        assert_eq!(logins(asked, 4, "basic yzpk"), [(false, false), (true, true), (false, false), (true, true)]);
+    }
+}
+
+#[test]
 fn what_object_storage_no_longer_has_is_forbidden() {
     let setup = setup(false);
     let url = server(vec![answer("403 Forbidden", "Content-Length: 0\r\n", "")]);
