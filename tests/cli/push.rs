@@ -230,8 +230,9 @@ fn a_name_that_no_registry_takes_is_refused_before_anything_is_read() {
         let (code, message) = failed(&project, &args);
         assert_eq!(code, 2, "{args:?}: {message}");
         let named = args[2].trim_start_matches("--tag=");
-        let wrong = if named == "latest" { args[1] } else { named };
-        assert!(message.contains(wrong), "{args:?}: {message}");
+        // A query can hold a password, so it isn't shown.
+        let wrong = if named == "latest" { args[1].replace("?x", "?*") } else { named.to_owned() };
+        assert!(message.contains(&wrong), "{args:?}: {message}");
         assert!(!message.contains("mailimg build"), "there is nothing built, and nobody looked: {message}");
     }
 }
@@ -297,9 +298,10 @@ fn images_go_without_their_packages_where_those_are_not_taken() {
     for text in ["the registry doesn't accept the packages of site, web", "answered 415", "--no-packages"] {
         assert!(said.contains(text), "{text:?} is not in:\n{said}");
     }
-    assert_eq!(proxy.log().iter().filter(|line| line.contains(".packages")).count(), 1, "it isn't asked again");
+    let pushed = || proxy.log().iter().filter(|line| line.starts_with("PUT ") && line.contains(".packages")).count();
+    assert_eq!(pushed(), 1, "the second image's packages aren't pushed: {:?}", proxy.log());
     project.run(["push", "--to", &proxy.name("mail"), "--no-packages"]);
-    assert_eq!(proxy.log().iter().filter(|line| line.contains(".packages")).count(), 1);
+    assert_eq!(pushed(), 1);
 }
 
 #[test]
