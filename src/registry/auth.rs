@@ -4,12 +4,12 @@
 
 use base64::Engine as _;
 use serde::Deserialize;
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use super::client::{Client, message, unreachable};
 use super::keychain::Credential;
 use super::{RegistryError, Repository};
-use crate::http::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use crate::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use crate::http::{Answer, Failed, HttpError, Method, RequestBuilder, StatusCode, is_loopback, shown};
 
 /// The access to a repository.
@@ -142,10 +142,7 @@ impl Client {
                 format!("Bearer {token}")
             }
         };
-        let mut value = HeaderValue::from_str(&text)
-            .map_err(|_| challenge_error(repository, "the token can't be sent in a header"))?;
-        value.set_sensitive(true);
-        Ok(value)
+        sensitive(&text).ok_or_else(|| challenge_error(repository, "the token can't be sent in a header"))
     }
 
     async fn token(&self, service: &TokenService<'_>, scopes: &[String]) -> Result<String, RegistryError> {
@@ -194,7 +191,8 @@ impl TokenService<'_> {
         url.query_pairs_mut().extend_pairs(self.fields(scopes.iter().map(String::as_str)));
         let request = http.request(Method::GET, &url)?;
         Ok(match &self.credential {
-            Some(Credential::Login { user, password }) => request.basic_auth(user, Some(password)),
+            Some(Credential::Login { user, password }) => request
+                .headers(sensitive(&basic(user, password)).map(|value| (AUTHORIZATION, value)).into_iter().collect()),
             _ => request,
         })
     }
@@ -207,19 +205,30 @@ impl TokenService<'_> {
             Some(Credential::IdentityToken(token)) => {
                 fields.extend([("grant_type", "refresh_token"), ("refresh_token", token)]);
             }
-            Some(Credential::Login { user, password }) => {
-                fields.extend([("grant_type", "password"), ("username", user), ("password", password)]);
+            Some(Credential::Login { user, .. }) => {
+                fields.extend([("grant_type", "password"), ("username", user)]);
             }
             _ => {}
         }
-        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let mut body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        if let Some(Credential::Login { password, .. }) = &self.credential {
+            body.push_str("&password=");
+            body.extend(form_urlencoded::byte_serialize(password));
+        }
         let request = http.request(Method::POST, &self.realm)?;
         Ok(request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body))
     }
 }
 
-fn basic(user: &str, password: &str) -> String {
-    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
+/// A header's value that is not logged.
+fn sensitive(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+fn basic(user: &str, password: &[u8]) -> String {
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode([user.as_bytes(), b":", password].concat()))
 }
 
 /// The token service. A registry must not be able to make us send the password unencrypted, unless it is accessed

@@ -5,13 +5,16 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use serde::Deserialize;
-use tokio::io::AsyncWriteExt as _;
-use tokio::process::Command;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, Command};
 
-use super::keychain::Credential;
+use super::keychain::{Credential, without_bom};
 
 /// The time limit for a helper: some ask the user.
 const LIMIT: Duration = Duration::from_secs(30);
+
+/// The time to read the rest of what a helper that has exited has written.
+const REST: Duration = Duration::from_millis(200);
 
 /// The answer of a helper without an entry for the registry.
 const NOT_FOUND: &str = "credentials not found";
@@ -52,7 +55,7 @@ async fn run(program: &str, limit: Duration, server: &str) -> Result<Option<Cred
             // A helper that doesn't read its input may still answer.
             let _ = stdin.write_all(server.as_bytes()).await;
         }
-        child.wait_with_output().await
+        output_of(&mut child).await
     };
     let output = tokio::time::timeout(limit, asked).await;
     let output = output.map_err(|_| HelperError::Slow { program: program.clone(), limit })?.map_err(run)?;
@@ -63,12 +66,36 @@ async fn run(program: &str, limit: Duration, server: &str) -> Result<Option<Cred
         return Err(HelperError::Failed { program, said: complaint(&output) });
     }
     let Answer { username, secret } =
-        serde_json::from_slice(&output.stdout).map_err(|_| HelperError::Answer { program })?;
+        serde_json::from_slice(without_bom(&output.stdout)).map_err(|_| HelperError::Answer { program })?;
     Ok(match username.as_str() {
         _ if secret.is_empty() => None,
         "<token>" => Some(Credential::IdentityToken(secret)),
-        _ => Some(Credential::Login { user: username, password: secret }),
+        _ => Some(Credential::Login { user: username, password: secret.into_bytes() }),
     })
+}
+
+/// What a program writes until it exits. Another that it started may keep its output open for longer.
+async fn output_of(child: &mut Child) -> io::Result<Output> {
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let status = {
+        let mut read = std::pin::pin!(async { tokio::join!(read(out, &mut stdout), read(err, &mut stderr)) });
+        tokio::select! {
+            status = child.wait() => {
+                let _ = tokio::time::timeout(REST, read).await;
+                status?
+            }
+            _ = &mut read => child.wait().await?,
+        }
+    };
+    Ok(Output { status, stdout, stderr })
+}
+
+async fn read(pipe: Option<impl AsyncRead + Unpin>, bytes: &mut Vec<u8>) -> io::Result<()> {
+    if let Some(mut pipe) = pipe {
+        pipe.read_to_end(bytes).await?;
+    }
+    Ok(())
 }
 
 /// What may be shown of a failed helper's output: not its answer, which may have a password nevertheless.
@@ -99,9 +126,13 @@ mod tests {
     #[tokio::test]
     async fn takes_what_a_helper_knows() {
         let login = answer(r#"echo "{\"ServerURL\":\"x\",\"Username\":\"bob\",\"Secret\":\"$(cat)\"}""#).await.unwrap();
-        assert_eq!(login, Some(Credential::Login { user: "bob".to_owned(), password: "r.example.org".to_owned() }));
+        assert_eq!(login, Some(Credential::Login { user: "bob".to_owned(), password: b"r.example.org".to_vec() }));
         let token = answer(r#"echo '{"Username":"<token>","Secret":"t"}'"#).await.unwrap();
         assert_eq!(token, Some(Credential::IdentityToken("t".to_owned())));
+        let with_mark = answer(r#"printf '\357\273\277{"Username":"<token>","Secret":"t"}'"#).await.unwrap();
+        assert_eq!(with_mark, token);
+        let leaves_another = answer(r#"sleep 5 & echo '{"Username":"<token>","Secret":"t"}'"#).await.unwrap();
+        assert_eq!(leaves_another, token);
         let nothing = answer("echo credentials not found in native keychain; exit 1").await.unwrap();
         assert_eq!(nothing, None);
         let empty = answer(r#"echo '{"Username":"","Secret":""}'"#).await.unwrap();

@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use tokio::sync::Mutex;
 
 use super::Repository;
@@ -19,8 +20,8 @@ use super::helper::{self, HelperError};
 /// The credentials for a registry.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Credential {
-    /// A user and a password.
-    Login { user: String, password: String },
+    /// A user and a password, in whatever encoding the registry expects.
+    Login { user: String, password: Vec<u8> },
     /// What the token service accepts instead of a password.
     IdentityToken(String),
     /// What the registry itself accepts.
@@ -53,9 +54,29 @@ pub(super) struct Keychain {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct File {
-    auths: Option<BTreeMap<String, Option<Entry>>>,
+    auths: Option<BTreeMap<String, Lenient<Entry>>>,
     creds_store: Option<String>,
-    cred_helpers: Option<BTreeMap<String, String>>,
+    cred_helpers: Option<BTreeMap<String, Lenient<String>>>,
+}
+
+/// An entry of any form: one for another registry doesn't matter.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Lenient<T> {
+    Known(T),
+    Odd(IgnoredAny),
+}
+
+impl<T> Lenient<T> {
+    fn known(&self, key: &str) -> Option<&T> {
+        match self {
+            Self::Known(entry) => Some(entry),
+            Self::Odd(_) => {
+                tracing::warn!("ignoring the credentials for {key}: an entry of an unknown form");
+                None
+            }
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -153,16 +174,24 @@ fn read(path: &std::path::Path) -> Option<File> {
             return None;
         }
     };
-    serde_json::from_slice(&bytes)
+    serde_json::from_slice(without_bom(&bytes))
         .map_err(|error| tracing::warn!("ignoring the credentials in {}: {error}", path.display()))
         .ok()
+}
+
+/// Some editors, and Windows' programs, mark UTF-8.
+pub(super) fn without_bom(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
 impl File {
     /// The helper for the repository's registry.
     fn helper(&self, repository: &Repository) -> Option<&str> {
         let own = self.cred_helpers.iter().flatten().find(|(key, _)| normal(key) == registry_of(repository));
-        own.map(|(_, helper)| helper.as_str()).or(self.creds_store.as_deref()).filter(|helper| !helper.is_empty())
+        own.and_then(|(key, helper)| helper.known(key))
+            .map(String::as_str)
+            .or(self.creds_store.as_deref())
+            .filter(|helper| !helper.is_empty())
     }
 
     /// The entry of the repository, of a namespace above it, or of its registry.
@@ -170,7 +199,7 @@ impl File {
         let mut name = format!("{}/{}", registry_of(repository), repository.path());
         loop {
             let mut entries = self.auths.iter().flatten().filter(|(key, _)| normal(key) == name);
-            if let Some(credential) = entries.find_map(|(key, entry)| entry.as_ref()?.credential(key)) {
+            if let Some(credential) = entries.find_map(|(key, entry)| entry.known(key)?.credential(key)) {
                 return Some(credential);
             }
             let above = name.rfind('/')?;
@@ -218,17 +247,18 @@ impl Entry {
             }
             return login;
         }
-        Some(Credential::Login { user: filled(&self.username)?, password: filled(&self.password)? })
+        Some(Credential::Login { user: filled(&self.username)?, password: filled(&self.password)?.into_bytes() })
     }
 }
 
 fn decode(auth: &str) -> Option<Credential> {
     let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let bytes = GeneralPurpose::new(&STANDARD, config).decode(auth.trim()).ok()?;
-    let text = String::from_utf8(bytes).ok()?;
-    let (user, password) = text.split_once(':')?;
-    let password = password.trim_end_matches('\0').to_owned();
-    (!user.is_empty()).then(|| Credential::Login { user: user.to_owned(), password })
+    let (user, password) = bytes.split_at_checked(bytes.iter().position(|byte| *byte == b':')?)?;
+    let user = str::from_utf8(user).ok()?.to_owned();
+    let mut password = password.strip_prefix(b":")?.to_owned();
+    while password.pop_if(|byte| *byte == 0).is_some() {}
+    (!user.is_empty()).then_some(Credential::Login { user, password })
 }
 
 #[cfg(test)]
@@ -236,14 +266,14 @@ mod tests {
     use super::*;
 
     fn login(user: &str, password: &str) -> Credential {
-        Credential::Login { user: user.to_owned(), password: password.to_owned() }
+        Credential::Login { user: user.to_owned(), password: password.as_bytes().to_vec() }
     }
 
     fn find(json: &str, repository: &str) -> Option<Credential> {
         serde_json::from_str::<File>(json).unwrap().find(&repository.parse().unwrap())
     }
 
-    fn auth(text: &str) -> String {
+    fn auth(text: impl AsRef<[u8]>) -> String {
         base64::engine::general_purpose::STANDARD.encode(text)
     }
 
@@ -269,6 +299,25 @@ mod tests {
     }
 
     #[test]
+    fn a_password_is_bytes() {
+        let json = format!(r#"{{"auths":{{"r.example.org":{{"auth":"{}"}}}}}}"#, auth(b"bob:p\xe4\0"));
+        let expected = Credential::Login { user: "bob".to_owned(), password: b"p\xe4".to_vec() };
+        assert_eq!(find(&json, "r.example.org/web"), Some(expected));
+    }
+
+    #[test]
+    fn an_odd_entry_for_another_registry_does_not_matter() {
+        for odd in [r#"{"auth":5}"#, "null", "[1]", r#""x""#] {
+            let json = format!(
+                r#"{{"auths":{{"a.example":{odd},"r.example.org":{{"auth":"{}"}}}},"credHelpers":{{"a.example":{odd}}}}}"#,
+                auth("bob:pw")
+            );
+            assert_eq!(find(&json, "r.example.org/web"), Some(login("bob", "pw")), "{odd}");
+            assert_eq!(find(&json, "a.example/web"), None, "{odd}");
+        }
+    }
+
+    #[test]
     fn knows_a_registry_by_all_its_names() {
         let entry = |key: &str| format!(r#"{{"auths":{{"{key}":{{"auth":"{}"}}}}}}"#, auth("bob:pw"));
         for key in ["r.example.org:5000", "https://r.example.org:5000", "http://R.example.org:5000/v2/"] {
@@ -284,7 +333,7 @@ mod tests {
 
     #[test]
     fn the_most_particular_namespace_counts() {
-        let entry = |key: &str| format!(r#""{key}":{{"auth":"{}"}}"#, auth(&format!("{key}:pw")));
+        let entry = |key: &str| format!(r#""{key}":{{"auth":"{}"}}"#, auth(format!("{key}:pw")));
         let keys = ["r.example.org", "r.example.org/mail", "r.example.org/mail/web", "docker.io/somebody"].map(entry);
         let json = format!(r#"{{"auths":{{{}}}}}"#, keys.join(","));
         for (name, user) in [
@@ -327,7 +376,7 @@ mod tests {
             write("empty", ""),
             write("malformed", "{"),
             write("other", r#"{"auths":{"other.example.org":{}},"HttpHeaders":{"User-Agent":"x"}}"#),
-            write("first", &entry("first:pw")),
+            write("first", &format!("\u{feff}{}", entry("first:pw"))),
             write("second", &entry("second:pw")),
         ];
         let found = Keychain::new(paths).find(&"r.example.org/web".parse().unwrap()).await;
