@@ -32,7 +32,9 @@ impl Trusted {
             None => self.keyring.trust_pinned(name, pem, &pins),
         };
         result.map_err(|source| ResolveError::Key { path: path.to_owned(), source })?;
-        self.fingerprints.insert(name.to_owned(), Sha256::of(pem));
+        // As pinned, whatever the file's line ends.
+        let fingerprint = pins.get(name).filter(|_| channel.import.is_none()).unwrap_or_else(|| Sha256::of(pem));
+        self.fingerprints.insert(name.to_owned(), fingerprint);
         Ok(())
     }
 }

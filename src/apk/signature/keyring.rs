@@ -26,15 +26,14 @@ impl Keyring {
         Self::default()
     }
 
-    /// Trusts a key file if it is one of `pins`.
+    /// Trusts a key file if it is one of `pins`, perhaps with the line ends of another system.
     pub fn trust_pinned(&mut self, name: &str, pem: &[u8], pins: &Pins) -> Result<(), KeyError> {
         let found = Sha256::of(pem);
-        match pins.get(name) {
-            None => Err(KeyError::NotPinned { name: name.to_owned(), found }),
-            Some(expected) if expected != found => {
-                Err(KeyError::WrongFingerprint { name: name.to_owned(), expected, found })
-            }
-            Some(_) => self.trust(name, pem),
+        let expected = pins.get(name).ok_or_else(|| KeyError::NotPinned { name: name.to_owned(), found })?;
+        let unix = with_unix_line_ends(pem);
+        match [pem, &unix].into_iter().find(|pem| Sha256::of(pem) == expected) {
+            Some(pinned) => self.trust(name, pinned),
+            None => Err(KeyError::WrongFingerprint { name: name.to_owned(), expected, found }),
         }
     }
 
@@ -77,6 +76,13 @@ impl Keyring {
         let keys = signatures.iter().map(|signature| format!("{} ({})", signature.key, signature.algorithm)).collect();
         Err(SignatureError::UnknownKey { keys, trusted: self.keys.keys().cloned().collect() })
     }
+}
+
+/// The file with CR LF as LF.
+fn with_unix_line_ends(file: &[u8]) -> Vec<u8> {
+    let lines: Vec<_> =
+        file.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line)).collect();
+    lines.join(&b'\n')
 }
 
 impl Pins {

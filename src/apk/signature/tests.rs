@@ -160,6 +160,18 @@ fn pins_decide_which_key_files_are_trusted() {
 }
 
 #[test]
+fn a_pinned_key_may_have_other_line_ends() {
+    let pem = key().public_pem().unwrap();
+    let mut pins = Pins::default();
+    pins.add(NAME, Sha256::of(&pem));
+    let mut keyring = Keyring::new();
+    keyring.trust_pinned(NAME, pem.replace('\n', "\r\n").as_bytes(), &pins).unwrap();
+    assert_eq!(keyring.keys().next().unwrap().1.fingerprint(), Sha256::of(&pem), "locks have the pinned one");
+    let other = pem.replace('\n', "\r\n\n");
+    assert!(keyring.trust_pinned(NAME, other.as_bytes(), &pins).is_err());
+}
+
+#[test]
 fn all_of_alpines_keys_are_pinned() {
     let pins = Pins::alpine();
     assert_eq!(pins.iter().count(), ALPINE_KEY_COUNT);
