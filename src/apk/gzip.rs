@@ -1,4 +1,4 @@
-//! Writes gzip members whose bytes depend only on their content, not on time, host or number of threads.
+//! Recognises gzip, and writes members whose bytes depend only on their content, not on time, host or number of threads.
 
 use std::io::Write;
 
@@ -23,4 +23,16 @@ pub(super) fn compress_like_gzip(content: &[u8]) -> Vec<u8> {
     // Writing to memory doesn't fail.
     let _ = encoder.write_all(content);
     encoder.finish().unwrap_or_default()
+}
+
+/// Whether a file begins as gzip does.
+pub(super) fn is_gzip(file: &[u8]) -> bool {
+    file.starts_with(&[0x1f])
+}
+
+/// Whether a file begins as HTML does, which proxies and login pages answer instead of a file.
+pub(super) fn is_html(file: &[u8]) -> bool {
+    let text = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file).trim_ascii_start();
+    let begins = |with: &[u8]| text.get(..with.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(with));
+    begins(b"<html") || begins(b"<!doctype html") || begins(b"<!--") || begins(b"<head") || begins(b"<script")
 }

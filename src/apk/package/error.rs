@@ -16,6 +16,9 @@ pub enum PackageError {
     /// Not a package at all.
     #[error("this is not a package: it doesn't start with a gzip member")]
     NotAPackage,
+    /// It is a web page.
+    #[error("this is not a gzip file but looks like HTML: a proxy or login page may have answered")]
+    Html,
     /// The file could not be read.
     #[error("can't read the package")]
     Read(#[source] io::Error),

@@ -4,9 +4,9 @@ use std::io::{self, Read};
 
 use super::source::{Data, Expanded, Source};
 use super::{Control, Info, InfoError, Measured, Member, PackageError, Script, ScriptKind};
-use crate::apk::Checksum;
 use crate::apk::signature::{self, Keyring, Signature, SignatureError};
 use crate::apk::tar::{Content, Entries, Entry, EntryKind, Position};
+use crate::apk::{Checksum, gzip};
 use crate::digest::{Digesting, Hashing};
 
 /// The largest uncompressed control member, in bytes.
@@ -203,8 +203,9 @@ impl<R: Read> DataReader<R> {
 fn check_magic<R: Read, W: Digesting>(source: &mut Source<R, W>) -> Result<(), PackageError> {
     let begin = source.fill().map_err(|error| PackageError::from_io("first", error))?;
     match begin {
-        [0x1f, ..] => Ok(()),
+        begin if gzip::is_gzip(begin) => Ok(()),
         [b'A', b'D', b'B', ..] => Err(PackageError::FormatV3),
+        begin if gzip::is_html(begin) => Err(PackageError::Html),
         _ => Err(PackageError::NotAPackage),
     }
 }

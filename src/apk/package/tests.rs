@@ -227,6 +227,8 @@ fn signatures_of_other_tools_are_checked() {
 fn refuses_what_is_no_package_of_format_v2() {
     assert!(matches!(PackageReader::new(&b"ADB.rest"[..]), Err(PackageError::FormatV3)));
     assert!(matches!(PackageReader::new(&b"PK\x03\x04"[..]), Err(PackageError::NotAPackage)));
+    let page = b"\r\n<!DOCTYPE html><html>Log in</html>";
+    assert!(matches!(PackageReader::new(&page[..]), Err(PackageError::Html)));
     assert!(matches!(PackageReader::new(&b""[..]), Err(PackageError::NotAPackage)));
 }
 

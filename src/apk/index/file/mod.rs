@@ -46,6 +46,9 @@ pub enum IndexFileError {
         "this is an index of format v3 (ADB, made by apk-tools 3); mailimg reads format v2, which Alpine publishes"
     )]
     FormatV3,
+    /// It is a web page.
+    #[error("the index is not a gzip file but looks like HTML: a proxy or login page may have answered")]
+    Html,
     /// The compressed data is damaged.
     #[error("the index is not a gzip file, or is damaged")]
     Gzip,
@@ -138,6 +141,12 @@ fn sign(member: &[u8], key: Option<&SigningKey>) -> Result<Vec<u8>, IndexFileErr
 fn split(bytes: &[u8]) -> Result<(Vec<Signature>, &[u8]), IndexFileError> {
     if bytes.starts_with(b"ADB") {
         return Err(IndexFileError::FormatV3);
+    }
+    if gzip::is_html(bytes) {
+        return Err(IndexFileError::Html);
+    }
+    if !gzip::is_gzip(bytes) {
+        return Err(IndexFileError::Gzip);
     }
     signature::split(bytes).map_err(IndexFileError::Signature)
 }

@@ -145,3 +145,14 @@ proptest::proptest! {
         let _ = Index::read_unverified(&[&b".SIGN."[..], &bytes].concat());
     }
 }
+
+#[test]
+fn what_is_no_gzip_is_not_called_unsigned() {
+    let keyring = Keyring::new();
+    for page in ["<html>Log in</html>", "\u{feff} <!doctype HTML>\n", "<!-- a -->"] {
+        assert!(matches!(Index::read(page.as_bytes(), &keyring), Err(IndexFileError::Html)), "{page}");
+    }
+    for bytes in [&b""[..], b"PK\x03\x04", b"not found"] {
+        assert!(matches!(Index::read(bytes, &keyring), Err(IndexFileError::Gzip)), "{bytes:?}");
+    }
+}
