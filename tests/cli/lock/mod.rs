@@ -397,26 +397,6 @@ fn a_lock_with_converted_line_ends_says_what_it_is() {
 }
 
 #[test]
-fn says_which_package_is_not_there() {
-    let site = Site::new();
-    fs_err::remove_file(site.repository.file("tool-3.0-r0.apk")).unwrap();
-    let url = format!("{}/x86_64/tool-3.0-r0.apk does not exist (the server answered 404)", site.server.url());
-    site.refused(&[], 4, &[&url, "hint:"]);
-}
-
-#[test]
-fn says_what_can_not_be_installed() {
-    let libc = Made::new("libc", "1.2.5-r0").provides("so:libc.so.1=1.2.5");
-    let site = Site::with(&[Made::new("web", "1.0-r0").depends("so:libc.so.2"), libc]);
-    let explanation = [
-        "web: the requested packages can't be installed together",
-        "so:libc.so.2, which is needed by web-1.0-r0, which is asked for",
-        "no package provides so:libc.so.2; libc-1.2.5-r0 provides so:libc.so.1",
-    ];
-    site.refused(&[], 5, &explanation);
-}
-
-#[test]
 fn points_at_an_unknown_key_of_a_recipe() {
     let site = Site::new();
     site.project.replace("recipes/web.toml", "world = ", "wolrd = ");

@@ -1,4 +1,4 @@
-//! What is not trusted, or not what the index means.
+//! What is not trusted, not what the index means, or not there.
 
 use super::*;
 
@@ -120,4 +120,24 @@ fn a_password_on_the_command_line_is_refused_and_not_shown() {
         assert!(error.contains(text), "{text:?} is not in:\n{error}");
     }
     assert!(!format!("{out}{error}").contains("secret"), "{error}");
+}
+
+#[test]
+fn says_which_package_is_not_there() {
+    let site = Site::new();
+    fs_err::remove_file(site.repository.file("tool-3.0-r0.apk")).unwrap();
+    let url = format!("{}/x86_64/tool-3.0-r0.apk does not exist (the server answered 404)", site.server.url());
+    site.refused(&[], 4, &[&url, "hint:"]);
+}
+
+#[test]
+fn says_what_can_not_be_installed() {
+    let libc = Made::new("libc", "1.2.5-r0").provides("so:libc.so.1=1.2.5");
+    let site = Site::with(&[Made::new("web", "1.0-r0").depends("so:libc.so.2"), libc]);
+    let explanation = [
+        "web: the requested packages can't be installed together",
+        "so:libc.so.2, which is needed by web-1.0-r0, which is asked for",
+        "no package provides so:libc.so.2; libc-1.2.5-r0 provides so:libc.so.1",
+    ];
+    site.refused(&[], 5, &explanation);
 }
