@@ -189,12 +189,14 @@ fn says_what_is_wrong_with_a_file() {
     let bytes = std::fs::read(&file).unwrap();
     project.write("v3.apk", "ADB.1234");
     project.write("page.apk", "<html>");
+    project.write("text.apk", "words");
     project.write("short.apk", &bytes[..bytes.len() - 9]);
     project.write("long.apk", [&bytes[..], &[0; 512]].concat());
     project.write("empty/README", "");
     for (code, args, expected) in [
         (3, &["apk", "inspect", "v3.apk"][..], "format v3"),
-        (3, &["apk", "inspect", "page.apk"], "this is not a package"),
+        (3, &["apk", "inspect", "page.apk"], "looks like HTML"),
+        (3, &["apk", "inspect", "text.apk"], "this is not a package"),
         (3, &["apk", "inspect", "short.apk"], "the data member is damaged"),
         (3, &["apk", "inspect", "long.apk"], "something other than gzip follows the data"),
         (4, &["apk", "inspect", "missing.apk"], "missing.apk"),
