@@ -39,7 +39,8 @@ fn signed_mail_of_many_senders_at_once_is_accepted() {
 /// A process for each would need more memory than the container has.
 #[test]
 fn idle_clients_of_submission_are_limited() {
-    let stack = stack::shared();
+    // Nobody else gets a connection meanwhile.
+    let stack = stack::exclusive();
     let container = stack.container("postfix");
     let started = engine::inspect(&container, "{{.State.StartedAt}}");
     let connections: Vec<_> = (0..60).map(|_| Smtp::connect(stack.address(587))).collect();
