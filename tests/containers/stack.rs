@@ -74,7 +74,9 @@ impl Stack {
         project.write("test.yaml", overrides(host));
         let images: Vec<_> = project.run(["load"]).lines().map(str::to_owned).collect();
         assert_eq!(images.len(), SERVICES.len(), "{images:?}");
-        engine::when_process_ends(&sweep(&name, &images.join(" ")));
+        // The shared stack is never dropped, so its project would stay, too.
+        let directory = project.root().display().to_string();
+        engine::when_process_ends(&format!("{}; rm -rf {directory}", sweep(&name, &images.join(" "))));
         let stack = Self { project, name, ports, _dns: dns, _signatures: signatures };
         stack.compose(&["up", "-d", "--quiet-pull"]);
         for service in SERVICES {
