@@ -43,6 +43,8 @@ pub(super) struct Service {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) networks: BTreeMap<&'static str, Networking>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) dns: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) ports: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) volumes: Vec<Volume>,

@@ -97,6 +97,7 @@ fn service(
             .map(|name| (name.to_string(), Dependency { condition: "service_healthy" }))
             .collect(),
         networks: networks.collect(),
+        dns: wanted.dns.iter().map(ToString::to_string).collect(),
         ports: published(&wanted.publish, options),
         volumes: volumes(site, recipe, options),
         secrets: wanted.secrets.keys().map(ToString::to_string).collect(),

@@ -40,6 +40,7 @@ world = ["postfix"]
 entrypoint = ["/entry"]
 [service]
 networks = ["internal", "outside"]
+dns = ["127.0.0.1"]
 publish = [25, 587]
 depends-on = ["database", "scanner"]
 hostname = "{{site.hostname}}"

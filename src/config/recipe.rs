@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -251,6 +252,9 @@ pub struct Service {
     pub capabilities: Vec<String>,
     /// Networks to join. The default is compose's default network, which can reach the Internet.
     pub networks: Vec<Network>,
+    /// Name servers to ask for names that are not other services. `127.0.0.1` is a resolver in the container itself. The
+    /// default is the host's name servers.
+    pub dns: Vec<IpAddr>,
     /// Services that must be healthy before this one starts.
     pub depends_on: Vec<Name>,
     /// Seconds to wait for the program to stop before it is killed.
@@ -273,6 +277,7 @@ impl Default for Service {
             tmpfs: BTreeMap::new(),
             capabilities: Vec::new(),
             networks: Vec::new(),
+            dns: Vec::new(),
             depends_on: Vec::new(),
             stop_grace_period: None,
             memory: None,

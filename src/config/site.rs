@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::values::{AbsolutePath, Address, DomainName, Name, Word};
@@ -32,6 +34,9 @@ pub struct Site {
     /// What clients may do on which port.
     #[serde(default)]
     pub smtp: Smtp,
+    /// How the mail server asks DNS.
+    #[serde(default)]
+    pub dns: Dns,
     /// Virus scanning with ClamAV.
     #[serde(default)]
     pub antivirus: Antivirus,
@@ -78,12 +83,28 @@ pub struct Tls {
 }
 
 /// What clients may do on which port.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Smtp {
     /// Let users log in on port 25 as well as on 465 and 587. Password guessers try port 25 first.
     pub auth_on_25: bool,
+    /// Refuse a user's mail whose From is neither the address that it is sent with, which must be one of the user's,
+    /// nor the login.
+    pub check_from: bool,
+}
+
+/// How the mail server asks DNS. It has its own resolver, which validates DNSSEC.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Dns {
+    /// Addresses of servers to ask, for networks that don't let the resolver ask the Internet's name servers itself.
+    /// They must pass on DNSSEC signatures.
+    pub forward: Vec<IpAddr>,
+    /// Domains whose answers need no valid DNSSEC signatures, with all names below them, such as a private domain that
+    /// only the servers in `forward` know.
+    pub insecure: Vec<DomainName>,
 }
 
 /// Virus scanning with ClamAV, which needs about 1.2 GB of memory.
@@ -115,8 +136,12 @@ pub struct Dkim {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Dmarc {
-    /// Check mail, and reject what the policy says to reject.
+    /// Check mail from outside, and reject what the policy says to reject. Mail in the site's own `domains`, or in
+    /// domains below them, is rejected unless SPF or DKIM shows that it comes from them, whatever policy DNS publishes.
     pub enabled: bool,
+    /// Own domains, or domains below them, for which only the policy in DNS counts: others send mail in them without
+    /// SPF and DKIM.
+    pub exempt: Vec<DomainName>,
 }
 
 /// Size limits.
@@ -142,6 +167,12 @@ pub struct Registry {
     pub plain_http: bool,
 }
 
+impl Default for Smtp {
+    fn default() -> Self {
+        Self { auth_on_25: false, check_from: true }
+    }
+}
+
 impl Default for Antivirus {
     fn default() -> Self {
         Self { enabled: true, official: true, mirrors: Vec::new(), databases: Vec::new() }
@@ -156,7 +187,7 @@ impl Default for Dkim {
 
 impl Default for Dmarc {
     fn default() -> Self {
-        Self { enabled: true }
+        Self { enabled: true, exempt: Vec::new() }
     }
 }
 

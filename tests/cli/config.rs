@@ -44,9 +44,24 @@ fn an_ill_typed_value_is_pointed_at() {
     project.replace("mailimg.toml", "message-size = 26_214_400", "message-size = \"25M\"");
     let said = complaint(&project);
     assert!(
-        said.contains("./mailimg.toml:43:16: limits.message-size: invalid type: string \"25M\", expected u64"),
+        said.contains("./mailimg.toml:52:16: limits.message-size: invalid type: string \"25M\", expected u64"),
         "{said}"
     );
+}
+
+#[test]
+fn name_servers_and_domains_are_checked() {
+    let project = project();
+    project.replace("mailimg.toml", "# forward = [\"192.0.2.53\"]", "forward = [\"192.0.2\"]");
+    let said = complaint(&project);
+    assert!(said.contains("./mailimg.toml:36:12: dns.forward[0]: "), "{said}");
+    project.replace("mailimg.toml", "forward = [\"192.0.2\"]", "forward = [\"192.0.2.53\", \"2001:db8::53\"]");
+    project.replace("mailimg.toml", "# insecure = [\"corp.example\"]", "insecure = [\"corp.example\", \"\\nx.y\"]");
+    let said = complaint(&project);
+    assert!(said.contains("./mailimg.toml:38:"), "{said}");
+    project.replace("mailimg.toml", ", \"\\nx.y\"", "");
+    project.replace("mailimg.toml", "# exempt =", "exempt =");
+    project.run(["config", "check"]);
 }
 
 #[test]

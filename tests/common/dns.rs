@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 
 /// The record types that mail needs.
@@ -10,6 +11,8 @@ pub enum Record {
     A(Ipv4Addr),
     Mx(String),
     Txt(String),
+    /// The server never answers for this name.
+    Silence,
 }
 
 const A: u16 = 1;
@@ -24,6 +27,7 @@ type Zone = BTreeMap<String, Vec<Record>>;
 pub struct DnsServer {
     address: SocketAddr,
     zone: Arc<RwLock<Zone>>,
+    is_silent: Arc<AtomicBool>,
 }
 
 impl DnsServer {
@@ -34,15 +38,20 @@ impl DnsServer {
         let address = socket.local_addr().unwrap();
         let zone = Arc::new(RwLock::new(Zone::new()));
         let records = Arc::clone(&zone);
+        let is_silent = Arc::new(AtomicBool::new(false));
+        let says_nothing = Arc::clone(&is_silent);
         std::thread::spawn(move || {
             let mut query = [0; 1500];
             while let Ok((size, from)) = socket.recv_from(&mut query) {
+                if says_nothing.load(Ordering::Relaxed) {
+                    continue;
+                }
                 if let Some(answer) = answer(&query[..size], &records.read().unwrap()) {
                     let _ = socket.send_to(&answer, from);
                 }
             }
         });
-        Self { address, zone }
+        Self { address, zone, is_silent }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -53,6 +62,11 @@ impl DnsServer {
     pub fn add(&self, name: &str, record: Record) {
         self.zone.write().unwrap().entry(name.to_lowercase()).or_default().push(record);
     }
+
+    /// As if the server couldn't be reached, until it is set to false.
+    pub fn set_silent(&self, is_silent: bool) {
+        self.is_silent.store(is_silent, Ordering::Relaxed);
+    }
 }
 
 /// RFC 1035, section 4.1: the header and question of the query, followed by the answers.
@@ -60,8 +74,8 @@ fn answer(query: &[u8], zone: &Zone) -> Option<Vec<u8>> {
     let (name, end) = question(query)?;
     let kind = u16::from_be_bytes([*query.get(end)?, *query.get(end + 1)?]);
     let records = zone.get(&name);
-    let answers: Vec<(u16, Vec<u8>)> =
-        records.into_iter().flatten().map(encode).filter(|(found, _)| *found == kind).collect();
+    let answers: Option<Vec<(u16, Vec<u8>)>> = records.into_iter().flatten().map(encode).collect();
+    let answers: Vec<_> = answers?.into_iter().filter(|(found, _)| *found == kind).collect();
     // A name with other names below it exists, even without records.
     let below = format!(".{name}");
     let exists = records.is_some() || zone.keys().any(|other| other.ends_with(&below));
@@ -98,8 +112,8 @@ fn question(query: &[u8]) -> Option<(String, usize)> {
     }
 }
 
-fn encode(record: &Record) -> (u16, Vec<u8>) {
-    match record {
+fn encode(record: &Record) -> Option<(u16, Vec<u8>)> {
+    Some(match record {
         Record::A(address) => (A, address.octets().to_vec()),
         Record::Mx(host) => {
             let mut data = 10_u16.to_be_bytes().to_vec();
@@ -117,5 +131,6 @@ fn encode(record: &Record) -> (u16, Vec<u8>) {
                 .flat_map(|piece| [&[u8::try_from(piece.len()).unwrap()], piece].concat())
                 .collect(),
         ),
-    }
+        Record::Silence => return None,
+    })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use openssl::ssl::{Ssl, SslConnector, SslMethod, SslStream, SslVerifyMode, SslVersion};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A server's reply: the code, and the text of all lines.
 #[derive(Debug, Clone)]

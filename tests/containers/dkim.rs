@@ -12,7 +12,7 @@ use crate::stack::{self, ALICE, BOB, DOMAIN, Stack, mark};
 use crate::submission::{client, mail};
 
 /// The TXT record that `mailimg dkim` prints: a line of a zone file, with the text in quoted pieces.
-fn record(stack: &Stack) -> String {
+pub fn record(stack: &Stack) -> String {
     let line = stack.project.run(["dkim", DOMAIN]);
     assert!(line.starts_with(&format!("mail._domainkey.{DOMAIN}. IN TXT ")), "{line}");
     line.split('"').skip(1).step_by(2).collect()

@@ -1,6 +1,7 @@
 //! The flat oracle, with engines: every tool that unpacks an image finds the tree that was merged in memory.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -32,7 +33,7 @@ const BY_DOCKER: [Exception; 11] = [
 
 #[test]
 fn whoever_unpacks_the_four_images_finds_their_merged_trees() {
-    let project = stack::built_project("http://127.0.0.1:9");
+    let project = stack::built_project("http://127.0.0.1:9", Ipv4Addr::LOCALHOST.into());
     let trees = reference::trees(&project);
     assert_eq!(trees.len(), SERVICES.len());
     compare(&project, &trees);

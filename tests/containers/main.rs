@@ -29,6 +29,7 @@ mod incoming;
 mod load;
 mod reproducible;
 mod secrets;
+mod senders;
 mod stack;
 mod submission;
 mod tls;

@@ -21,6 +21,25 @@ pub const POSTMASTER: (&str, &str) = ("admin@example.test", "admin-Password-3");
 /// All services, in the order in which they are checked.
 pub const SERVICES: [&str; 4] = ["mysql", "clamav", "dovecot", "postfix"];
 
+/// A domain below ours that others may send mail in.
+pub const EXEMPT: &str = "news.example.test";
+
+/// Another domain of ours. OpenDKIM never asks for keys below `test`.
+pub const SHOP: &str = "shop.example";
+
+/// The domains that the tests' name server answers for. All other names below `test` don't exist.
+const DOMAINS: [&str; 9] = [
+    DOMAIN,
+    SHOP,
+    "outside.test",
+    "outside.example",
+    "bank.example",
+    "silent-key.example",
+    "silent-spf.test",
+    "silent-policy.test",
+    "unreachable.test",
+];
+
 const PORTS: [u16; 4] = [25, 465, 587, 993];
 
 /// A running stack with two users.
@@ -28,7 +47,7 @@ pub struct Stack {
     pub project: Project,
     name: String,
     ports: BTreeMap<u16, u16>,
-    _dns: DnsServer,
+    pub dns: DnsServer,
     _signatures: HttpServer,
 }
 
@@ -65,19 +84,19 @@ impl Stack {
         dns.add("outside.test", Record::Mx("client.outside.test".to_owned()));
         dns.add("client.outside.test", Record::A(Ipv4Addr::LOCALHOST));
 
-        let project = built_project(&signatures.url());
+        let project = built_project(&signatures.url(), host);
         let name = format!("mailimg-test-{}", std::process::id());
         let ports: BTreeMap<u16, u16> = PORTS.iter().map(|port| (*port, free_port())).collect();
         let mut compose = vec!["compose".to_owned(), "--bind=127.0.0.1".to_owned()];
         compose.extend(ports.iter().map(|(port, published)| format!("--port={port}={published}")));
         project.run(compose);
-        project.write("test.yaml", overrides(host));
+        project.write("test.yaml", overrides());
         let images: Vec<_> = project.run(["load"]).lines().map(str::to_owned).collect();
         assert_eq!(images.len(), SERVICES.len(), "{images:?}");
         // The shared stack is never dropped, so its project would stay, too.
         let directory = project.root().display().to_string();
         engine::when_process_ends(&format!("{}; rm -rf {directory}", sweep(&name, &images.join(" "))));
-        let stack = Self { project, name, ports, _dns: dns, _signatures: signatures };
+        let stack = Self { project, name, ports, dns, _signatures: signatures };
         stack.compose(&["up", "-d", "--quiet-pull"]);
         for service in SERVICES {
             stack.wait_until_healthy(service);
@@ -164,8 +183,8 @@ impl Stack {
     }
 }
 
-/// A project made by `mailimg init`, with secrets and its images built.
-pub fn built_project(signatures: &str) -> Project {
+/// A project made by `mailimg init`, with secrets and its images built. It asks `dns` for all names.
+pub fn built_project(signatures: &str, dns: IpAddr) -> Project {
     let project = Project::with_shared_cache();
     project.run(["init", DOMAIN]);
     let site = project.read("mailimg.toml");
@@ -173,6 +192,14 @@ pub fn built_project(signatures: &str) -> Project {
     let antivirus = site.entry("antivirus").or_insert_with(|| toml::Table::new().into()).as_table_mut().unwrap();
     antivirus.insert("official".to_owned(), false.into());
     antivirus.insert("databases".to_owned(), vec![format!("{signatures}/fetched.ndb")].into());
+    site.insert("domains".to_owned(), vec![DOMAIN.to_owned(), SHOP.to_owned()].into());
+    let resolver: toml::Table = [("forward", vec![dns.to_string()]), ("insecure", DOMAINS.map(str::to_owned).into())]
+        .map(|(key, list)| (key.to_owned(), list.into()))
+        .into_iter()
+        .collect();
+    site.insert("dns".to_owned(), resolver.into());
+    let dmarc = site.entry("dmarc").or_insert_with(|| toml::Table::new().into()).as_table_mut().unwrap();
+    dmarc.insert("exempt".to_owned(), vec![EXEMPT.to_owned()].into());
     project.write("mailimg.toml", toml::to_string(&site).unwrap());
     project.write("images/clamav/rootfs/etc/mailimg/signatures/baked.ndb", signature("Eicar-Test", &eicar()));
     project.run(["secrets", "init"]);
@@ -243,9 +270,9 @@ fn signature(name: &str, text: &str) -> Vec<u8> {
     format!("{name}:0:*:{}\n", hex::encode(text)).into_bytes()
 }
 
-/// Additions to an owner's stack for tests: made-up DNS, and labels to find its containers.
-fn overrides(dns: IpAddr) -> String {
-    let service = serde_json::json!({ "labels": { engine::LABEL: engine::run() }, "dns": [dns] });
+/// Additions to an owner's stack for tests: labels to find its containers.
+fn overrides() -> String {
+    let service = serde_json::json!({ "labels": { engine::LABEL: engine::run() } });
     let services: serde_json::Map<_, _> = SERVICES.iter().map(|name| ((*name).to_owned(), service.clone())).collect();
     // JSON is YAML, too.
     serde_json::json!({ "services": services }).to_string()
