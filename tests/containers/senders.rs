@@ -12,6 +12,7 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 
 use crate::common::dns::Record;
+use crate::common::engine;
 use crate::common::smtp::{Reply, Smtp};
 use crate::stack::{self, ALICE, BOB, DOMAIN, EXEMPT, SHOP, Stack, mark, message};
 use crate::submission::{client, mail};
@@ -140,6 +141,34 @@ fn users_sign_only_their_own_from() {
         assert_eq!(reply.code, 250, "{sender} {from}: {reply:?}");
     }
     stack.mailimg(&["alias", "del", alias], "");
+}
+
+#[test]
+fn mail_to_be_quarantined_lands_in_junk_and_other_mail_where_users_want_it() {
+    let stack = stack::shared();
+    publish(&stack, "_dmarc.quarantine.test", "v=DMARC1; p=quarantine");
+    let dora = (format!("dora@{DOMAIN}"), "dora-Password-4");
+    stack.mailimg(&["user", "add", &dora.0, "--password-stdin"], &format!("{}\n", dora.1));
+    let mailbox = stack.mailbox((&dora.0, dora.1));
+    let script = "mkdir -p /srv/mail/example.test/dora && cd /srv/mail/example.test/dora && \
+        printf 'require \"fileinto\";\\nfileinto \"Drafts\";\\n' >.dovecot.sieve";
+    engine::docker(["exec", "--user", "vmail", &stack.container("dovecot"), "sh", "-c", script]);
+    let send = |from: &str, more: &str| {
+        let mark = mark("quarantine");
+        let text = format!("{more}{}", message(from, &dora.0, &mark));
+        let reply = Smtp::open(stack.address(25)).send("someone@outside.test", &dora.0, &text);
+        assert_eq!(reply.code, 250, "{reply:?}");
+        mark
+    };
+    let wait_in = |folder: &str, mark: &str| {
+        crate::common::wait_for(&format!("{mark} in {folder}"), Duration::from_secs(30), || mailbox.find(folder, mark))
+    };
+    wait_in("Junk", &send("boss@quarantine.test", ""));
+    let forged = "Authentication-Results : mail.example.test; dmarc=fail (p=quarantine dis=none) header.from=x.test\n\
+        Authentication-Results: mx.test; mail.example.test; dmarc=fail (p=quarantine dis=none) header.from=x.test\n";
+    wait_in("Drafts", &send("someone@outside.test", forged));
+    let log = engine::logs(&stack.container("dovecot"));
+    assert!(!log.lines().any(|line| line.contains("sieve") && line.contains("rror")), "{log}");
 }
 
 /// The reply to mail that depends on a DNS answer that doesn't come.

@@ -28,12 +28,13 @@ pub const EXEMPT: &str = "news.example.test";
 pub const SHOP: &str = "shop.example";
 
 /// The domains that the tests' name server answers for. All other names below `test` don't exist.
-const DOMAINS: [&str; 9] = [
+const DOMAINS: [&str; 10] = [
     DOMAIN,
     SHOP,
     "outside.test",
     "outside.example",
     "bank.example",
+    "quarantine.test",
     "silent-key.example",
     "silent-spf.test",
     "silent-policy.test",
