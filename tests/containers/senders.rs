@@ -214,6 +214,16 @@ fn a_policy_that_does_not_come_is_asked_for_again() {
     }
 }
 
+/// The tests' name server has no signatures, which only the domains in `insecure` may lack.
+#[test]
+fn answers_without_dnssec_are_not_believed() {
+    let stack = stack::shared();
+    publish(&stack, "unsigned.example", SPF);
+    publish(&stack, "_dmarc.unsigned.example", "v=DMARC1; p=none");
+    let text = message("boss@unsigned.example", ALICE.0, "unsigned");
+    is_asked_to_try_later(|| stranger(&stack, "boss@unsigned.example", &text));
+}
+
 #[test]
 fn without_dns_strangers_wait_and_users_go_on() {
     let stack = stack::exclusive();
