@@ -137,17 +137,27 @@ impl Smtp {
 
 /// Whether a server that speaks TLS from the first byte (465, 993), or after STARTTLS (25, 587), accepts this version.
 pub fn accepts_tls(address: SocketAddr, starttls: bool, version: SslVersion) -> bool {
-    let stream = if starttls {
-        let mut smtp = Smtp::open(address);
-        smtp.expect("STARTTLS", 220);
-        match smtp.wire.into_inner() {
-            Wire::Plain(stream) => stream,
-            _ => unreachable!(),
-        }
-    } else {
-        dial(address).unwrap()
-    };
-    tls(stream, Some(version)).is_ok()
+    tls(before_tls(address, starttls), Some(version)).is_ok()
+}
+
+/// The certificate that a server presents, in PEM.
+pub fn certificate(address: SocketAddr, starttls: bool) -> String {
+    let stream = tls(before_tls(address, starttls), None).unwrap();
+    let certificate = stream.ssl().peer_certificate().unwrap();
+    String::from_utf8(certificate.to_pem().unwrap()).unwrap()
+}
+
+/// A connection on which TLS comes next.
+fn before_tls(address: SocketAddr, starttls: bool) -> TcpStream {
+    if !starttls {
+        return dial(address).unwrap();
+    }
+    let mut smtp = Smtp::open(address);
+    smtp.expect("STARTTLS", 220);
+    match smtp.wire.into_inner() {
+        Wire::Plain(stream) => stream,
+        _ => unreachable!(),
+    }
 }
 
 fn dial(address: SocketAddr) -> io::Result<TcpStream> {

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use crate::common::smtp::Smtp;
 use crate::common::{engine, wait_for};
-use crate::stack::{self, ALICE, deliver, kill, mark};
+use crate::stack::{self, ALICE, DOMAIN, deliver, kill, mark};
 
 #[test]
 fn an_essential_program_takes_its_container_with_it() {
@@ -33,9 +34,58 @@ fn a_helper_is_restarted_where_it_is() {
     kill(&container, "opendkim");
     let mark = mark("after-opendkim-died");
     wait_for("opendkim to come back", Duration::from_secs(30), || {
-        let mut smtp = crate::common::smtp::Smtp::open(stack.address(25));
+        let mut smtp = Smtp::open(stack.address(25));
         let message = stack::message("someone@outside.test", ALICE.0, &mark);
         (smtp.send("someone@outside.test", ALICE.0, &message).code == 250).then_some(())
     });
     assert_eq!(engine::inspect(&container, "{{.State.StartedAt}}"), started, "the container itself was restarted");
+}
+
+#[test]
+fn mail_waits_while_the_mailboxes_are_away() {
+    let stack = stack::exclusive();
+    stack.compose(&["stop", "-t", "10", "dovecot"]);
+    let mark = mark("queued");
+    deliver(&stack, ALICE.0, &mark);
+    stack.compose(&["start", "dovecot"]);
+    stack.wait_until_healthy("dovecot");
+    // Postfix would try again by itself after five minutes.
+    engine::docker(["exec", &stack.container("postfix"), "postqueue", "-f"]);
+    stack.mailbox(ALICE).wait_for_message(&mark);
+}
+
+#[test]
+fn senders_try_again_while_the_database_is_away() {
+    let stack = stack::exclusive();
+    stack.compose(&["stop", "-t", "20", "mysql"]);
+    let mark = mark("without-database");
+    let message = stack::message("someone@outside.test", ALICE.0, &mark);
+    let send = || Smtp::open(stack.address(25)).send("someone@outside.test", ALICE.0, &message);
+    let while_away = send();
+    stack.compose(&["start", "mysql"]);
+    stack.wait_until_healthy("mysql");
+    assert_eq!(while_away.code, 451, "{while_away:?}");
+    wait_for("mail to be accepted again", Duration::from_secs(30), || (send().code == 250).then_some(()));
+    wait_for("users to log in again", Duration::from_secs(30), || {
+        stack.mailbox(ALICE).can_login().then_some(())
+    });
+    stack.mailbox(ALICE).wait_for_message(&mark);
+}
+
+#[test]
+fn mail_users_and_keys_outlive_the_containers() {
+    let stack = stack::exclusive();
+    let mark = mark("outlives");
+    deliver(&stack, ALICE.0, &mark);
+    stack.mailbox(ALICE).wait_for_message(&mark);
+    let key = || std::fs::read(stack.project.path().join("secrets/dkim").join(format!("mail.{DOMAIN}.pem"))).unwrap();
+    let before = (key(), stack.mailimg(&["user", "list"], ""), stack.container("mysql"));
+    stack.compose(&["down"]);
+    stack.compose(&["up", "-d", "--quiet-pull"]);
+    for service in stack::SERVICES {
+        stack.wait_until_healthy(service);
+    }
+    assert_ne!(stack.container("mysql"), before.2);
+    assert_eq!((key(), stack.mailimg(&["user", "list"], "")), (before.0, before.1));
+    assert!(stack.mailbox(ALICE).find("INBOX", &mark).is_some());
 }

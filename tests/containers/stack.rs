@@ -152,6 +152,16 @@ impl Stack {
         wait_for_health(&self.container(service), service);
     }
 
+    /// Runs a Python program in a container that has just joined the stack's outside network: a client whose address the
+    /// server has never seen. It may take further addresses. Returns its output.
+    pub fn from_elsewhere(&self, program: &str) -> String {
+        let network = format!("{}_outside", self.name);
+        let label = format!("{}={}", engine::LABEL, engine::run());
+        let options = ["run", "--rm", "--user=0", "--cap-add=NET_ADMIN", "--ulimit=nofile=8192", "--entrypoint=python3"];
+        let place = ["--network", &network, "--label", &label];
+        engine::docker([options.as_slice(), &place, &[&self.image("postfix"), "-c", program]].concat())
+    }
+
     /// The certificate for clients to trust.
     pub fn certificate(&self) -> String {
         self.project.read("secrets/tls/fullchain.pem")
