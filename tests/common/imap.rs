@@ -42,14 +42,25 @@ impl Mailbox {
 
     /// All messages of a folder.
     pub fn messages(&self, folder: &str) -> Vec<String> {
+        self.fetch(folder, "BODY.PEEK[]")
+    }
+
+    /// The headers of all messages of a folder.
+    pub fn headers(&self, folder: &str) -> Vec<String> {
+        self.fetch(folder, "BODY.PEEK[HEADER]")
+    }
+
+    fn fetch(&self, folder: &str, what: &str) -> Vec<String> {
         self.block_on(async {
             let mut session = self.login().await.unwrap();
             let mailbox = session.select(folder).await.unwrap();
             let mut messages = Vec::new();
             if mailbox.exists > 0 {
-                let mut stream = session.fetch("1:*", "BODY.PEEK[]").await.unwrap();
+                let mut stream = session.fetch("1:*", what).await.unwrap();
                 while let Some(fetched) = stream.try_next().await.unwrap() {
-                    messages.push(String::from_utf8_lossy(fetched.body().unwrap_or_default()).into_owned());
+                    messages.push(
+                        String::from_utf8_lossy(fetched.body().or(fetched.header()).unwrap_or_default()).into_owned(),
+                    );
                 }
             }
             session.logout().await.unwrap();

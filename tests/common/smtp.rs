@@ -54,7 +54,12 @@ pub struct Smtp {
 impl Smtp {
     /// Connects and reads the greeting.
     pub fn connect(address: SocketAddr) -> (Self, Reply) {
+        Self::connect_within(address, PATIENCE)
+    }
+
+    fn connect_within(address: SocketAddr, patience: Duration) -> (Self, Reply) {
         let stream = dial(address).unwrap_or_else(|error| panic!("can't connect to {address}: {error}"));
+        stream.set_read_timeout(Some(patience)).unwrap();
         let mut smtp = Self { wire: BufReader::new(Wire::Plain(stream)) };
         let greeting = smtp.reply();
         (smtp, greeting)
@@ -62,7 +67,12 @@ impl Smtp {
 
     /// Connects, reads the greeting and says EHLO.
     pub fn open(address: SocketAddr) -> Self {
-        let (mut smtp, greeting) = Self::connect(address);
+        Self::open_within(address, PATIENCE)
+    }
+
+    /// The same, and waits longer for each reply. Mail servers wait five minutes (RFC 5321, section 4.5.3.2).
+    pub fn open_within(address: SocketAddr, patience: Duration) -> Self {
+        let (mut smtp, greeting) = Self::connect_within(address, patience);
         assert_eq!(greeting.code, 220, "{greeting:?}");
         smtp.expect("EHLO client.outside.test", 250);
         smtp

@@ -66,9 +66,7 @@ fn senders_try_again_while_the_database_is_away() {
     stack.wait_until_healthy("mysql");
     assert_eq!(while_away.code, 451, "{while_away:?}");
     wait_for("mail to be accepted again", Duration::from_secs(30), || (send().code == 250).then_some(()));
-    wait_for("users to log in again", Duration::from_secs(30), || {
-        stack.mailbox(ALICE).can_login().then_some(())
-    });
+    wait_for("users to log in again", Duration::from_secs(30), || stack.mailbox(ALICE).can_login().then_some(()));
     stack.mailbox(ALICE).wait_for_message(&mark);
 }
 

@@ -52,6 +52,17 @@ pub struct Stack {
     _signatures: HttpServer,
 }
 
+/// A client in a container of its own, which goes when this is dropped.
+pub struct Elsewhere {
+    pub name: String,
+}
+
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        engine::try_docker(["rm", "-fv", &self.name]);
+    }
+}
+
 /// The shared stack. Many tests can use it at the same time.
 pub fn shared() -> RwLockReadGuard<'static, Stack> {
     lock().read().unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -153,13 +164,25 @@ impl Stack {
     }
 
     /// Runs a Python program in a container that has just joined the stack's outside network: a client whose address the
-    /// server has never seen. It may take further addresses. Returns its output.
+    /// server has never seen, and that may take further ones. Returns its output.
     pub fn from_elsewhere(&self, program: &str) -> String {
-        let network = format!("{}_outside", self.name);
-        let label = format!("{}={}", engine::LABEL, engine::run());
-        let options = ["run", "--rm", "--user=0", "--cap-add=NET_ADMIN", "--ulimit=nofile=8192", "--entrypoint=python3"];
-        let place = ["--network", &network, "--label", &label];
-        engine::docker([options.as_slice(), &place, &[&self.image("postfix"), "-c", program]].concat())
+        engine::docker(self.elsewhere(&["--rm"], program))
+    }
+
+    /// Starts such a program and leaves it running.
+    pub fn start_elsewhere(&self, program: &str) -> Elsewhere {
+        let name = mark("elsewhere");
+        engine::docker(self.elsewhere(&["--detach", "--name", &name], program));
+        Elsewhere { name }
+    }
+
+    fn elsewhere(&self, options: &[&str], program: &str) -> Vec<String> {
+        let network = format!("--network={}_outside", self.name);
+        let label = format!("--label={}={}", engine::LABEL, engine::run());
+        let all = ["--user=0", "--cap-add=NET_ADMIN", "--ulimit=nofile=8192", "--entrypoint=python3", &network, &label];
+        let image = self.image("postfix");
+        let words = [["run"].as_slice(), options, &all, &[&image, "-c", program]].concat();
+        words.into_iter().map(str::to_owned).collect()
     }
 
     /// The certificate for clients to trust.

@@ -28,9 +28,8 @@ fn tls_1_2_and_1_3_are_accepted_and_1_1_is_not() {
 fn a_renewed_certificate_is_served_without_a_restart() {
     // Other tests trust the certificate in the file.
     let stack = stack::exclusive();
-    let started = || {
-        ["postfix", "dovecot"].map(|service| engine::inspect(&stack.container(service), "{{.State.StartedAt}}"))
-    };
+    let started =
+        || ["postfix", "dovecot"].map(|service| engine::inspect(&stack.container(service), "{{.State.StartedAt}}"));
     let before = started();
     let renewed = Project::with_shared_cache();
     renewed.run(["init", DOMAIN]);
