@@ -7,12 +7,10 @@ use serde::Serialize;
 
 use super::{ComposeError, literal};
 
-const HEADER: &str = "\
-# Written by `mailimg compose` from mailimg.toml and recipes/. Change those and run it again; changes here are lost.
-";
-
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Serialize)]
 pub(super) struct File {
+    /// Without it, the project would be called like its directory, and lose its volumes when that is renamed.
+    pub(super) name: String,
     pub(super) services: BTreeMap<String, Service>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) networks: BTreeMap<&'static str, PrivateNetwork>,
@@ -23,17 +21,23 @@ pub(super) struct File {
 }
 
 impl File {
+    pub(super) fn new(name: String) -> Self {
+        let (services, networks, volumes, secrets) = Default::default();
+        Self { name, services, networks, volumes, secrets }
+    }
+
     pub(super) fn to_yaml(&self) -> Result<String, ComposeError> {
         let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
-        let yaml = serde_saphyr::to_string_with_options(self, options)
-            .map_err(|error| ComposeError::Yaml { source: Box::new(error) })?;
-        Ok(format!("{HEADER}{yaml}"))
+        serde_saphyr::to_string_with_options(self, options)
+            .map_err(|error| ComposeError::Yaml { source: Box::new(error) })
     }
 }
 
 #[derive(Debug, Serialize)]
 pub(super) struct Service {
     pub(super) image: String,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) labels: BTreeMap<&'static str, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) pull_policy: Option<&'static str>,
     pub(super) hostname: String,

@@ -1,55 +1,42 @@
 //! The compose file: how a site's images run together on one host.
 //!
-//! It uses the subset that both `docker compose` v2 and docker-compose 1.29 read, so it has no `version` and no `name`.
-//! Compose specification: <https://github.com/compose-spec/compose-spec/blob/main/spec.md>.
+//! It has no `version`, and a `name`, which docker-compose 1 doesn't read. Paths are relative to the file, so that it can
+//! be written on one machine and run on another. Compose specification:
+//! <https://github.com/compose-spec/compose-spec/blob/main/spec.md>.
 
 mod error;
 mod file;
+mod header;
 mod mounts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 
-use crate::config::{Mount, Network, Project, Recipe, Site};
+use crate::config::{Mount, Network, Project, Publish, Recipe, Site};
 use crate::digest::Sha256;
 use crate::oci::{local_reference, registry_reference};
 
 pub use error::ComposeError;
 use file::{Dependency, File, Healthcheck, Logging, NamedVolume, Networking, PrivateNetwork, SecretFile, Service};
 
-/// The options of a compose file that don't come from the project.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Manifest digest of each image.
-    pub images: BTreeMap<String, Sha256>,
-    /// Host addresses to publish ports on.
-    pub bind: Vec<IpAddr>,
-    /// Host ports that differ from the container's: container port to host port.
-    pub ports: BTreeMap<u16, u16>,
-    /// The secrets directory, absolute or relative to the compose file.
-    pub secrets: Utf8PathBuf,
-}
+/// The label of a service that says how it is configured. A container with another label was made from another file.
+pub const CONFIGURATION: &str = "org.mailimg.configuration";
 
-/// The project's secrets directory for a compose file at `file`, or one that is only printed: relative if both are in
-/// the project directory, so that they can be moved together.
-pub fn secrets_dir(project: &Project, file: Option<&Utf8Path>) -> Result<Utf8PathBuf, ComposeError> {
-    let root = project.root();
-    let root = root.canonicalize_utf8().map_err(|source| ComposeError::Read { path: root.to_owned(), source })?;
-    let beside = file.and_then(Utf8Path::parent).map(|it| if it.as_str().is_empty() { Utf8Path::new(".") } else { it });
-    let beside = beside.and_then(|parent| parent.canonicalize_utf8().ok());
-    Ok(if beside.is_some_and(|parent| parent == root) { "./secrets".into() } else { root.join("secrets") })
-}
+/// The secrets directory, as the compose file names it.
+const SECRETS: &str = "./secrets";
 
-/// Writes the compose file of a project. The same input gives the same bytes.
-pub fn compose(project: &Project, options: &Options) -> Result<String, ComposeError> {
+/// Writes the compose file of a project for the images with these manifest digests. The same input gives the same
+/// bytes.
+pub fn compose(project: &Project, images: &BTreeMap<String, Sha256>) -> Result<String, ComposeError> {
     let recipes: Vec<&Recipe> = project.recipes().collect();
-    check_ports(&recipes, options)?;
     let names: BTreeSet<&str> = recipes.iter().map(|recipe| recipe.name.as_str()).collect();
-    let mut file = File::default();
+    let mut file = File::new(project.name("the compose file")?.to_string());
     for recipe in &recipes {
-        let service = service(project, recipe, &names, options)?;
+        let digest = images.get(&recipe.name).ok_or_else(|| ComposeError::NotBuilt { image: recipe.name.clone() })?;
+        let mut service = service(project, recipe, &names, *digest)?;
+        service.labels.insert(CONFIGURATION, fingerprint(&service)?);
         for network in &recipe.service.networks {
             file.networks.insert(network_name(*network), PrivateNetwork { internal: *network == Network::Internal });
         }
@@ -57,23 +44,26 @@ pub fn compose(project: &Project, options: &Options) -> Result<String, ComposeEr
             file.volumes.insert(volume.to_string(), NamedVolume { driver: "local" });
         }
         for secret in recipe.service.secrets.keys() {
-            let path = options.secrets.join(secret.as_str());
-            file.secrets.insert(secret.to_string(), SecretFile { file: literal(path.as_str()) });
+            file.secrets.insert(secret.to_string(), SecretFile { file: literal(&format!("{SECRETS}/{secret}")) });
         }
         file.services.insert(recipe.name.clone(), service);
     }
-    file.to_yaml()
+    Ok(header::header(project, &recipes) + &file.to_yaml()?)
+}
+
+/// Differs for services that differ in anything.
+fn fingerprint(service: &Service) -> Result<String, ComposeError> {
+    let json = serde_json::to_vec(service).map_err(|error| ComposeError::Yaml { source: Box::new(error) })?;
+    Ok(Sha256::of(json).to_string())
 }
 
 fn service(
     project: &Project,
     recipe: &Recipe,
     names: &BTreeSet<&str>,
-    options: &Options,
+    digest: Sha256,
 ) -> Result<Service, ComposeError> {
     let site = project.site();
-    let digest =
-        *options.images.get(&recipe.name).ok_or_else(|| ComposeError::NotBuilt { image: recipe.name.clone() })?;
     let wanted = &recipe.service;
     let hostname = project.service_hostname(recipe)?;
     let aliases: Vec<String> = hostname.iter().cloned().collect();
@@ -86,6 +76,7 @@ fn service(
             || local_reference(&recipe.name, digest),
             |registry| registry_reference(registry.prefix.as_str(), &recipe.name, digest),
         ),
+        labels: BTreeMap::new(),
         // Never pull somebody else's image of the same name from the Internet.
         pull_policy: site.registry.is_none().then_some("never"),
         hostname: hostname.unwrap_or_else(|| recipe.name.clone()),
@@ -98,8 +89,8 @@ fn service(
             .collect(),
         networks: networks.collect(),
         dns: wanted.dns.iter().map(ToString::to_string).collect(),
-        ports: published(&wanted.publish, options),
-        volumes: volumes(site, recipe, options),
+        ports: published(&wanted.publish, &site.publish),
+        volumes: volumes(site, recipe),
         secrets: wanted.secrets.keys().map(ToString::to_string).collect(),
         read_only: true,
         tmpfs: wanted.tmpfs.iter().map(|(path, mount)| literal(&format!("{path}:{mount}"))).collect(),
@@ -123,38 +114,21 @@ fn service(
     })
 }
 
-fn check_ports(recipes: &[&Recipe], options: &Options) -> Result<(), ComposeError> {
-    let known: BTreeSet<u16> = recipes.iter().flat_map(|recipe| recipe.service.publish.iter().copied()).collect();
-    if let Some(port) = options.ports.keys().find(|port| !known.contains(port)) {
-        return Err(ComposeError::UnknownPort { port: *port, known: known.into_iter().collect() });
-    }
-    let mut taken = BTreeSet::new();
-    match known.iter().map(|port| options.host_port(*port)).find(|port| !taken.insert(*port)) {
-        Some(port) => Err(ComposeError::PortTwice { port }),
-        None => Ok(()),
-    }
-}
-
-impl Options {
-    fn host_port(&self, port: u16) -> u16 {
-        self.ports.get(&port).copied().unwrap_or(port)
-    }
-}
-
-fn published(ports: &[u16], options: &Options) -> Vec<String> {
+fn published(ports: &[u16], publish: &Publish) -> Vec<String> {
     let on = |port: u16, address: &IpAddr| match address {
-        IpAddr::V4(address) => format!("{address}:{}:{port}", options.host_port(port)),
-        IpAddr::V6(address) => format!("[{address}]:{}:{port}", options.host_port(port)),
+        IpAddr::V4(address) => format!("{address}:{}:{port}", publish.host_port(port)),
+        IpAddr::V6(address) => format!("[{address}]:{}:{port}", publish.host_port(port)),
     };
-    ports.iter().flat_map(|port| options.bind.iter().map(move |address| on(*port, address))).collect()
+    ports.iter().flat_map(|port| publish.bind.iter().map(move |address| on(*port, address))).collect()
 }
 
-fn volumes(site: &Site, recipe: &Recipe, options: &Options) -> Vec<file::Volume> {
+fn volumes(site: &Site, recipe: &Recipe) -> Vec<file::Volume> {
     let named = recipe.service.volumes.iter().map(|(name, target)| file::Volume::named(name, target));
+    let secret = |name: &str, target| vec![file::Volume::bound(&Utf8Path::new(SECRETS).join(name), target)];
     let bound = recipe.service.mounts.iter().flat_map(|(mount, target)| match (mount, &site.tls.directory) {
         (Mount::Tls, Some(directory)) => mounts::certificate(directory, target),
-        (Mount::Tls, None) => vec![file::Volume::bound(&options.secrets.join("tls"), target)],
-        (Mount::Dkim, _) => vec![file::Volume::bound(&options.secrets.join("dkim"), target)],
+        (Mount::Tls, None) => secret("tls", target),
+        (Mount::Dkim, _) => secret("dkim", target),
     });
     named.chain(bound).collect()
 }

@@ -65,7 +65,7 @@ fn project(more: &str) -> (tempfile::TempDir, Project) {
     fs_err::write(root.join("apk-locks/c/channel.toml"), "description = \"c\"\narchitectures = [\"x86_64\"]\n")
         .unwrap();
     let site = format!(
-        "hostname = \"mail.example.org\"\ndomains = [\"example.org\"]\npostmaster = \"a@example.org\"\n\
+        "name = \"example-org\"\nhostname = \"mail.example.org\"\ndomains = [\"example.org\"]\npostmaster = \"a@example.org\"\n\
          channel = \"c\"\nimages = [\"database\", \"scanner\", \"smtp\"]\n{more}"
     );
     fs_err::write(root.join("mailimg.toml"), site).unwrap();
@@ -73,44 +73,47 @@ fn project(more: &str) -> (tempfile::TempDir, Project) {
     (directory, project)
 }
 
-fn options() -> Options {
-    let images = ["database", "scanner", "smtp"].map(|name| (name.to_owned(), Sha256::of(name)));
-    Options {
-        images: images.into(),
-        bind: vec![IpAddr::from([0, 0, 0, 0])],
-        ports: BTreeMap::new(),
-        secrets: "./secrets".into(),
-    }
+fn images() -> BTreeMap<String, Sha256> {
+    ["database", "scanner", "smtp"].map(|name| (name.to_owned(), Sha256::of(name))).into()
 }
 
 #[test]
 fn with_antivirus_from_the_local_engine() {
     let (_directory, project) = project("");
-    insta::assert_snapshot!(compose(&project, &options()).unwrap());
+    insta::assert_snapshot!(compose(&project, &images()).unwrap());
 }
 
 #[test]
 fn without_antivirus_from_a_registry_with_lets_encrypt() {
     let more = "[antivirus]\nenabled = false\n[registry]\nprefix = \"registry.example.org/mail\"\n\
-                [tls]\ndirectory = \"/etc/letsencrypt/live/mail.example.org\"\n";
+                [tls]\ndirectory = \"/etc/letsencrypt/live/mail.example.org\"\n\
+                [publish]\nbind = [\"127.0.0.1\", \"::1\"]\nports = { 25 = 2525 }\n";
     let (_directory, project) = project(more);
-    let options = Options {
-        bind: vec![IpAddr::from([127, 0, 0, 1]), "::1".parse().unwrap()],
-        ports: BTreeMap::from([(25, 2525)]),
-        secrets: "/srv/mail/secrets".into(),
-        ..options()
-    };
-    insta::assert_snapshot!(compose(&project, &options).unwrap());
+    insta::assert_snapshot!(compose(&project, &images()).unwrap());
 }
 
 #[test]
-fn what_cannot_be_composed() {
+fn every_difference_of_a_service_changes_its_label() {
+    let label = |more: &str, digest: &str| {
+        let (_directory, project) = project(more);
+        let file = compose(&project, &images().into_iter().chain([("smtp".to_owned(), Sha256::of(digest))]).collect());
+        let file = file.unwrap();
+        let (_, smtp) = file.split_once("\n  smtp:").unwrap();
+        smtp.lines().find(|line| line.contains(CONFIGURATION)).unwrap().to_owned()
+    };
+    let usual = label("", "smtp");
+    assert_eq!(label("", "smtp"), usual);
+    for (more, digest) in [("", "another"), ("[publish]\nbind = []\n", "smtp"), ("[tls]\ndirectory = \"/t\"\n", "smtp")]
+    {
+        assert_ne!(label(more, digest), usual, "{more} {digest}");
+    }
+    assert_eq!(label("[limits]\nquota = 1\n", "smtp"), usual);
+}
+
+#[test]
+fn what_has_not_been_built_is_told() {
     let (_directory, project) = project("");
     let images = BTreeMap::from([("database".to_owned(), Sha256::of("d"))]);
-    let error = compose(&project, &Options { images, ..options() }).unwrap_err();
+    let error = compose(&project, &images).unwrap_err();
     assert_eq!(error.to_string(), "the image scanner has not been built");
-    let error = compose(&project, &Options { ports: BTreeMap::from([(26, 2626)]), ..options() }).unwrap_err();
-    assert_eq!(error.to_string(), "no image publishes port 26: the published ports are 25, 587");
-    let error = compose(&project, &Options { ports: BTreeMap::from([(25, 587)]), ..options() }).unwrap_err();
-    assert_eq!(error.to_string(), "host port 587 would be published twice");
 }

@@ -36,8 +36,8 @@ pub use recipe::{
 };
 pub use scripts::{SCRIPT_NAMES, ScriptRule};
 pub use secrets::Secret;
-pub use site::{Antivirus, Dkim, Dmarc, Limits, Registry, Site, Smtp, Tls};
-pub use values::{AbsolutePath, Address, DomainName, Mode, Name, ValueError, Word};
+pub use site::{Antivirus, Dkim, Dmarc, Limits, Publish, Registry, Site, Smtp, Tls};
+pub use values::{AbsolutePath, Address, DomainName, Mode, Name, Port, SiteName, ValueError, Word};
 
 /// Reads another stage's TOML file. Errors name file, line and key, as they do for the project's files.
 pub fn read_toml<T: serde::de::DeserializeOwned>(path: &camino::Utf8Path) -> Result<T, ConfigError> {

@@ -7,7 +7,7 @@ use super::error::{ConfigError, Wrong};
 use super::site::{LEAST_LAYERS, MOST_LAYERS};
 use super::values::is_host_name;
 use super::{
-    CREDENTIALS_ADVICE, Channel, DomainName, Name, Recipe, RecipeChannel, Repository, Role, Secret, Site,
+    CREDENTIALS_ADVICE, Channel, DomainName, Name, Recipe, RecipeChannel, Repository, Role, Secret, Site, SiteName,
     has_credentials, label, scripts, secrets, template,
 };
 use crate::similar::similar;
@@ -84,6 +84,12 @@ impl Project {
         self.root.join("oci")
     }
 
+    /// `compose.yaml`, which runs the site. It may not exist yet.
+    #[must_use]
+    pub fn compose_file(&self) -> Utf8PathBuf {
+        self.root.join("compose.yaml")
+    }
+
     /// The images in the site's list, in its order, except those whose feature is off.
     pub fn recipes(&self) -> impl Iterator<Item = &Recipe> {
         let features = features(&self.site);
@@ -108,6 +114,11 @@ impl Project {
     #[must_use]
     pub fn secrets(&self) -> Vec<Secret<'_>> {
         secrets::table(self.recipes())
+    }
+
+    /// The site's name on its engine. `user` is what needs it, for the error where there is none.
+    pub fn name(&self, user: &str) -> Result<&SiteName, ConfigError> {
+        self.site.name.as_ref().ok_or_else(|| self.unset("name", user))
     }
 
     /// The site's host name. `user` is what needs it, for the error where there is none.
@@ -306,6 +317,28 @@ fn check_site(document: &Document, site: &Site, recipes: &BTreeMap<String, Recip
         if !recipes.contains_key(name.as_str()) {
             let steps = [Step::Key("images"), Step::Index(index)];
             return Err(unknown_name(document, &steps, "recipe", name, &known).into());
+        }
+    }
+    check_ports(document, site, recipes)
+}
+
+/// Every port in `publish.ports` belongs to an image, and none of the host is published twice.
+fn check_ports(document: &Document, site: &Site, recipes: &BTreeMap<String, Recipe>) -> Result<(), ConfigError> {
+    let images = site.images.iter().filter_map(|name| recipes.get(name.as_str()));
+    let known: BTreeSet<u16> = images.flat_map(|recipe| recipe.service.publish.iter().copied()).collect();
+    let wrong = |port: &str, message: String| {
+        document.wrong(&[Step::Key("publish"), Step::Key("ports"), Step::Key(port)], message)
+    };
+    for (port, outside) in &site.publish.ports {
+        let name = port.to_string();
+        if !known.contains(&port.number()) {
+            let known: Vec<String> = known.iter().map(u16::to_string).collect();
+            let advice = format!("the images publish {}", known.join(", "));
+            return Err(wrong(&name, "no image publishes this port".to_owned()).advice(Some(advice)).into());
+        }
+        let twice = |other: &&u16| **other != port.number() && site.publish.host_port(**other) == outside.get();
+        if let Some(other) = known.iter().find(twice) {
+            return Err(wrong(&name, format!("port {outside} of the host is already that of port {other}")).into());
         }
     }
     Ok(())

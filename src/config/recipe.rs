@@ -236,7 +236,8 @@ pub struct Service {
     /// The container's host name, which other services can use as well. It is a template, such as `{{site.hostname}}`.
     /// The default is the image's name.
     pub hostname: Option<String>,
-    /// Ports of the container to publish on the host. `mailimg compose --port` can publish one on a different port.
+    /// Ports of the container to publish on the host. `publish` in `mailimg.toml` says on which addresses, and can give
+    /// one a different port there.
     pub publish: Vec<u16>,
     /// Volumes: the name of each, and where it is mounted.
     pub volumes: BTreeMap<Name, AbsolutePath>,

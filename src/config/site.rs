@@ -1,14 +1,20 @@
-use std::net::IpAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU16;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::values::{AbsolutePath, Address, DomainName, Name, Word};
+use super::values::{AbsolutePath, Address, DomainName, Name, Port, SiteName, Word};
 
 /// `mailimg.toml` describes one site: everything about it that is not secret. Templates read these values as `site`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Site {
+    /// Name of the site on its engine. Containers, networks and volumes begin with it, so a site that gets another name
+    /// starts with empty volumes; the old ones keep its mail.
+    #[serde(default)]
+    pub name: Option<SiteName>,
     /// Full host name of the server, such as `mail.example.org`: in its greeting, its certificate and
     /// `Authentication-Results`. The reverse DNS (PTR) record of the server's address should name it.
     #[serde(default)]
@@ -28,6 +34,9 @@ pub struct Site {
     #[serde(default = "layers")]
     #[cfg_attr(test, schemars(range(min = LEAST_LAYERS, max = MOST_LAYERS)))]
     pub layers: u32,
+    /// Where the host publishes the ports of the images.
+    #[serde(default)]
+    pub publish: Publish,
     /// The certificate, and encryption of outgoing mail.
     #[serde(default)]
     pub tls: Tls,
@@ -68,6 +77,18 @@ fn layers() -> u32 {
 /// To templates, a list without items is a value that nobody has set.
 fn unset_if_empty<T: Serialize, S: Serializer>(list: &[T], serializer: S) -> Result<S::Ok, S::Error> {
     if list.is_empty() { serializer.serialize_none() } else { list.serialize(serializer) }
+}
+
+/// Where the host publishes the ports of the images.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Publish {
+    /// Addresses of the host to publish ports on. Add an IPv6 address only if the engine routes IPv6 to containers:
+    /// otherwise every client appears to be the engine itself, which defeats SPF and bans.
+    pub bind: Vec<IpAddr>,
+    /// Ports of the host that differ from the image's, such as `{ 25 = 2525 }`.
+    pub ports: BTreeMap<Port, NonZeroU16>,
 }
 
 /// The certificate, and encryption of outgoing mail.
@@ -170,6 +191,20 @@ pub struct Registry {
 impl Default for Smtp {
     fn default() -> Self {
         Self { auth_on_25: false, check_from: true }
+    }
+}
+
+impl Default for Publish {
+    fn default() -> Self {
+        Self { bind: vec![Ipv4Addr::UNSPECIFIED.into()], ports: BTreeMap::new() }
+    }
+}
+
+impl Publish {
+    /// The port of the host for a port of an image.
+    #[must_use]
+    pub fn host_port(&self, port: u16) -> u16 {
+        self.ports.iter().find(|(inside, _)| inside.number() == port).map_or(port, |(_, outside)| outside.get())
     }
 }
 

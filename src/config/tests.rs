@@ -118,6 +118,39 @@ fn the_number_of_layers_is_the_sites_to_choose() {
 }
 
 #[test]
+fn the_site_has_a_name_that_compose_allows() {
+    let fixture = Fixture::new();
+    let error = Project::open(fixture.root()).unwrap().name("a test").unwrap_err();
+    assert!(fixture.told(&error).contains("doesn't set `name`, which a test needs"), "{error}");
+    fixture.write("mailimg.toml", &format!("name = \"example-org\"\n{SITE}"));
+    assert_eq!(Project::open(fixture.root()).unwrap().name("a test").unwrap().as_str(), "example-org");
+    fixture.write("mailimg.toml", &format!("name = \"example.org\"\n{SITE}"));
+    assert!(fixture.error().starts_with("mailimg.toml:1:8: name: \"example.org\" is not the name of a site"));
+}
+
+#[test]
+fn a_site_chooses_the_ports_of_its_host() {
+    let fixture = Fixture::new();
+    fixture.replace("recipes/postfix.toml", "memory = 192", "publish = [25, 587]");
+    let publish = |ports: &str| fixture.write("mailimg.toml", &format!("{SITE}[publish]\nports = {{ {ports} }}\n"));
+    publish("25 = 2525");
+    let site = Project::open(fixture.root()).unwrap().site().clone();
+    assert_eq!([25, 587].map(|port| site.publish.host_port(port)), [2525, 587]);
+    assert_eq!(site.publish.bind, ["0.0.0.0".parse::<std::net::IpAddr>().unwrap()]);
+    publish("25 = 587, 587 = 25");
+    assert_eq!(Project::open(fixture.root()).unwrap().site().publish.host_port(587), 25);
+    for (ports, expected) in [
+        ("26 = 2626", "publish.ports.26: no image publishes this port"),
+        ("25 = 587", "publish.ports.25: port 587 of the host is already that of port 587"),
+        ("25 = 70000", "publish.ports.25: invalid value: integer `70000`"),
+        ("smtp = 25", "publish.ports.smtp: \"smtp\" is not a port"),
+    ] {
+        publish(ports);
+        assert!(fixture.error().contains(expected), "{}", fixture.error());
+    }
+}
+
+#[test]
 fn an_image_whose_feature_is_off_is_left_out() {
     let fixture = Fixture::new();
     fixture.write("mailimg.toml", &format!("{SITE}[antivirus]\nenabled = false\n"));

@@ -307,6 +307,72 @@ impl Borrow<str> for Name {
     }
 }
 
+/// The name of a site on its engine: `example-org`. Compose allows no other characters in a project's name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SiteName(String);
+
+impl SiteName {
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+written_as_string!(SiteName, "^[a-z0-9][a-z0-9_-]*$");
+
+impl FromStr for SiteName {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let inner = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+        if (1..=64).contains(&text.len()) && text.bytes().all(inner) && !text.starts_with(['-', '_']) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(ValueError::new(
+                text,
+                "the name of a site: lower-case letters, digits, \"-\" and \"_\", at most 64, such as \"example-org\"",
+            ))
+        }
+    }
+}
+
+impl fmt::Display for SiteName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The number of a port, as a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Port(u16);
+
+impl Port {
+    #[must_use]
+    pub fn number(self) -> u16 {
+        self.0
+    }
+}
+
+written_as_string!(Port, "^[1-9][0-9]{0,4}$");
+
+impl FromStr for Port {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+        let number = if plain { text.parse().ok() } else { None };
+        number.map(Self).ok_or_else(|| ValueError::new(text, "a port: a number from 1 to 65535"))
+    }
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// A text that is one word in any configuration file: printable, without spaces, quotes or `#`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

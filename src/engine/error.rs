@@ -9,7 +9,7 @@ pub enum EngineError {
     #[error("no container engine answers ({})", .reasons.join("; "))]
     NoEngine { reasons: Vec<String> },
     /// There is no compose for the engine.
-    #[error("can't run `{engine} compose` or docker-compose")]
+    #[error("can't run `{engine} compose` or a docker-compose of version 2 or newer")]
     NoCompose { engine: String },
     /// Why a program could not be run to completion.
     #[error("can't run {program}")]

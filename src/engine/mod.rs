@@ -46,12 +46,14 @@ impl Engine {
         Err(EngineError::NoEngine { reasons })
     }
 
-    /// The command that runs compose: the engine's plugin, or the older separate program.
+    /// The command that runs compose: the engine's plugin, or the same as a program of its own, unless that is the first
+    /// version, which can't read the compose file.
     fn compose(&self) -> Result<Vec<String>, EngineError> {
         let own = vec![self.program.clone(), "compose".to_owned()];
         let works = |program: &Vec<String>| {
-            let ended = process::run(command(program).arg("version"), QUESTION, process::nothing);
-            ended.is_ok_and(|ended| ended.success)
+            let ended = process::run(command(program).args(["version", "--short"]), QUESTION, process::nothing);
+            let own = program.len() > 1;
+            ended.is_ok_and(|ended| ended.success && (own || !ended.stdout.starts_with(b"1.")))
         };
         let mut programs = [own, vec!["docker-compose".to_owned()]].into_iter();
         programs.find(works).ok_or_else(|| EngineError::NoCompose { engine: self.program.clone() })

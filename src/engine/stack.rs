@@ -64,8 +64,7 @@ impl Stack {
             return Ok(ended.stdout);
         }
         let (service, said) = (service.to_owned(), ended.said());
-        // `docker compose` 2 and docker-compose 1.29, in this order.
-        if said.contains("is not running") || said.contains("No container found") {
+        if said.contains("is not running") {
             return Err(EngineError::NotRunning { service });
         }
         let command = (*program.first().unwrap_or(&"")).to_owned();

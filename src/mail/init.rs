@@ -103,6 +103,8 @@ fn site(options: &Options) -> Result<String, InitError> {
     handlebars.set_strict_mode(true);
     handlebars.register_escape_fn(handlebars::no_escape);
     let values = json!({
+        // Nothing else in a domain name is forbidden in a site's name.
+        "name": options.domain.as_str().replace('.', "-").chars().take(64).collect::<String>(),
         "domain": options.domain,
         "hostname": options.hostname,
         "postmaster": options.postmaster,

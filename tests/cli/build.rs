@@ -79,8 +79,8 @@ pub(super) fn project(packages: &[Made]) -> Project {
     project.write("apk-locks/made-up/channel.toml", channel("repository"));
     project.write(
         "mailimg.toml",
-        "hostname = \"mail.example.org\"\ndomains = [\"example.org\"]\npostmaster = \"admin@example.org\"\n\
-         channel = \"made-up\"\nimages = [\"web\"]\n",
+        "name = \"example-org\"\nhostname = \"mail.example.org\"\ndomains = [\"example.org\"]\n\
+         postmaster = \"admin@example.org\"\nchannel = \"made-up\"\nimages = [\"web\"]\n",
     );
     project.write("recipes/web.toml", RECIPE);
     project.write("images/web/rootfs/etc/motd.hbs", "welcome to {{site.hostname}}\n");

@@ -45,15 +45,36 @@ fn the_file_is_the_same_each_time() {
         assert!(first.contains(&reference), "{reference} in {first}");
     }
     assert!(first.contains("- 0.0.0.0:25:25\n") && first.contains("file: ./secrets/database-password"), "{first}");
+    assert!(first.contains("\nname: example-org\n"), "{first}");
 }
 
 #[test]
-fn another_place_has_absolute_secrets() {
+fn the_file_does_not_depend_on_where_it_is_written() {
     let project = project();
-    let root = project.path().canonicalize().unwrap();
     let printed = project.run(["compose", "--output", "-"]);
-    assert!(printed.contains(&format!("file: {}/secrets/database-password", root.display())), "{printed}");
     assert!(!project.path().join("compose.yaml").exists());
+    fs_err::create_dir(project.path().join("dist")).unwrap();
+    project.run(["compose", "--output", "dist/compose.yaml"]);
+    assert_eq!(project.read("dist/compose.yaml"), printed);
+    let copy = project.root().join("copy");
+    let copied = Command::new("cp").arg("-R").arg(project.path()).arg(&copy).status().unwrap();
+    assert!(copied.success());
+    let moved = project.run(["--project", copy.to_str().unwrap(), "compose", "--output", "-"]);
+    assert_eq!(moved, printed);
+    assert!(!printed.contains(project.root().to_str().unwrap()), "{printed}");
+}
+
+#[test]
+fn ports_stay_where_the_site_publishes_them() {
+    let project = project();
+    let publish = "[publish]\nbind = [\"127.0.0.1\", \"::1\"]\nports = { 25 = 2525 }\n";
+    project.replace("mailimg.toml", "[publish]\nbind = [\"0.0.0.0\"]", publish.trim_end());
+    let file = project.run(["compose", "--output", "-"]);
+    let ports: Vec<&str> = file.lines().filter_map(|line| line.trim().strip_prefix("- ")).collect();
+    let ports = ports.iter().map(|port| port.trim_matches('"'));
+    let ports: Vec<&str> = ports.filter(|port| port.ends_with(":25") || port.ends_with(":993")).collect();
+    assert_eq!(ports, ["127.0.0.1:993:993", "[::1]:993:993", "127.0.0.1:2525:25", "[::1]:2525:25"], "{file}");
+    assert!(file.contains("\n# - the ports 2525, 465, 587, 993 of 127.0.0.1, ::1\n"), "{file}");
 }
 
 #[test]
@@ -78,13 +99,11 @@ fn what_is_missing_or_wrong_is_told() {
     let project = project();
     let said = refused(&project, &["compose", "--layout", "elsewhere"], 4);
     assert!(said.contains("elsewhere/index.json does not exist") && said.contains("mailimg build"), "{said}");
-    let said = refused(&project, &["compose", "--port", "26=2626"], 2);
-    assert!(said.contains("no image publishes port 26: the published ports are 25, 465, 587, 993"), "{said}");
-    let said = refused(&project, &["compose", "--port", "25=993"], 2);
-    assert!(said.contains("host port 993 would be published twice"), "{said}");
-    for (option, value) in [("--port", "25"), ("--port", "25=0"), ("--port", "25=70000"), ("--bind", "here")] {
-        refused(&project, &["compose", option, value], 2);
-    }
+    project.replace("mailimg.toml", "name = \"example-org\"", "");
+    let said = refused(&project, &["compose"], 2);
+    assert!(said.contains("./mailimg.toml doesn't set `name`, which the compose file needs"), "{said}");
+    assert!(said.contains("If the site already runs, give it the name it has"), "{said}");
+    project.replace("mailimg.toml", "hostname = ", "name = \"example-org\"\nhostname = ");
     project.write("oci/index.json", "{}");
     refused(&project, &["compose"], 3);
     project.write("oci/index.json", r#"{"schemaVersion":2,"manifests":[]}"#);
@@ -97,7 +116,9 @@ fn what_is_missing_or_wrong_is_told() {
 fn docker_compose_accepts_the_file() {
     let project = project();
     project.run(["secrets", "init"]);
-    project.run(["compose", "--bind", "127.0.0.1", "--bind", "::1", "--port", "25=2525"]);
+    let publish = "bind = [\"127.0.0.1\", \"::1\"]\nports = { 25 = 2525 }";
+    project.replace("mailimg.toml", "bind = [\"0.0.0.0\"]", publish);
+    project.run(["compose"]);
     let output = Command::new("docker")
         .args(["compose", "config", "--format", "json"])
         .current_dir(project.path())
@@ -108,6 +129,7 @@ fn docker_compose_accepts_the_file() {
     let file: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let postfix = &file["services"]["postfix"];
     assert_eq!(postfix["depends_on"]["mysql"]["condition"], "service_healthy");
+    assert_eq!(file["name"], "example-org");
     assert_eq!(postfix["hostname"], "mail.example.org");
     assert_eq!(postfix["ports"][0]["published"], "2525");
     assert_eq!(postfix["ports"][1]["host_ip"], "::1");

@@ -33,8 +33,8 @@ fn an_unknown_key_is_pointed_at() {
     let project = project();
     project.replace("mailimg.toml", "auth-on-25", "auth-on-24");
     let said = complaint(&project);
-    assert!(said.contains("./mailimg.toml:31:1: smtp.auth-on-24: unknown key \"auth-on-24\""), "{said}");
-    assert!(said.contains("31 | auth-on-24 = false"), "{said}");
+    assert!(said.contains("./mailimg.toml:38:1: smtp.auth-on-24: unknown key \"auth-on-24\""), "{said}");
+    assert!(said.contains("38 | auth-on-24 = false"), "{said}");
     assert!(said.contains("hint: did you mean auth-on-25?"), "{said}");
 }
 

@@ -15,7 +15,7 @@ fn project() -> Project {
     let hello = Made::new("hello", "1.0-r0").file("usr/bin/hello", "#!/bin/true\n");
     MadeRepository::new(project.path().join("repository"), &[hello]);
     project.write("apk-locks/made-up/channel.toml", channel("repository"));
-    project.write("mailimg.toml", "channel = \"made-up\"\nimages = [\"hello\"]\n");
+    project.write("mailimg.toml", "name = \"hello\"\nchannel = \"made-up\"\nimages = [\"hello\"]\n");
     project.write("recipes/hello.toml", RECIPE);
     let keys = project.root().join("keys");
     write_key(&keys, key());
@@ -78,7 +78,10 @@ fn a_value_of_the_site_is_asked_for_where_it_is_used() {
         said.contains("./recipes/hello.toml:8:12: service.hostname: site.hostname: isn't set in mailimg.toml"),
         "{said}"
     );
-    project.write("mailimg.toml", "hostname = \"www.example.org\"\nchannel = \"made-up\"\nimages = [\"hello\"]\n");
+    project.write(
+        "mailimg.toml",
+        "hostname = \"www.example.org\"\nname = \"hello\"\nchannel = \"made-up\"\nimages = [\"hello\"]\n",
+    );
     assert!(project.run(["compose", "--output", "-"]).contains("hostname: www.example.org\n"));
     let said = refused(&project, "dkim");
     assert!(said.contains("./mailimg.toml doesn't set `domains`"), "{said}");

@@ -182,7 +182,11 @@ fn what_is_needed_is_named() {
     let engine = project.write("bin/podman", "#!/bin/sh\n[ \"$1\" = version ]\n");
     fs_err::set_permissions(&engine, std::fs::Permissions::from_mode(0o755)).unwrap();
     let bin = engine.parent().unwrap();
+    let compose = project.write("bin/docker-compose", "#!/bin/sh\necho 1.29.2\n");
+    fs_err::set_permissions(&compose, std::fs::Permissions::from_mode(0o755)).unwrap();
     let output = project.mailimg(["user", "list"]).env("PATH", bin).output().unwrap();
     assert_eq!(output.status.code(), Some(4));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("can't run `podman compose` or docker-compose"));
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("can't run `podman compose` or a docker-compose of version 2")
+    );
 }

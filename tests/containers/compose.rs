@@ -1,32 +1,6 @@
 //! The compose file.
 
-use std::process::{Command, Stdio};
-
 use crate::stack::{self, SERVICES};
-
-#[test]
-#[ignore = "needs docker-compose 1.29, named by MAILIMG_DOCKER_COMPOSE_1"]
-fn docker_compose_1_accepts_the_file() {
-    let program =
-        std::env::var("MAILIMG_DOCKER_COMPOSE_1").expect("MAILIMG_DOCKER_COMPOSE_1 names docker-compose 1.29");
-    let stack = stack::shared();
-    let run = |args: &[&str]| {
-        let mut command = Command::new(&program);
-        command.args(args).current_dir(stack.project.path()).stdin(Stdio::null());
-        let output = command.output().unwrap();
-        (output.status.success(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
-    };
-    let (_, version, _) = run(&["--version"]);
-    assert!(version.contains(" 1.29."), "{version}");
-    let (accepted, _, said) = run(&["-f", "compose.yaml", "config", "--quiet"]);
-    assert!(accepted && said.is_empty(), "{said}");
-    let (_, services, _) = run(&["-f", "compose.yaml", "config", "--services"]);
-    let mut services: Vec<_> = services.lines().collect();
-    services.sort_unstable();
-    let mut expected = SERVICES;
-    expected.sort_unstable();
-    assert_eq!(services, expected);
-}
 
 #[test]
 fn only_postfix_and_dovecot_publish_ports() {

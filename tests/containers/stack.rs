@@ -96,12 +96,10 @@ impl Stack {
         dns.add("outside.test", Record::Mx("client.outside.test".to_owned()));
         dns.add("client.outside.test", Record::A(Ipv4Addr::LOCALHOST));
 
-        let project = built_project(&signatures.url(), host);
-        let name = format!("mailimg-test-{}", std::process::id());
         let ports: BTreeMap<u16, u16> = PORTS.iter().map(|port| (*port, free_port())).collect();
-        let mut compose = vec!["compose".to_owned(), "--bind=127.0.0.1".to_owned()];
-        compose.extend(ports.iter().map(|(port, published)| format!("--port={port}={published}")));
-        project.run(compose);
+        let project = built_project(&signatures.url(), host, &ports);
+        let name = format!("mailimg-test-{}", std::process::id());
+        project.run(["compose"]);
         project.write("test.yaml", overrides());
         let images: Vec<_> = project.run(["load"]).lines().map(str::to_owned).collect();
         assert_eq!(images.len(), SERVICES.len(), "{images:?}");
@@ -217,8 +215,9 @@ impl Stack {
     }
 }
 
-/// A project made by `mailimg init`, with secrets and its images built. It asks `dns` for all names.
-pub fn built_project(signatures: &str, dns: IpAddr) -> Project {
+/// A project made by `mailimg init`, with secrets and its images built. It asks `dns` for all names, and its ports are
+/// published on the loopback address.
+pub fn built_project(signatures: &str, dns: IpAddr, ports: &BTreeMap<u16, u16>) -> Project {
     let project = Project::with_shared_cache();
     project.run(["init", DOMAIN]);
     let site = project.read("mailimg.toml");
@@ -234,6 +233,9 @@ pub fn built_project(signatures: &str, dns: IpAddr) -> Project {
     site.insert("dns".to_owned(), resolver.into());
     let dmarc = site.entry("dmarc").or_insert_with(|| toml::Table::new().into()).as_table_mut().unwrap();
     dmarc.insert("exempt".to_owned(), vec![EXEMPT.to_owned()].into());
+    let published: toml::Table = ports.iter().map(|(port, host)| (port.to_string(), i64::from(*host).into())).collect();
+    let publish = [("bind".to_owned(), vec!["127.0.0.1"].into()), ("ports".to_owned(), published.into())];
+    site.insert("publish".to_owned(), toml::Table::from_iter(publish).into());
     project.write("mailimg.toml", toml::to_string(&site).unwrap());
     project.write("images/clamav/rootfs/etc/mailimg/signatures/baked.ndb", signature("Eicar-Test", &eicar()));
     project.run(["secrets", "init"]);

@@ -34,10 +34,7 @@ impl From<ComposeError> for Failure {
         match error {
             ComposeError::Config(error) => error.into(),
             ComposeError::NotBuilt { .. } => Self::new(Exit::Missing, &error).hint(BUILD),
-            ComposeError::UnknownPort { .. } | ComposeError::PortTwice { .. } => {
-                Self::new(Exit::Usage, &error).hint("see --port in `mailimg compose --help`")
-            }
-            ComposeError::Read { .. } | ComposeError::Yaml { .. } => Self::new(Exit::System, &error),
+            ComposeError::Yaml { .. } => Self::new(Exit::System, &error),
         }
     }
 }

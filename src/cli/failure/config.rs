@@ -8,6 +8,10 @@ impl From<ConfigError> for Failure {
             ConfigError::NoProject { .. } => failure(Exit::Usage)
                 .hint("name the project directory with --project, or create a project with `mailimg init DOMAIN`"),
             ConfigError::Read { .. } => failure(Exit::System),
+            ConfigError::Unset { key: "name", .. } => failure(Exit::Usage).hint(
+                "choose one, such as name = \"example-org\". If the site already runs, give it the name it has, or it \
+                 starts with empty volumes: `docker compose ls` prints it, usually the directory's",
+            ),
             ConfigError::Unset { key, .. } => failure(Exit::Usage).hint(format!("set `{key}` there")),
             ConfigError::Role { found, .. } if found.is_empty() => {
                 failure(Exit::Usage).hint("add that line to the recipe of the image that has this role")

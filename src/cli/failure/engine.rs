@@ -11,7 +11,7 @@ impl From<EngineError> for Failure {
                  another program, such as podman",
             ),
             EngineError::NoCompose { .. } => {
-                failure(Exit::Missing).hint("install Docker's compose plugin, or docker-compose 1.29 or newer")
+                failure(Exit::Missing).hint("install Docker's compose plugin (https://docs.docker.com/compose/install/linux/); in a checkout, `scripts/engine` does")
             }
             EngineError::Run { source: RunError::TimedOut { .. }, .. } => {
                 failure(Exit::Missing).hint("the engine may be overloaded or stuck: see whether `docker info` answers")
