@@ -53,6 +53,8 @@ pub mod engine;
 
 pub mod mail;
 
+pub mod deploy;
+
 pub mod report;
 
 pub mod cli;

@@ -16,9 +16,18 @@ impl EngineArgs {
         Ok(Engine::find(self.engine.as_deref())?)
     }
 
+    /// The engine's program, if a certain one is to be used.
+    pub(super) fn program(&self) -> Option<&str> {
+        self.engine.as_deref()
+    }
+
+    /// The containers of the project.
+    pub(super) fn stack(&self, context: &Context) -> Result<Stack, Failure> {
+        Ok(Stack::open(context.project(), self.program())?)
+    }
+
     /// Users and aliases of the project's running stack.
     pub(super) fn accounts(&self, context: &Context) -> Result<Accounts, Failure> {
-        let stack = Stack::open(context.project(), self.engine.as_deref())?;
-        Ok(Accounts::new(stack, Project::open(context.project())?))
+        Ok(Accounts::new(self.stack(context)?, Project::open(context.project())?))
     }
 }

@@ -9,8 +9,8 @@ use super::exit::Exit;
 use super::locked::LockedArgs;
 use super::{Context, Failure};
 use crate::build::{Options, Selection};
-use crate::config::parse_label;
-use crate::oci::Image;
+use crate::config::{Project, parse_label};
+use crate::oci::{Image, Platform};
 use crate::timestamp::Timestamp;
 
 /// The images that a command uses.
@@ -54,6 +54,15 @@ impl ImageArgs {
         let created = source_date_epoch()?;
         Ok(Options { created, labels: entries(&self.labels), annotations: entries(&self.annotations) })
     }
+}
+
+/// All images of the project as `mailimg build` builds them without arguments, and their architecture.
+pub(super) fn own_selection(context: &Context) -> Result<(Selection, Platform), Failure> {
+    let project = Project::open(context.project())?;
+    let arch = project.channel().architecture(None)?;
+    let platform = Platform::of(&arch)?;
+    let options = Options { created: source_date_epoch()?, ..Options::default() };
+    Ok((Selection::open(project, arch, &[], options)?, platform))
 }
 
 /// The time that images say they were made at, from the environment. Make and CI systems pass an empty variable for one

@@ -11,6 +11,7 @@ mod config;
 mod context;
 mod digest;
 mod dkim;
+mod down;
 mod engine;
 mod exit;
 mod failure;
@@ -24,9 +25,11 @@ mod locked;
 mod push;
 mod repo;
 mod secrets;
+mod status;
 mod store;
 mod tree;
 mod ui;
+mod up;
 mod user;
 mod why;
 
@@ -60,6 +63,9 @@ enum Command {
     Config(config::Command),
     /// Pin the packages of images in lock files
     Lock(lock::Args),
+    Up(up::Args),
+    Status(status::Args),
+    Down(down::Args),
     Build(build::Args),
     Load(load::Args),
     /// Push built images to a registry
@@ -137,6 +143,9 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Dkim(args) => dkim::run(&args, context),
         Command::Config(command) => config::run(&command, context),
         Command::Lock(args) => lock::run(&args, context),
+        Command::Up(args) => up::run(&args, context),
+        Command::Status(args) => status::run(&args, context),
+        Command::Down(args) => down::run(&args, context),
         Command::Build(args) => build::run(&args, context),
         Command::Load(args) => load::run(&args, context),
         Command::Push(args) => push::run(&args, context),

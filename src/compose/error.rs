@@ -1,3 +1,7 @@
+use std::io;
+
+use camino::Utf8PathBuf;
+
 use crate::config::ConfigError;
 
 /// Why no compose file can be written.
@@ -9,6 +13,12 @@ pub enum ComposeError {
     /// An image that the site wants is not among those built.
     #[error("the image {image} has not been built")]
     NotBuilt { image: String },
+    /// The file can't be read.
+    #[error("can't read {path}")]
+    Read { path: Utf8PathBuf, source: io::Error },
+    /// The file is not one that was written for a project.
+    #[error("{path} is not a compose file of mailimg")]
+    Malformed { path: Utf8PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
     /// The file could not be written as YAML.
     #[error("can't write the compose file as YAML")]
     Yaml { source: Box<dyn std::error::Error + Send + Sync> },

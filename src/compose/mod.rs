@@ -8,6 +8,7 @@ mod error;
 mod file;
 mod header;
 mod mounts;
+mod read;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -20,6 +21,7 @@ use crate::oci::{local_reference, registry_reference};
 
 pub use error::ComposeError;
 use file::{Dependency, File, Healthcheck, Logging, NamedVolume, Networking, PrivateNetwork, SecretFile, Service};
+pub use read::{Composed, read};
 
 /// The label of a service that says how it is configured. A container with another label was made from another file.
 pub const CONFIGURATION: &str = "org.mailimg.configuration";

@@ -117,3 +117,17 @@ fn what_has_not_been_built_is_told() {
     let error = compose(&project, &images).unwrap_err();
     assert_eq!(error.to_string(), "the image scanner has not been built");
 }
+
+#[test]
+fn what_is_written_can_be_read() {
+    let (directory, project) = project("");
+    let path = Utf8Path::from_path(directory.path()).unwrap().join("compose.yaml");
+    assert_eq!(read(&path).unwrap(), None);
+    fs_err::write(&path, compose(&project, &images()).unwrap()).unwrap();
+    let services = read(&path).unwrap().unwrap();
+    assert_eq!(services.keys().collect::<Vec<_>>(), ["database", "scanner", "smtp"]);
+    assert_eq!(services["smtp"].image, local_reference("smtp", Sha256::of("smtp")));
+    assert_eq!(services["smtp"].configuration.as_ref().map(String::len), Some(64));
+    fs_err::write(&path, "services: [a]").unwrap();
+    assert!(matches!(read(&path), Err(ComposeError::Malformed { .. })));
+}

@@ -20,6 +20,12 @@ pub enum EngineError {
     /// There is no compose file.
     #[error("there is no compose file {path}")]
     NoComposeFile { path: Utf8PathBuf },
+    /// Compose failed.
+    #[error("`{program} {command}` failed: {said}")]
+    Compose { program: String, command: String, said: String },
+    /// The engine described containers in a way that we don't know.
+    #[error("can't understand how {program} describes containers")]
+    Answer { program: String, source: serde_json::Error },
     /// The service is not up.
     #[error("the service {service} is not running")]
     NotRunning { service: String },

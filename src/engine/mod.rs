@@ -3,6 +3,7 @@
 //! Only this module starts `docker` or `podman`. Whatever they are sent or print is bounded in time and size, and
 //! secrets go by standard input, never in an argument list.
 
+mod container;
 mod error;
 mod load;
 mod process;
@@ -11,6 +12,7 @@ mod stack;
 use std::process::Command;
 use std::time::Duration;
 
+pub use container::{Container, Health};
 pub use error::EngineError;
 pub use process::RunError;
 pub use stack::{Exec, Stack};

@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::process::{self, Limits};
-use super::{Engine, EngineError, command};
+use super::process::{self, Ended, Limits};
+use super::{Container, Engine, EngineError, RunError, command, container};
 
 /// The file that `mailimg compose` writes.
 const FILE: &str = "compose.yaml";
@@ -12,9 +12,16 @@ const FILE: &str = "compose.yaml";
 /// The longest answer of a program, in bytes: a list of a million users.
 const ANSWER_LIMIT: u64 = 256 << 20;
 
+/// For compose to pull images that the engine doesn't have. It also waits for services that others depend on.
+const START: Limits = Limits { time: Duration::from_hours(1), output: 1 << 20 };
+/// For all containers to stop, one after the other, with the time that they are given.
+const STOP: Limits = Limits { time: Duration::from_mins(10), output: 1 << 20 };
+const LIST: Limits = Limits { time: Duration::from_mins(1), output: 16 << 20 };
+
 /// The containers of a site: a compose project.
 #[derive(Debug)]
 pub struct Stack {
+    engine: Engine,
     /// The command that starts compose.
     compose: Vec<String>,
     directory: Utf8PathBuf,
@@ -44,22 +51,85 @@ impl Stack {
         if !named && !path.exists() {
             return Err(EngineError::NoComposeFile { path });
         }
-        let compose = Engine::find(program)?.compose()?;
-        Ok(Self { compose, directory: directory.to_owned(), file: (!named).then_some(FILE) })
+        let engine = Engine::find(program)?;
+        let compose = engine.compose()?;
+        Ok(Self { engine, compose, directory: directory.to_owned(), file: (!named).then_some(FILE) })
+    }
+
+    /// Creates and starts what the compose file describes. Containers that already run as it says are left alone, and
+    /// those that it no longer mentions are removed.
+    pub fn up(&self) -> Result<(), EngineError> {
+        self.run(&["up", "--detach", "--quiet-pull", "--remove-orphans"], START)
+    }
+
+    /// Starts the containers of these services again.
+    pub fn restart(&self, services: &[&str]) -> Result<(), EngineError> {
+        self.run(&[&["restart"], services].concat(), STOP)
+    }
+
+    /// Stops and removes the containers and networks. Volumes stay.
+    pub fn down(&self) -> Result<(), EngineError> {
+        self.run(&["down", "--remove-orphans"], STOP)
+    }
+
+    /// The containers, by service, whether or not they run.
+    pub fn containers(&self) -> Result<Vec<Container>, EngineError> {
+        let listed = self.ask(&["ps", "--all", "--quiet"], LIST)?;
+        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+        let ids: Vec<&str> = listed.split_whitespace().collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let inspect = [&["container", "inspect"], ids.as_slice()].concat();
+        let ended = process::run(self.engine.command().args(inspect), LIST, process::nothing);
+        let ended = ended.map_err(|source| self.engine.failed(source))?;
+        container::read(&ended.stdout)
+            .map_err(|source| EngineError::Answer { program: self.engine.program.clone(), source })
+    }
+
+    /// The last line that the container wrote.
+    pub fn last_line(&self, container: &Container) -> Option<String> {
+        let ended = self.engine.ask(&["logs", "--tail", "1", &container.id]).ok()?;
+        let lines = [String::from_utf8_lossy(&ended.stdout).into_owned(), ended.said()].concat();
+        lines.lines().map(str::trim).rfind(|line| !line.is_empty()).map(ToOwned::to_owned)
+    }
+
+    fn run(&self, arguments: &[&str], limits: Limits) -> Result<(), EngineError> {
+        self.ask(arguments, limits).map(|_| ())
+    }
+
+    fn ask(&self, arguments: &[&str], limits: Limits) -> Result<Ended, EngineError> {
+        let ended = process::run(self.command().args(arguments), limits, process::nothing);
+        let ended = ended.map_err(|source| self.failed(source))?;
+        if ended.success {
+            return Ok(ended);
+        }
+        let (program, said) = (self.compose.join(" "), ended.last_line());
+        let command = (*arguments.first().unwrap_or(&"")).to_owned();
+        Err(EngineError::Compose { program, command, said })
+    }
+
+    /// Compose for this project.
+    fn command(&self) -> std::process::Command {
+        let mut command = command(&self.compose);
+        command.current_dir(&self.directory).args(self.file.iter().flat_map(|file| ["--file", file]));
+        command
+    }
+
+    fn failed(&self, source: RunError) -> EngineError {
+        EngineError::Run { program: self.compose.join(" "), source }
     }
 
     /// Runs a program in the container of a service, and returns what it wrote to standard output.
     pub fn exec(&self, exec: &Exec<'_>) -> Result<Vec<u8>, EngineError> {
         let Exec { service, user, program, input, time } = *exec;
-        let mut command = command(&self.compose);
-        command.current_dir(&self.directory);
-        command.args(self.file.iter().flat_map(|file| ["--file", file]));
+        let mut command = self.command();
         command.args(["exec", "-T"]).args(user.iter().flat_map(|user| ["--user", user]));
         command.arg(service).args(program);
         let input = input.to_vec();
         let limits = Limits { time, output: ANSWER_LIMIT };
         let ended = process::run(&mut command, limits, move |mut pipe| pipe.write_all(&input))
-            .map_err(|source| EngineError::Run { program: self.compose.join(" "), source })?;
+            .map_err(|source| self.failed(source))?;
         if ended.success {
             return Ok(ended.stdout);
         }

@@ -103,6 +103,12 @@ impl Images {
         }
     }
 
+    /// Whether it has this image.
+    #[must_use]
+    pub fn has(&self, name: &str, digest: Sha256) -> bool {
+        self.all.get(name).is_some_and(|builds| builds.values().any(|known| *known == digest))
+    }
+
     /// The architectures for which there is an image of this name.
     #[must_use]
     pub fn architectures(&self, name: &str) -> Vec<&'static str> {

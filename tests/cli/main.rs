@@ -28,5 +28,6 @@ mod platforms;
 mod push;
 mod scripts;
 mod secrets;
+mod up;
 mod users;
 mod why;

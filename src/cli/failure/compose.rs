@@ -34,7 +34,10 @@ impl From<ComposeError> for Failure {
         match error {
             ComposeError::Config(error) => error.into(),
             ComposeError::NotBuilt { .. } => Self::new(Exit::Missing, &error).hint(BUILD),
-            ComposeError::Yaml { .. } => Self::new(Exit::System, &error),
+            ComposeError::Malformed { .. } => {
+                Self::new(Exit::Usage, &error).hint("move it elsewhere; `mailimg up` writes it again")
+            }
+            ComposeError::Read { .. } | ComposeError::Yaml { .. } => Self::new(Exit::System, &error),
         }
     }
 }

@@ -20,13 +20,17 @@ impl From<EngineError> for Failure {
             EngineError::Load { .. } => {
                 failure(Exit::System).hint("see the engine's log, and whether its disk is full")
             }
-            EngineError::NoComposeFile { .. } => failure(Exit::Missing)
-                .hint("write one with `mailimg compose`, then start the stack with `docker compose up -d`"),
-            EngineError::NotRunning { .. } => {
-                failure(Exit::Missing).hint("start the stack with `docker compose up -d`, and wait until it is healthy")
+            EngineError::Compose { .. } => failure(Exit::System).hint(
+                "`docker compose logs` shows what the containers wrote. If a port is already in use, another program of \
+                 this machine has it: stop that, or set publish.ports in mailimg.toml",
+            ),
+            EngineError::Answer { .. } => failure(Exit::Refused),
+            EngineError::NoComposeFile { .. } => {
+                failure(Exit::Missing).hint("start the server with `mailimg up`, which also writes this file")
             }
+            EngineError::NotRunning { .. } => failure(Exit::Missing).hint("start the server with `mailimg up`"),
             EngineError::Failed { .. } => failure(Exit::Missing)
-                .hint("`docker compose ps` and `docker compose logs` may show what is wrong with the service"),
+                .hint("`mailimg status` and `docker compose logs` may show what is wrong with the service"),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod build;
 mod compose;
 mod config;
+mod deploy;
 mod engine;
 mod import;
 mod lock;

@@ -1,0 +1,110 @@
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::DeployError;
+use crate::engine::{Container, EngineError, Health, Stack};
+use crate::progress::{Progress, Step, Total};
+
+/// How often to look.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long nothing may change before what is unhealthy is believed to stay so. A service that depends on another one
+/// notices only at its next check that the other has become healthy.
+const SETTLED: Duration = Duration::from_secs(30);
+
+/// Starts the containers, and waits until all are healthy, until no more change is to be expected, or until the time is
+/// over. Returns how they are then.
+pub(super) fn start(stack: &Stack, time: Duration, progress: &dyn Progress) -> Result<Vec<Container>, DeployError> {
+    let until = Instant::now() + time;
+    let mut watch = Watch::new(progress);
+    // Compose waits for the services that others depend on, so watch them meanwhile.
+    let started = std::thread::scope(|scope| {
+        let starting = scope.spawn(|| stack.up());
+        while !starting.is_finished() {
+            std::thread::sleep(PAUSE / 5);
+            if watch.looked.elapsed() >= PAUSE
+                && let Ok(containers) = stack.containers()
+            {
+                watch.see(&containers);
+            }
+        }
+        starting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    });
+    if let Err(error) = started {
+        return failed_start(stack, error);
+    }
+    until_settled(stack, until, &mut watch)
+}
+
+/// Compose gives up when a service that others depend on is unhealthy. Then its health check knows more.
+fn failed_start(stack: &Stack, error: EngineError) -> Result<Vec<Container>, DeployError> {
+    let containers = stack.containers()?;
+    let is_why = |container: &Container| match container.health {
+        Health::Unhealthy => true,
+        Health::Stopped => container.started.is_some(),
+        Health::Healthy | Health::Starting => false,
+    };
+    if containers.iter().any(is_why) { Ok(containers) } else { Err(error.into()) }
+}
+
+/// The same for containers that have been started.
+pub(super) fn wait(stack: &Stack, time: Duration, progress: &dyn Progress) -> Result<Vec<Container>, DeployError> {
+    until_settled(stack, Instant::now() + time, &mut Watch::new(progress))
+}
+
+fn until_settled(stack: &Stack, until: Instant, watch: &mut Watch<'_>) -> Result<Vec<Container>, DeployError> {
+    loop {
+        let containers = stack.containers()?;
+        watch.see(&containers);
+        watch.tell(&containers);
+        if watch.is_over(&containers) || Instant::now() >= until {
+            return Ok(containers);
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// What was seen of the containers so far, and told.
+struct Watch<'a> {
+    progress: &'a dyn Progress,
+    step: Box<dyn Step>,
+    seen: BTreeMap<String, Health>,
+    changed: Instant,
+    looked: Instant,
+    told: BTreeMap<String, String>,
+}
+
+impl<'a> Watch<'a> {
+    fn new(progress: &'a dyn Progress) -> Self {
+        let (step, now) = (progress.start("Starting", Total::Unknown), Instant::now());
+        Self { progress, step, seen: BTreeMap::new(), changed: now, looked: now, told: BTreeMap::new() }
+    }
+
+    fn see(&mut self, containers: &[Container]) {
+        let now = containers.iter().map(|container| (container.id.clone(), container.health)).collect();
+        if now != self.seen {
+            self.seen = now;
+            self.changed = Instant::now();
+        }
+        let mut waiting = containers.iter().filter(|container| container.health != Health::Healthy);
+        self.step.item(&waiting.next().map_or_else(String::new, ToString::to_string));
+        self.looked = Instant::now();
+    }
+
+    /// Says once why a service is unhealthy, because that may take a while to change.
+    fn tell(&mut self, containers: &[Container]) {
+        for container in containers.iter().filter(|container| container.health == Health::Unhealthy) {
+            let said = container.to_string();
+            if self.told.get(&container.service) != Some(&said) {
+                self.progress.warn(&said);
+                self.told.insert(container.service.clone(), said);
+            }
+        }
+    }
+
+    fn is_over(&self, containers: &[Container]) -> bool {
+        let all = |is: fn(Health) -> bool| containers.iter().all(|container| is(container.health));
+        all(|health| health == Health::Healthy)
+            || (all(|health| health != Health::Starting) && self.changed.elapsed() >= SETTLED)
+    }
+}
