@@ -33,6 +33,9 @@ pub enum SecretsError {
     /// A certificate that nobody can sign.
     #[error("nothing can sign {secret}, the certificate of {image}: no recipe has a secret of kind \"authority\"")]
     NoAuthority { secret: String, image: String },
+    /// The recipes don't declare it.
+    #[error("no recipe has a secret {name:?}")]
+    Unknown { name: String, known: Vec<String> },
     /// A key or certificate could not be created.
     #[error("can't create {path}: {reason}")]
     Generate { path: Utf8PathBuf, reason: String },
@@ -69,6 +72,28 @@ pub fn init_dkim(project: &Project) -> Result<Vec<Secret>, SecretsError> {
     Ok(maker.secrets)
 }
 
+/// Replaces a secret of the site's recipes, or all of them, and with an authority all that it signed. Returns what was
+/// replaced. The site's certificate and its DKIM keys stay: others have to be told of new ones.
+pub fn rotate(project: &Project, name: Option<&str>) -> Result<Vec<Secret>, SecretsError> {
+    let all = project.secrets();
+    let chosen = || all.iter().filter(|secret| name.is_none_or(|name| secret.name.as_str() == name));
+    if let (Some(name), None) = (name, chosen().next()) {
+        let known = all.iter().map(|secret| secret.name.to_string()).collect();
+        return Err(SecretsError::Unknown { name: name.to_owned(), known });
+    }
+    let mut maker = Maker::open(project)?;
+    for secret in chosen() {
+        match secret.kind {
+            // Whenever this is interrupted, its certificate is still missing, and the next run makes all of it.
+            SecretKind::Authority => maker.remove(secret.name)?,
+            _ => maker.renewed.push(secret.name.as_str().into()),
+        }
+    }
+    maker.secrets_of(&all)?;
+    maker.secrets.retain(|secret| secret.made);
+    Ok(maker.secrets)
+}
+
 /// Files of the site's authority. Only the certificate is mounted anywhere.
 struct Authority {
     certificate: Utf8PathBuf,
@@ -89,6 +114,8 @@ impl Authority {
 struct Maker {
     directory: Utf8PathBuf,
     secrets: Vec<Secret>,
+    /// Files to make although they exist.
+    renewed: Vec<Utf8PathBuf>,
     _lock: File,
 }
 
@@ -105,7 +132,7 @@ impl Maker {
         if !ignored.exists() {
             write_atomic(&ignored, "*\n", 0o644)?;
         }
-        Ok(Self { directory, secrets: Vec::new(), _lock: file })
+        Ok(Self { directory, secrets: Vec::new(), renewed: Vec::new(), _lock: file })
     }
 
     fn secrets_of(&mut self, secrets: &[Wanted<'_>]) -> Result<(), SecretsError> {
@@ -201,7 +228,7 @@ impl Maker {
         mode: u32,
         make: impl FnOnce() -> Result<String, String>,
     ) -> Result<(), SecretsError> {
-        if self.directory.join(path).exists() {
+        if self.directory.join(path).exists() && !self.renewed.iter().any(|renewed| renewed == path) {
             self.secrets.push(Secret { path: path.to_owned(), made: false });
             return Ok(());
         }

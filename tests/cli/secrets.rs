@@ -125,6 +125,57 @@ fn a_lost_authority_is_replaced_with_all_that_it_signed() {
     assert_eq!(changed, ["dovecot.pem", "internal-ca.key", "internal-ca.pem", "mysql.pem", "postfix.pem"]);
 }
 
+/// The secrets that differ after `secrets rotate` with these arguments, and what it said.
+fn rotated(project: &Project, args: &[&str]) -> (Vec<String>, String) {
+    let before = secrets(project);
+    let output = project.mailimg(["secrets", "rotate"]).args(args).output().unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(output.status.success(), "{said}");
+    let after = secrets(project);
+    assert!(before.keys().eq(after.keys()), "{:?}", after.keys());
+    for (name, (mode, content)) in &after {
+        assert_eq!(*mode, before[name].0, "{name}");
+        assert!(!said.contains(str::from_utf8(content).unwrap().trim_end()), "{said}");
+    }
+    let changed = before.keys().filter(|name| before[*name] != after[*name]);
+    (changed.cloned().collect(), said)
+}
+
+#[test]
+fn one_secret_or_all_are_replaced() {
+    let project = project();
+    project.run(["secrets", "init"]);
+    let (changed, said) = rotated(&project, &["database-password"]);
+    assert_eq!(changed, ["database-password"]);
+    assert_eq!(
+        said,
+        "replaced ./secrets/database-password\n\
+         next: `mailimg up` restarts the services that use them: dovecot, mysql, postfix\n"
+    );
+    let (changed, said) = rotated(&project, &["mysql.pem"]);
+    assert_eq!(changed, ["mysql.pem"]);
+    assert!(said.ends_with("restarts the services that use them: mysql\n"), "{said}");
+    openssl(&project, &["verify", "-CAfile", "internal-ca.pem", "-verify_hostname", "mysql", "mysql.pem"]);
+
+    let signed = ["dovecot.pem", "internal-ca.key", "internal-ca.pem", "mysql.pem", "postfix.pem"];
+    assert_eq!(rotated(&project, &["internal-ca.pem"]).0, signed);
+    openssl(&project, &["verify", "-CAfile", "internal-ca.pem", "-verify_hostname", "dovecot", "dovecot.pem"]);
+    let all: Vec<&str> = ["database-password"].into_iter().chain(signed).collect();
+    assert_eq!(rotated(&project, &[]).0, all, "keys that others know stay");
+}
+
+#[test]
+fn a_secret_that_does_not_exist_cannot_be_replaced() {
+    let project = project();
+    project.run(["secrets", "init"]);
+    let before = secrets(&project);
+    let output = project.mailimg(["secrets", "rotate", "dkim"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("no recipe has a secret \"dkim\"") && said.contains("database-password"), "{said}");
+    assert_eq!(secrets(&project), before);
+}
+
 #[test]
 fn no_certificate_is_made_where_there_is_one() {
     let project = project();

@@ -171,7 +171,7 @@ fn what_is_needed_is_named() {
     let project = Project::new();
     let (code, _, said) = run(&project, &["user", "list"], "");
     assert_eq!(code, Some(4));
-    assert!(said.contains("there is no compose file ./compose.yaml") && said.contains("mailimg compose"), "{said}");
+    assert!(said.contains("there is no compose file ./compose.yaml") && said.contains("mailimg up"), "{said}");
 
     project.run(["init", "example.org"]);
     project.write("compose.yaml", "services: {}\n");

@@ -35,6 +35,7 @@ mod stack;
 mod strangers;
 mod submission;
 mod tls;
+mod up;
 mod users;
 mod virus;
 mod without_engine;

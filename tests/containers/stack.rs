@@ -220,6 +220,15 @@ impl Stack {
 pub fn built_project(signatures: &str, dns: IpAddr, ports: &BTreeMap<u16, u16>) -> Project {
     let project = Project::with_shared_cache();
     project.run(["init", DOMAIN]);
+    configure(&project, signatures, ports);
+    bake_signature(&project);
+    project.run(["secrets", "init"]);
+    build(&project);
+    project
+}
+
+/// Fetches signatures from there alone, and publishes ports on the loopback address.
+pub fn configure(project: &Project, signatures: &str, ports: &BTreeMap<u16, u16>) {
     let site = project.read("mailimg.toml");
     let mut site: toml::Table = site.parse().unwrap();
     let antivirus = site.entry("antivirus").or_insert_with(|| toml::Table::new().into()).as_table_mut().unwrap();
@@ -237,14 +246,15 @@ pub fn built_project(signatures: &str, dns: IpAddr, ports: &BTreeMap<u16, u16>) 
     let publish = [("bind".to_owned(), vec!["127.0.0.1"].into()), ("ports".to_owned(), published.into())];
     site.insert("publish".to_owned(), toml::Table::from_iter(publish).into());
     project.write("mailimg.toml", toml::to_string(&site).unwrap());
+}
+
+/// A signature of the image itself, for the EICAR test file.
+pub fn bake_signature(project: &Project) {
     project.write("images/clamav/rootfs/etc/mailimg/signatures/baked.ndb", signature("Eicar-Test", &eicar()));
-    project.run(["secrets", "init"]);
-    build(&project);
-    project
 }
 
 /// Builds the images. If Debian has replaced a locked package (exit code 4), locks again, as an owner would.
-fn build(project: &Project) {
+pub fn build(project: &Project) {
     let output = project.mailimg(["build"]).output().unwrap();
     if output.status.code() == Some(4) {
         eprintln!("{}", String::from_utf8_lossy(&output.stderr));
@@ -326,7 +336,7 @@ fn sweep(name: &str, images: &str) -> String {
 }
 
 /// A port that nobody listens on now. Another process could take it before it is used, but that is unlikely.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 

@@ -32,6 +32,17 @@ impl From<SecretsError> for Failure {
                 "add a secret of kind \"authority\" to service.secrets in recipes/{image}.toml, and in those of the \
                  images that connect to it"
             )),
+            SecretsError::Unknown { ref known, .. } => {
+                let known = known.join(", ");
+                Self::new(Exit::Usage, &error).hint(if known.is_empty() {
+                    "no recipe has secrets".to_owned()
+                } else {
+                    format!(
+                        "the recipes have {known}. The site's own certificate and DKIM keys are not among them: to \
+                         replace one, remove its file and run `mailimg secrets init`"
+                    )
+                })
+            }
             SecretsError::Io { .. } | SecretsError::Generate { .. } => Self::new(Exit::System, &error),
         }
     }
@@ -63,10 +74,9 @@ impl From<AccountsError> for Failure {
         match error {
             AccountsError::Config(error) => error.into(),
             AccountsError::Engine(error) => error.into(),
-            AccountsError::ForeignDomain { .. } => Self::new(Exit::Usage, &error).hint(
-                "add it to `domains` in mailimg.toml, then run `mailimg build`, `mailimg load`, `mailimg compose` and \
-                 `docker compose up -d`",
-            ),
+            AccountsError::ForeignDomain { .. } => {
+                Self::new(Exit::Usage, &error).hint("add it to `domains` in mailimg.toml, then run `mailimg up`")
+            }
             AccountsError::UserExists { .. } => {
                 Self::new(Exit::Usage, &error).hint("to change its password, use `mailimg user passwd`")
             }

@@ -1,4 +1,5 @@
 mod init;
+mod rotate;
 
 use super::{Context, Failure};
 
@@ -9,10 +10,12 @@ pub(super) enum Command {
     /// Recipes declare the secrets they need. Each becomes a file in the secrets directory, which only its owner can
     /// open. Existing files are never changed.
     Init,
+    Rotate(rotate::Args),
 }
 
 pub(super) fn run(command: &Command, context: &Context) -> Result<(), Failure> {
     match command {
         Command::Init => init::run(context),
+        Command::Rotate(args) => rotate::run(args, context),
     }
 }

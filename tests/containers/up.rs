@@ -1,0 +1,168 @@
+//! A site of its own, from nothing to a running server and back, by `mailimg up`, `status` and `down`.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use crate::common::engine;
+use crate::common::imap::Mailbox;
+use crate::common::project::Project;
+use crate::common::smtp::Smtp;
+use crate::stack::{self, DOMAIN, HOSTNAME, POSTMASTER, SERVICES, mark, message};
+
+/// A site under a name of its own, which is removed with all that it has on the engine.
+struct Site {
+    project: Project,
+    name: String,
+    ports: BTreeMap<u16, u16>,
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        let label = format!("label=com.docker.compose.project={}", self.name);
+        for (list, remove) in [("ps -aq", "rm -fv"), ("volume ls -q", "volume rm"), ("network ls -q", "network rm")] {
+            let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+            let found = engine::try_docker([words(list), vec!["--filter".to_owned(), label.clone()]].concat());
+            let found = words(&String::from_utf8_lossy(&found.stdout));
+            if !found.is_empty() {
+                engine::try_docker([words(remove), found].concat());
+            }
+        }
+    }
+}
+
+impl Site {
+    /// A site without virus signatures, which is quick to find that out.
+    fn new() -> Self {
+        engine::require();
+        let ports: BTreeMap<u16, u16> = [25, 465, 587, 993].map(|port| (port, stack::free_port())).into();
+        let project = Project::with_shared_cache();
+        project.run(["init", DOMAIN]);
+        let name = format!("mailimg-test-up-{}", std::process::id());
+        stack::configure(&project, "http://127.0.0.1:9", &ports);
+        let site = project.read("mailimg.toml").replace("name = \"example-test\"", &format!("name = \"{name}\""));
+        project.write("mailimg.toml", site);
+        project.replace("recipes/clamav.toml", "start-period = 600\nretries = 6", "start-period = 5\nretries = 1");
+        project.replace(
+            "recipes/postfix.toml",
+            "interval = 15\ntimeout = 12\nstart-period = 60\nretries = 4",
+            "interval = 5\ntimeout = 12\nstart-period = 5\nretries = 1",
+        );
+        stack::build(&project);
+        Self { project, name, ports }
+    }
+
+    fn run(&self, args: &[&str], input: &str) -> (i32, String, String) {
+        let output = self.project.mailimg(args).write_stdin(input).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    }
+
+    fn succeeds(&self, args: &[&str]) -> String {
+        let (code, _, said) = self.run(args, "");
+        assert_eq!(code, 0, "mailimg {args:?}: {said}");
+        said
+    }
+
+    /// Container ids by service, and how often each was restarted by the engine.
+    fn containers(&self) -> BTreeMap<String, (String, String)> {
+        let label = format!("label=com.docker.compose.project={}", self.name);
+        let ids = engine::docker(["ps", "-aq", "--no-trunc", "--filter", &label]);
+        let inspect = |id: &str| {
+            let service = engine::inspect(id, "{{index .Config.Labels \"com.docker.compose.service\"}}");
+            (service, (id.to_owned(), engine::inspect(id, "{{.RestartCount}}")))
+        };
+        ids.split_whitespace().map(inspect).collect()
+    }
+
+    fn address(&self, port: u16) -> SocketAddr {
+        SocketAddr::new(Ipv4Addr::LOCALHOST.into(), self.ports[&port])
+    }
+
+    fn mailbox(&self) -> Mailbox {
+        Mailbox {
+            address: self.address(993),
+            server_name: HOSTNAME.to_owned(),
+            certificate_pem: self.project.read("secrets/tls/fullchain.pem"),
+            user: POSTMASTER.0.to_owned(),
+            password: POSTMASTER.1.to_owned(),
+        }
+    }
+
+    /// Sends a mail, and the server's answer to it.
+    fn send(&self, mark: &str) -> u16 {
+        let message = message("someone@outside.test", POSTMASTER.0, mark);
+        Smtp::open(self.address(25)).send("someone@outside.test", POSTMASTER.0, &message).code
+    }
+}
+
+#[test]
+fn a_site_comes_up_changes_and_goes_without_losing_mail() {
+    let site = Site::new();
+
+    // Without signatures, two services are unhealthy and say why; none is restarted.
+    let (code, _, said) = site.run(&["up", "--timeout", "120"], "");
+    assert_eq!(code, 1, "{said}");
+    for reason in ["clamav is unhealthy: no virus signatures yet", "postfix is unhealthy: no virus signatures yet"] {
+        assert!(said.contains(reason), "{said}");
+    }
+    let without = site.containers();
+    assert!(without.keys().eq(["clamav", "dovecot", "mysql", "postfix"]), "{without:?}");
+    assert!(without.values().all(|(_, restarts)| restarts == "0"), "{without:?}");
+    let (code, out, said) = site.run(&["status"], "");
+    assert!(code == 1 && out.contains("unhealthy: no virus signatures yet"), "{out}{said}");
+
+    // With signatures, only their image is built, and only its container is another one.
+    stack::bake_signature(&site.project);
+    site.project.replace("mailimg.toml", "\"http://127.0.0.1:9/fetched.ndb\"", "");
+    let said = site.succeeds(&["up"]);
+    assert!(said.contains("built clamav ") && !said.contains("built mysql "), "{said}");
+    assert!(said.contains("all 4 services are healthy"), "{said}");
+    assert!(said.contains("next: `mailimg user add admin@example.test`"), "{said}");
+    let with = site.containers();
+    let changed: Vec<_> = SERVICES.into_iter().filter(|service| with[*service].0 != without[*service].0).collect();
+    assert_eq!(changed, ["clamav"]);
+    let (code, _, said) = site.run(&["user", "add", POSTMASTER.0, "--password-stdin"], &format!("{}\n", POSTMASTER.1));
+    assert_eq!(code, 0, "{said}");
+    let first = mark("up");
+    assert_eq!(site.send(&first), 250);
+    site.mailbox().wait_for_message(&first);
+
+    // Again, there is nothing to do and nothing to say.
+    let said = site.succeeds(&["up"]);
+    assert!(said.starts_with("nothing changed: all 4 services are healthy") && !said.contains("next: "), "{said}");
+    assert_eq!(site.containers(), with);
+    site.succeeds(&["status"]);
+
+    // New passwords and certificates, with the same users and mail.
+    site.succeeds(&["secrets", "rotate"]);
+    let (code, _, said) = site.run(&["status"], "");
+    assert_eq!(code, 1);
+    assert!(said.contains("running with secrets that have been replaced: mysql, dovecot, postfix"), "{said}");
+    let said = site.succeeds(&["up"]);
+    assert!(said.contains("restarted the container of postfix") && !said.contains("of clamav"), "{said}");
+    site.succeeds(&["status"]);
+    let second = mark("rotated");
+    assert_eq!(site.send(&second), 250);
+    site.mailbox().wait_for_message(&second);
+    site.mailbox().wait_for_message(&first);
+    let password = site.project.read("secrets/database-password");
+    for (id, _) in site.containers().values() {
+        let known = [engine::docker(["inspect", id]), engine::docker(["top", id]), engine::logs(id)].concat();
+        assert!(!known.contains(password.trim()), "{known}");
+    }
+
+    // Gone within seconds, and back with its mail, also from a directory of another name.
+    let began = Instant::now();
+    site.succeeds(&["down"]);
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    assert!(site.containers().is_empty());
+    let moved = site.project.root().join("moved");
+    fs_err::rename(site.project.path(), &moved).unwrap();
+    fs_err::create_dir(site.project.path()).unwrap();
+    site.succeeds(&["--project", moved.to_str().unwrap(), "up"]);
+    fs_err::remove_dir(site.project.path()).unwrap();
+    fs_err::rename(&moved, site.project.path()).unwrap();
+    site.mailbox().wait_for_message(&first);
+    site.succeeds(&["down"]);
+}
