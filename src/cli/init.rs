@@ -1,4 +1,4 @@
-use crate::config::{Address, DomainName};
+use crate::config::{Address, DomainName, Project};
 use crate::mail::init::{Options, init};
 
 use super::{Context, Failure};
@@ -30,12 +30,22 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let postmaster = args.postmaster.clone().map_or_else(|| format!("admin@{domain}").parse(), Ok)?;
     let options = Options { domain: domain.clone(), hostname, postmaster };
     init(context.project(), &options)?;
-    context.ui().status(format!(
-        "{}/mailimg.toml is for {} at {domain}: review it, then run\n  mailimg secrets init\n  mailimg build\n  \
-         mailimg load\n  mailimg compose\n  docker compose up -d\n  mailimg user add {}",
-        context.project(),
-        options.hostname,
-        options.postmaster
-    ));
+    let project = Project::open(context.project())?;
+    let (site, hostname) = (project.root().join("mailimg.toml"), &options.hostname);
+    context
+        .ui()
+        .status(format!("{site} is for {hostname} at {domain}: review it, then run\n{}", steps(&project, &options)));
     Ok(())
+}
+
+/// The commands that lead to a running server, as in the README.
+fn steps(project: &Project, options: &Options) -> String {
+    let program = match project.root().as_str() {
+        "." => "mailimg".to_owned(),
+        root => format!("mailimg -C {root}"),
+    };
+    let import = project.channel().import.map(|_| "repo import-debian".to_owned());
+    let user = format!("user add {}", options.postmaster);
+    let steps = import.into_iter().chain(["up".to_owned(), user, "dkim".to_owned()]);
+    steps.map(|step| format!("  {program} {step}")).collect::<Vec<_>>().join("\n")
 }

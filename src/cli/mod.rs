@@ -22,6 +22,7 @@ mod layout;
 mod load;
 mod lock;
 mod locked;
+mod man;
 mod push;
 mod repo;
 mod secrets;
@@ -92,6 +93,7 @@ enum Command {
     #[command(subcommand)]
     Store(store::Command),
     Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// The most characters of an argument that an error repeats.
@@ -155,6 +157,7 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Digest(args) => digest::run(&args, context),
         Command::Store(command) => store::run(&command, context),
         Command::Completions(args) => completions::run(&args, context),
+        Command::Man(args) => man::run(&args, context),
     }
 }
 

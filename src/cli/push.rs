@@ -60,7 +60,19 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let outcome = context.block_on(push::push(order, &Client::default(), context.ui(), pushed))?;
     unkept.tell(context.ui());
     outcome?;
+    tell_where_they_run(args, context);
     if args.json { context.ui().json(&objects) } else { Ok(()) }
+}
+
+/// The compose file knows only one registry.
+fn tell_where_they_run(args: &Args, context: &Context) {
+    let Some(prefix) = &args.to else { return };
+    let Ok(project) = Project::open(context.project()) else { return };
+    if project.site().registry.as_ref().is_none_or(|registry| registry.prefix.as_str() != prefix) {
+        context.ui().status(format!(
+            "compose.yaml doesn't use these images: for that, set registry.prefix = {prefix:?} in mailimg.toml"
+        ));
+    }
 }
 
 fn object(Pushed { image: Built { name, digest }, tags, artifacts }: &Pushed<'_>, reference: &str) -> Value {

@@ -73,3 +73,16 @@ fn results_survive_a_reader_that_goes_away() {
     let output = std::process::Command::new("bash").args(["-c", &script]).current_dir(project.path()).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "0", "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+#[test]
+fn every_command_has_a_man_page() {
+    let project = Project::new();
+    project.run(["man", "pages"]);
+    let page = project.read("pages/mailimg-up.1");
+    assert!(page.contains(".TH") && page.contains("Build and start the mail server"), "{page}");
+    let pages: Vec<_> =
+        fs_err::read_dir(project.path().join("pages")).unwrap().map(|it| it.unwrap().file_name()).collect();
+    for page in ["mailimg.1", "mailimg-secrets-rotate.1", "mailimg-repo-import-debian.1"] {
+        assert!(pages.iter().any(|name| name == page), "{page} in {pages:?}");
+    }
+}

@@ -25,6 +25,24 @@ fn init_writes_a_project_for_the_domain() {
 }
 
 #[test]
+fn init_says_what_to_do_next() {
+    let project = Project::new();
+    let said = |args: &[&str]| String::from_utf8(project.mailimg(args).output().unwrap().stderr).unwrap();
+    assert_eq!(
+        said(&["init", "example.org"]),
+        "./mailimg.toml is for mail.example.org at example.org: review it, then run\n  mailimg repo import-debian\n  \
+         mailimg up\n  mailimg user add admin@example.org\n  mailimg dkim\n"
+    );
+    let readme = fs_err::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let (_, steps) = readme.split_once("$ mailimg init example.org").unwrap();
+    let steps = steps.split("```").next().unwrap().lines().filter_map(|line| line.strip_prefix("$ "));
+    let steps: Vec<&str> = steps.map(|line| line.split('#').next().unwrap().trim_end()).collect();
+    let printed = said(&["-C", "site", "init", "example.org"]).replace("mailimg -C site", "mailimg");
+    let printed: Vec<&str> = printed.lines().filter_map(|line| line.strip_prefix("  ")).collect();
+    assert_eq!(printed, steps);
+}
+
+#[test]
 fn init_changes_nothing_that_is_there() {
     let project = Project::new();
     project.write("recipes/mine.toml", "mine");

@@ -150,7 +150,9 @@ fn json_has_what_was_pushed_under_which_names() {
     let built = digests(&project.run(["build", "--json"]));
     let push = |args: &[&str]| {
         let output = project.mailimg(["push", "--json", "--to", &prefix]).args(args).output().unwrap();
-        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "there is no terminal to show progress on");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.starts_with("compose.yaml doesn't use these images: for that, set registry.prefix"), "{said}");
+        assert_eq!(said.lines().count(), 1, "there is no terminal to show progress on: {said}");
         serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
     };
     let object = |image: &str, digest: &str, tags: &[&str], packages: bool| {
