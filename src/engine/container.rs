@@ -1,12 +1,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use camino::Utf8Path;
 use serde::Deserialize;
 
 use crate::timestamp::Timestamp;
 
 /// The label with which compose says whose container it is.
 const SERVICE: &str = "com.docker.compose.service";
+
+/// The label with which compose says which directory a container was started from.
+const DIRECTORY: &str = "com.docker.compose.project.working_dir";
 
 /// The longest reason that is kept, in characters.
 const LONGEST_REASON: usize = 300;
@@ -27,6 +31,13 @@ pub struct Container {
     pub reason: Option<String>,
     /// When it was last started.
     pub started: Option<Timestamp>,
+}
+
+impl Container {
+    /// The directory that it was started from.
+    pub(super) fn directory(&self) -> Option<&Utf8Path> {
+        self.labels.get(DIRECTORY).map(Utf8Path::new)
+    }
 }
 
 /// How a container does.

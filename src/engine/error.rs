@@ -26,6 +26,9 @@ pub enum EngineError {
     /// The engine described containers in a way that we don't know.
     #[error("can't understand how {program} describes containers")]
     Answer { program: String, source: serde_json::Error },
+    /// The containers of this name are another site's.
+    #[error("a site of the same name runs from {directory}")]
+    Elsewhere { directory: Utf8PathBuf },
     /// The service is not up.
     #[error("the service {service} is not running")]
     NotRunning { service: String },

@@ -72,7 +72,8 @@ impl Stack {
         self.run(&["down", "--remove-orphans"], STOP)
     }
 
-    /// The containers, by service, whether or not they run.
+    /// The containers, by service, whether or not they run. Those of another site that has the same name are an error:
+    /// compose would replace them.
     pub fn containers(&self) -> Result<Vec<Container>, EngineError> {
         let listed = self.ask(&["ps", "--all", "--quiet"], LIST)?;
         let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
@@ -83,8 +84,18 @@ impl Stack {
         let inspect = [&["container", "inspect"], ids.as_slice()].concat();
         let ended = process::run(self.engine.command().args(inspect), LIST, process::nothing);
         let ended = ended.map_err(|source| self.engine.failed(source))?;
-        container::read(&ended.stdout)
-            .map_err(|source| EngineError::Answer { program: self.engine.program.clone(), source })
+        let containers = container::read(&ended.stdout)
+            .map_err(|source| EngineError::Answer { program: self.engine.program.clone(), source })?;
+        match containers.iter().filter_map(Container::directory).find(|directory| self.is_elsewhere(directory)) {
+            Some(directory) => Err(EngineError::Elsewhere { directory: directory.to_owned() }),
+            None => Ok(containers),
+        }
+    }
+
+    /// Whether another site is there. A site that has been moved left nothing behind.
+    fn is_elsewhere(&self, directory: &Utf8Path) -> bool {
+        let here = self.directory.canonicalize_utf8().ok();
+        directory.join(FILE).exists() && directory.canonicalize_utf8().ok() != here
     }
 
     /// The last line that the container wrote.
@@ -99,6 +110,7 @@ impl Stack {
     }
 
     fn ask(&self, arguments: &[&str], limits: Limits) -> Result<Ended, EngineError> {
+        tracing::info!("running {} {}", self.compose.join(" "), arguments.join(" "));
         let ended = process::run(self.command().args(arguments), limits, process::nothing);
         let ended = ended.map_err(|source| self.failed(source))?;
         if ended.success {

@@ -22,8 +22,9 @@ load) tar -xOf - manifest.json | sed 's/.*"RepoTags":\["\([^"]*\)".*/\1/' >>know
     image=$(sed -n 's/^ *image: //p' compose.yaml)
     label=$(sed -n 's/.*org.mailimg.configuration: //p' compose.yaml)
     echo "$label" >id
-    printf '[{"Id":"%s","Config":{"Image":"%s","Labels":{"com.docker.compose.service":"web","%s":"%s"}},' \
-        "$label" "$image" org.mailimg.configuration "$label" >running
+    printf '[{"Id":"%s","Config":{"Image":"%s","Labels":{"com.docker.compose.service":"web",' "$label" "$image" >running
+    printf '"com.docker.compose.project.working_dir":"%s","%s":"%s"}},' \
+        "$PWD" org.mailimg.configuration "$label" >>running
     printf '"State":{"Status":"running","StartedAt":"2026-01-01T00:00:00.5Z","Health":%s}}]' "$(cat health)" >>running ;;
 "compose --file compose.yaml restart web") sed -i s/2026-01-01/2126-01-01/ running ;;
 "compose --file compose.yaml down --remove-orphans") rm -f running ;;
@@ -183,6 +184,34 @@ fn what_keeps_a_site_down_is_told() {
     project.write("id", "1");
     let (code, _, said) = run(&project, &["up"]);
     assert!(code == 3 && said.contains("can't understand how docker describes containers"), "{said}");
+}
+
+#[test]
+fn a_site_of_the_same_name_elsewhere_is_left_alone() {
+    let project = project();
+    let other = project.root().join("other");
+    fs_err::create_dir(&other).unwrap();
+    run(&project, &["up"]);
+    let here = project.path().canonicalize().unwrap();
+    let running = project.read("running").replace(here.to_str().unwrap(), other.to_str().unwrap());
+    assert!(running.contains(other.to_str().unwrap()), "{running}");
+    project.write("running", &running);
+    assert_eq!(run(&project, &["status"]).0, 0, "nothing is left there: it has been moved");
+    fs_err::write(other.join("compose.yaml"), "").unwrap();
+    for command in ["up", "status", "down"] {
+        let (code, _, said) = run(&project, &[command]);
+        assert_eq!(code, 2, "{said}");
+        assert!(said.contains(&format!("a site of the same name runs from {}", other.display())), "{said}");
+        assert!(said.contains("give it another `name` in mailimg.toml"), "{said}");
+    }
+    assert_eq!(project.read("running"), running);
+}
+
+#[test]
+fn the_log_says_what_is_run() {
+    let project = project();
+    let (_, _, said) = run(&project, &["up", "-v"]);
+    assert!(said.contains("running docker compose up --detach"), "{said}");
 }
 
 #[test]

@@ -24,6 +24,10 @@ impl From<EngineError> for Failure {
                 "`docker compose logs` shows what the containers wrote. If a port is already in use, another program of \
                  this machine has it: stop that, or set publish.ports in mailimg.toml",
             ),
+            EngineError::Elsewhere { directory } => failure(Exit::Usage).hint(format!(
+                "if this is another site, give it another `name` in mailimg.toml, and other ports. If it replaces that \
+                 one, first run `mailimg -C {directory} down`; the mail stays"
+            )),
             EngineError::Answer { .. } => failure(Exit::Refused),
             EngineError::NoComposeFile { .. } => {
                 failure(Exit::Missing).hint("start the server with `mailimg up`, which also writes this file")
