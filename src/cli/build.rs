@@ -1,6 +1,7 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
+use indicatif::DecimalBytes;
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -52,16 +53,36 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if args.archive {
         images.par_iter().try_for_each(|image| write_archive(&output, image, &archive(image)))?;
     }
-    if !args.json {
-        return context.ui().write(images::lines(&images).as_bytes());
+    if args.json {
+        print_objects(&images, &output, args.archive.then_some(&archive as &dyn Fn(&Image) -> Utf8PathBuf), context)?;
+    } else {
+        context.ui().write(images::lines(&images).as_bytes())?;
     }
+    context.ui().done(&summary(&images), Some("`mailimg up` runs them here, `mailimg push` sends them to a registry"));
+    Ok(())
+}
+
+fn print_objects(
+    images: &[Image],
+    layout: &Utf8Path,
+    archive: Option<&dyn Fn(&Image) -> Utf8PathBuf>,
+    context: &Context,
+) -> Result<(), Failure> {
     let object = |image: &Image| {
         let mut object = images::object(image);
         if let Some(fields) = object.as_object_mut() {
-            let archive = args.archive.then(|| archive(image));
-            fields.extend([("layout".to_owned(), json!(output)), ("archive".to_owned(), json!(archive))]);
+            let archive = archive.map(|archive| archive(image));
+            fields.extend([("layout".to_owned(), json!(layout)), ("archive".to_owned(), json!(archive))]);
         }
         object
     };
     context.ui().json(&images.iter().map(object).collect::<Vec<_>>())
+}
+
+/// How many images there are, and how much they take: layers that they share count once.
+fn summary(images: &[Image]) -> String {
+    let layers: BTreeMap<_, _> = images.iter().flat_map(|image| &image.layers).map(|it| (it.digest, it.size)).collect();
+    let (count, size) = (layers.len(), DecimalBytes(layers.values().sum()));
+    let images = if images.len() == 1 { "1 image".to_owned() } else { format!("{} images", images.len()) };
+    format!("{images}, {size} in {count} layers")
 }

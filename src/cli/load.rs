@@ -31,7 +31,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let layout = args.layout.path(context)?;
     let chosen = args.layout.chosen(&layout, &args.images, context)?;
     let engine = args.engine.find()?;
-    let mut objects = Vec::new();
+    let (mut objects, count) = (Vec::new(), chosen.len());
     for Built { name, digest } in chosen {
         let image = read_image(&layout, &name, digest)?;
         let loaded = engine.load(&layout, image, context.ui())?;
@@ -41,5 +41,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
             context.ui().line(loaded)?;
         }
     }
-    if args.json { context.ui().json(&objects) } else { Ok(()) }
+    if args.json {
+        context.ui().json(&objects)?;
+    }
+    let images = if count == 1 { "1 image is".to_owned() } else { format!("{count} images are") };
+    context.ui().done(&format!("{images} in the engine"), Some("`mailimg compose` writes the file that runs them"));
+    Ok(())
 }

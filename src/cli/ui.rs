@@ -1,6 +1,7 @@
 //! Output: results on standard output, everything else on standard error, colours only on terminals.
 
 use std::io::{self, Write};
+use std::time::Instant;
 
 use owo_colors::OwoColorize;
 
@@ -14,11 +15,12 @@ use crate::progress::{Progress, Step, Total};
 pub(super) struct Ui {
     quiet: bool,
     bars: Bars,
+    began: Instant,
 }
 
 impl Ui {
     pub(super) fn new(quiet: bool) -> Self {
-        Self { quiet, bars: Bars::new(quiet) }
+        Self { quiet, bars: Bars::new(quiet), began: Instant::now() }
     }
 
     /// Where the log goes.
@@ -60,6 +62,12 @@ impl Ui {
         if !self.quiet {
             self.note(message.as_ref());
         }
+    }
+
+    /// Ends a command that may take long: what there is now, after how long, and what comes next.
+    pub(super) fn done(&self, what: &str, next: Option<&str>) {
+        let next = next.map_or_else(String::new, |next| format!("; next: {next}"));
+        self.status(format!("{what}, after {:.1} s{next}", self.began.elapsed().as_secs_f32()));
     }
 
     /// Reports on standard error what the user should know but needn't act on.

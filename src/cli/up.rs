@@ -1,4 +1,4 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -39,7 +39,6 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let began = Instant::now();
     let (selection, _) = own_selection(context)?;
     let project = selection.project();
     let cache = context.cache_dir()?;
@@ -64,7 +63,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         return Err(unhealthy(&up));
     }
     if !args.json {
-        tell_end(ui, &up, began.elapsed());
+        tell_end(ui, &up);
         for next in &next {
             ui.status(format!("next: {}", advice(next)));
         }
@@ -87,13 +86,13 @@ fn tell_changes(ui: &Ui, project: &Project, up: &Up) {
     }
 }
 
-fn tell_end(ui: &Ui, up: &Up, took: Duration) {
+fn tell_end(ui: &Ui, up: &Up) {
     let services = match up.containers.len() {
         1 => "the service is healthy".to_owned(),
         many => format!("all {many} services are healthy"),
     };
     let unchanged = if up.is_unchanged() { "nothing changed: " } else { "" };
-    ui.status(format!("{unchanged}{services}, after {:.1} s", took.as_secs_f32()));
+    ui.done(&format!("{unchanged}{services}"), None);
 }
 
 fn unhealthy(up: &Up) -> Failure {

@@ -102,6 +102,17 @@ fn refused(project: &Project, args: &[&str]) -> (i32, String) {
     (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
+#[test]
+fn a_build_ends_with_what_there_is_and_what_comes_next() {
+    let project = project(&packages());
+    let output = project.mailimg(["build"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.starts_with("1 image, ") && said.contains(" MB in ") && said.contains(" layers, after "), "{said}");
+    assert!(said.ends_with("; next: `mailimg up` runs them here, `mailimg push` sends them to a registry\n"), "{said}");
+    let quiet = project.mailimg(["build", "--quiet"]).output().unwrap();
+    assert!(quiet.status.success() && quiet.stderr.is_empty(), "{}", String::from_utf8_lossy(&quiet.stderr));
+}
+
 /// Runs a build from a shell with different settings, in a different environment.
 fn strange_build(project: &Project, threads: &str) -> String {
     let output = Command::new("/bin/sh")

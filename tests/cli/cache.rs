@@ -38,7 +38,7 @@ fn error(output: &Output) -> String {
 /// Checks that commands that only read give the same results as before, and leave nothing behind.
 fn reads_all(project: &Project, run: impl Fn(&[&str]) -> Output) {
     let out = project.root().join("elsewhere/oci");
-    let build = ["build", "--offline", "--json", "--output", out.to_str().unwrap()];
+    let build = ["build", "--quiet", "--offline", "--json", "--output", out.to_str().unwrap()];
     let expected = digests(&project.run(["digest", "--json"]));
     for args in [&build[..], &["digest", "--json"], &["layers", "web"], &["why", "web", "libc"], &["tree", "web"]] {
         let output = run(args);
