@@ -44,7 +44,7 @@ fn an_ill_typed_value_is_pointed_at() {
     project.replace("mailimg.toml", "message-size = 26_214_400", "message-size = \"25M\"");
     let said = complaint(&project);
     assert!(
-        said.contains("./mailimg.toml:52:16: limits.message-size: invalid type: string \"25M\", expected u64"),
+        said.contains("./mailimg.toml:59:16: limits.message-size: invalid type: string \"25M\", expected u64"),
         "{said}"
     );
 }

@@ -221,6 +221,7 @@ pub fn built_project(signatures: &str, dns: IpAddr, ports: &BTreeMap<u16, u16>) 
     let project = Project::with_shared_cache();
     project.run(["init", DOMAIN]);
     configure(&project, signatures, ports);
+    ask_for_names(&project, dns);
     bake_signature(&project);
     project.run(["secrets", "init"]);
     build(&project);
@@ -234,6 +235,15 @@ pub fn configure(project: &Project, signatures: &str, ports: &BTreeMap<u16, u16>
     let antivirus = site.entry("antivirus").or_insert_with(|| toml::Table::new().into()).as_table_mut().unwrap();
     antivirus.insert("official".to_owned(), false.into());
     antivirus.insert("databases".to_owned(), vec![format!("{signatures}/fetched.ndb")].into());
+    let published: toml::Table = ports.iter().map(|(port, host)| (port.to_string(), i64::from(*host).into())).collect();
+    let publish = [("bind".to_owned(), vec!["127.0.0.1"].into()), ("ports".to_owned(), published.into())];
+    site.insert("publish".to_owned(), toml::Table::from_iter(publish).into());
+    project.write("mailimg.toml", toml::to_string(&site).unwrap());
+}
+
+/// Gives a site more domains, and a name server that knows them.
+fn ask_for_names(project: &Project, dns: IpAddr) {
+    let mut site: toml::Table = project.read("mailimg.toml").parse().unwrap();
     site.insert("domains".to_owned(), vec![DOMAIN.to_owned(), SHOP.to_owned()].into());
     let resolver: toml::Table = [("forward", vec![dns.to_string()]), ("insecure", DOMAINS.map(str::to_owned).into())]
         .map(|(key, list)| (key.to_owned(), list.into()))
@@ -242,9 +252,6 @@ pub fn configure(project: &Project, signatures: &str, ports: &BTreeMap<u16, u16>
     site.insert("dns".to_owned(), resolver.into());
     let dmarc = site.entry("dmarc").or_insert_with(|| toml::Table::new().into()).as_table_mut().unwrap();
     dmarc.insert("exempt".to_owned(), vec![EXEMPT.to_owned()].into());
-    let published: toml::Table = ports.iter().map(|(port, host)| (port.to_string(), i64::from(*host).into())).collect();
-    let publish = [("bind".to_owned(), vec!["127.0.0.1"].into()), ("ports".to_owned(), published.into())];
-    site.insert("publish".to_owned(), toml::Table::from_iter(publish).into());
     project.write("mailimg.toml", toml::to_string(&site).unwrap());
 }
 
