@@ -19,10 +19,12 @@ pub struct Site {
     /// `Authentication-Results`. The reverse DNS (PTR) record of the server's address should name it.
     #[serde(default)]
     pub hostname: Option<DomainName>,
-    /// Domains that the site receives mail for. The first is the primary one.
+    /// Domains that the site receives mail for. The first is the primary one. A domain that is taken out keeps its users,
+    /// aliases and mail: they rest, and work again when it returns.
     #[serde(default, serialize_with = "unset_if_empty")]
     pub domains: Vec<DomainName>,
-    /// Mailbox for mail to `postmaster@` and `abuse@` of every domain. A user or alias of that name takes precedence.
+    /// Mailbox for mail to `postmaster@` and `abuse@` of every domain. A user or alias of that name takes precedence. As
+    /// long as nobody receives mail for this address, such mail is refused.
     #[serde(default)]
     pub postmaster: Option<Address>,
     /// Where packages come from: the name of a folder in `apk-locks/`.

@@ -18,7 +18,7 @@ pub fn record(stack: &Stack) -> String {
     line.split('"').skip(1).step_by(2).collect()
 }
 
-fn verify(message: &str, zone: &DnsServer) -> Vec<DkimResult> {
+pub fn verify(message: &str, zone: &DnsServer) -> Vec<DkimResult> {
     let mut server = ConnectionConfig::udp();
     server.port = zone.address().port();
     let servers = vec![NameServerConfig::new(zone.address().ip(), true, vec![server])];

@@ -23,6 +23,7 @@ mod contents;
 mod database;
 mod delivery;
 mod dkim;
+mod domains;
 mod failures;
 mod flat;
 mod imap;

@@ -13,6 +13,8 @@ use crate::common::project::Project;
 use crate::common::{engine, wait_for};
 
 pub const DOMAIN: &str = "example.test";
+/// Another domain of the same site.
+pub const SECOND: &str = "second.test";
 pub const HOSTNAME: &str = "mail.example.test";
 pub const ALICE: (&str, &str) = ("alice@example.test", "alice-Password-1");
 pub const BOB: (&str, &str) = ("bob@example.test", "bob-Password-2");
@@ -183,6 +185,21 @@ impl Stack {
         words.into_iter().map(str::to_owned).collect()
     }
 
+    /// Builds and loads the images again, and recreates the containers whose images have changed.
+    pub fn rebuild(&self) {
+        let old: Vec<_> = SERVICES.iter().map(|service| self.image(service)).collect();
+        build(&self.project);
+        self.project.run(["load"]);
+        self.project.run(["compose"]);
+        self.compose(&["up", "-d", "--quiet-pull"]);
+        for service in SERVICES {
+            self.wait_until_healthy(service);
+        }
+        for image in old.into_iter().filter(|old| SERVICES.iter().all(|service| self.image(service) != *old)) {
+            engine::docker(["image", "rm", &image]);
+        }
+    }
+
     /// The certificate for clients to trust.
     pub fn certificate(&self) -> String {
         self.project.read("secrets/tls/fullchain.pem")
@@ -244,7 +261,7 @@ pub fn configure(project: &Project, signatures: &str, ports: &BTreeMap<u16, u16>
 /// Gives a site more domains, and a name server that knows them.
 fn ask_for_names(project: &Project, dns: IpAddr) {
     let mut site: toml::Table = project.read("mailimg.toml").parse().unwrap();
-    site.insert("domains".to_owned(), vec![DOMAIN.to_owned(), SHOP.to_owned()].into());
+    site.insert("domains".to_owned(), vec![DOMAIN, SHOP, SECOND].into());
     let resolver: toml::Table = [("forward", vec![dns.to_string()]), ("insecure", DOMAINS.map(str::to_owned).into())]
         .map(|(key, list)| (key.to_owned(), list.into()))
         .into_iter()
