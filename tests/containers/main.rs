@@ -32,6 +32,7 @@ mod load;
 mod reproducible;
 mod secrets;
 mod senders;
+mod sieve;
 mod stack;
 mod strangers;
 mod submission;
