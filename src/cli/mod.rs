@@ -8,6 +8,7 @@ mod channel;
 mod completions;
 mod compose;
 mod config;
+mod confirm;
 mod context;
 mod digest;
 mod dkim;

@@ -75,6 +75,14 @@ impl Ui {
         self.note(&format!("{} {}", "warning:".yellow().bold(), message.as_ref()));
     }
 
+    /// Shows a question on standard error; the answer comes on the same line.
+    pub(super) fn ask(&self, question: &str) -> io::Result<()> {
+        self.bars.suspend(|| {
+            let mut terminal = anstream::stderr().lock();
+            write!(terminal, "{question} ").and_then(|()| terminal.flush())
+        })
+    }
+
     /// Reports why a command failed and what to do about it.
     pub(super) fn failure(&self, failure: &Failure) {
         let mut messages = failure.messages().iter();

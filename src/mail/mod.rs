@@ -1,9 +1,8 @@
-//! The mail server apart from its images: projects, secrets and users.
+//! The mail server apart from its images: projects, secrets, users.
 
 pub mod accounts;
 mod certificate;
 pub mod dkim;
-
 pub mod init;
 pub mod password;
 pub mod secrets;

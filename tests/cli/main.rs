@@ -17,6 +17,7 @@ mod debian;
 mod digest;
 mod disk;
 mod documentation;
+mod fake_engine;
 mod flat;
 mod init;
 mod layers;

@@ -83,6 +83,22 @@ impl Mailbox {
         self.block_on(async { self.login().await.is_ok() })
     }
 
+    /// Logs in, does something else, and returns whether the server soon ends the session.
+    pub fn ends_with(&self, done: impl FnOnce()) -> bool {
+        self.block_on(async {
+            let mut session = self.login().await.unwrap();
+            session.noop().await.unwrap();
+            done();
+            for _ in 0..50 {
+                if session.noop().await.is_err() {
+                    return true;
+                }
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            false
+        })
+    }
+
     async fn login(&self) -> Result<Session, String> {
         let certificate = CertificateDer::from_pem_slice(self.certificate_pem.as_bytes()).unwrap();
         let mut roots = RootCertStore::empty();

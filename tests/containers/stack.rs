@@ -18,6 +18,8 @@ pub const SECOND: &str = "second.test";
 pub const HOSTNAME: &str = "mail.example.test";
 pub const ALICE: (&str, &str) = ("alice@example.test", "alice-Password-1");
 pub const BOB: (&str, &str) = ("bob@example.test", "bob-Password-2");
+/// A domain elsewhere whose server is down.
+pub const DEFERRED: &str = "down.test";
 /// Receives mail for postmaster@ and abuse@.
 pub const POSTMASTER: (&str, &str) = ("admin@example.test", "admin-Password-3");
 /// All services, in the order in which they are checked.
@@ -97,6 +99,10 @@ impl Stack {
         dns.add("outside.test", Record::A(Ipv4Addr::LOCALHOST));
         dns.add("outside.test", Record::Mx("client.outside.test".to_owned()));
         dns.add("client.outside.test", Record::A(Ipv4Addr::LOCALHOST));
+
+        // Nobody listens there, so mail for it is deferred.
+        let IpAddr::V4(silent) = host else { panic!("{host} is not an IPv4 address") };
+        dns.add(DEFERRED, Record::A(silent));
 
         let ports: BTreeMap<u16, u16> = PORTS.iter().map(|port| (*port, free_port())).collect();
         let project = built_project(&signatures.url(), host, &ports);
@@ -221,10 +227,22 @@ impl Stack {
 
     /// Runs `mailimg` on this stack and returns its output. If it fails, panics with its messages.
     pub fn mailimg(&self, args: &[&str], input: &str) -> String {
+        let (succeeded, out, said) = self.try_mailimg(args, input);
+        assert!(succeeded, "mailimg {args:?}: {said}");
+        out
+    }
+
+    /// The same, but also returns whether it succeeded, and its messages.
+    pub fn try_mailimg(&self, args: &[&str], input: &str) -> (bool, String, String) {
         let mut command = self.project.mailimg(args);
         let output = command.envs(self.environment()).write_stdin(input.to_owned()).output().unwrap();
-        assert!(output.status.success(), "mailimg {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.success(), text(output.stdout), text(output.stderr))
+    }
+
+    /// What `mailimg` prints with `--json`.
+    pub fn json(&self, args: &[&str]) -> serde_json::Value {
+        serde_json::from_str(&self.mailimg(&[args, &["--json"]].concat(), "")).unwrap()
     }
 
     fn environment(&self) -> [(&'static str, String); 2] {

@@ -4,7 +4,7 @@ use super::{Context, EngineArgs, Failure};
 
 /// Delete an alias.
 ///
-/// Without destinations, deletes the whole alias. The server must be running.
+/// Without destinations, deletes the whole alias. Deleting what isn't there is no error. The server must be running.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -21,13 +21,14 @@ pub(in crate::cli) struct Args {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let accounts = args.engine.accounts(context)?;
+    let source = &args.source;
     if args.destinations.is_empty() {
-        accounts.delete_alias(&args.source, None)?;
-        context.ui().status(format!("deleted {}", args.source));
+        let found = accounts.delete_alias(source, None)?;
+        context.ui().status(if found { format!("deleted {source}") } else { format!("there is no alias {source}") });
     }
     for destination in &args.destinations {
-        accounts.delete_alias(&args.source, Some(destination))?;
-        context.ui().status(format!("{} is no longer forwarded to {destination}", args.source));
+        let news = if accounts.delete_alias(source, Some(destination))? { "no longer" } else { "not" };
+        context.ui().status(format!("{source} is {news} forwarded to {destination}"));
     }
     Ok(())
 }

@@ -74,18 +74,21 @@ impl From<AccountsError> for Failure {
         match error {
             AccountsError::Config(error) => error.into(),
             AccountsError::Engine(error) => error.into(),
-            AccountsError::ForeignDomain { .. } => {
-                Self::new(Exit::Usage, &error).hint("add it to `domains` in mailimg.toml, then run `mailimg up`")
-            }
+            AccountsError::ForeignDomain { .. } => Self::new(Exit::Usage, &error)
+                .hint("add it with `mailimg domain add`; if it is in mailimg.toml, run `mailimg up`"),
             AccountsError::UserExists { .. } => {
-                Self::new(Exit::Usage, &error).hint("to change its password, use `mailimg user passwd`")
+                Self::new(Exit::No, &error).hint("change it with `mailimg user set` or `mailimg user passwd`")
             }
             AccountsError::NoUser { .. } => {
                 Self::new(Exit::Usage, &error).hint("list the users with `mailimg user list`")
             }
-            AccountsError::NoAlias { .. } => {
-                Self::new(Exit::Usage, &error).hint("list the aliases with `mailimg alias list`")
-            }
+            AccountsError::Circle { .. } => Self::new(Exit::Usage, &error).hint(
+                "nothing was changed. To keep a copy for a user and forward the rest, name the user's own address as a \
+                 destination, too",
+            ),
+            AccountsError::OldDatabase { .. } => Self::new(Exit::Missing, &error).hint(
+                "update the running server: `mailimg build`, `mailimg load`, `mailimg compose` and `docker compose up -d`",
+            ),
             AccountsError::Answer { .. } => Self::new(Exit::Refused, &error),
         }
     }

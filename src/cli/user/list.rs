@@ -1,12 +1,22 @@
-use super::{Context, EngineArgs, Failure};
+use super::{Context, EngineArgs, Failure, warn_about_postmaster};
+use crate::mail::accounts::{Usage, User};
 
 /// List the users.
 ///
-/// Prints one user per line: address, quota, and `inactive` if the user can't log in or receive mail. The server must
-/// be running.
+/// Prints one user per line: address, quota, with --usage the size of the mailbox and its number of mails (- for a user
+/// who is inactive), and `inactive` if the user can't log in or receive mail. The server must be running.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  mailimg user list
+  mailimg user list --usage
+  mailimg user list --json | jq -r '.[] | select(.active | not) | .address'")]
 pub(in crate::cli) struct Args {
-    /// Print a JSON array of objects with address, quota (bytes; 0: unlimited, null: default) and active
+    /// Also ask Dovecot what each mailbox holds. It opens all of them, some hundred per second
+    #[arg(long)]
+    usage: bool,
+    /// Print a JSON array of objects with address, quota (bytes; 0: unlimited, null: default) and active, and with --usage
+    /// used (bytes) and messages, which inactive users lack
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -14,13 +24,29 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let users = args.engine.accounts(context)?.users()?;
+    let accounts = args.engine.accounts(context)?;
+    let mut users = accounts.users()?;
+    if args.usage {
+        let usage = accounts.usage()?;
+        for user in &mut users {
+            user.usage = usage.get(&user.address).copied();
+        }
+    }
     if args.json {
-        return context.ui().json(&users);
+        context.ui().json(&users)?;
+    } else {
+        users.iter().try_for_each(|user| context.ui().line(line(user, args.usage)))?;
     }
-    for user in users {
-        let state = if user.active { "" } else { "\tinactive" };
-        context.ui().line(format!("{}\t{}{state}", user.address, user.quota()))?;
-    }
+    warn_about_postmaster(&accounts.routes()?, context);
     Ok(())
+}
+
+fn line(user: &User, with_usage: bool) -> String {
+    let usage = match user.usage {
+        _ if !with_usage => String::new(),
+        None => "\t-\t-".to_owned(),
+        Some(Usage { used, messages }) => format!("\t{used}\t{messages}"),
+    };
+    let state = if user.active { "" } else { "\tinactive" };
+    format!("{}\t{}{usage}{state}", user.address, user.quota())
 }
