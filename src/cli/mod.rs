@@ -12,6 +12,7 @@ mod confirm;
 mod context;
 mod digest;
 mod dkim;
+mod domain;
 mod down;
 mod engine;
 mod exit;
@@ -73,6 +74,9 @@ enum Command {
     /// Push built images to a registry
     Push(push::Args),
     Compose(compose::Args),
+    /// Manage the domains that the site receives mail for
+    #[command(subcommand)]
+    Domain(domain::Command),
     /// Manage users of the running mail server
     #[command(subcommand)]
     User(user::Command),
@@ -141,6 +145,7 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Init(args) => init::run(&args, context),
         Command::Secrets(command) => secrets::run(&command, context),
         Command::Compose(args) => compose::run(&args, context),
+        Command::Domain(command) => domain::run(&command, context),
         Command::User(command) => user::run(&command, context),
         Command::Alias(command) => alias::run(&command, context),
         Command::Dkim(args) => dkim::run(&args, context),

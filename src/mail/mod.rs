@@ -3,6 +3,7 @@
 pub mod accounts;
 mod certificate;
 pub mod dkim;
+pub mod domains;
 pub mod init;
 pub mod password;
 pub mod secrets;

@@ -17,6 +17,7 @@ mod debian;
 mod digest;
 mod disk;
 mod documentation;
+mod domains;
 mod fake_engine;
 mod flat;
 mod init;

@@ -32,9 +32,11 @@ pub const EXEMPT: &str = "news.example.test";
 pub const SHOP: &str = "shop.example";
 
 /// The domains that the tests' name server answers for. All other names below `test` don't exist.
-const DOMAINS: [&str; 10] = [
+const DOMAINS: [&str; 12] = [
     DOMAIN,
+    SECOND,
     SHOP,
+    DEFERRED,
     "outside.test",
     "outside.example",
     "bank.example",

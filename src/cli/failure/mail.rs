@@ -2,6 +2,7 @@ use super::{Exit, Failure};
 use crate::config::ValueError;
 use crate::mail::accounts::AccountsError;
 use crate::mail::dkim::DkimError;
+use crate::mail::domains::DomainsError;
 use crate::mail::init::InitError;
 use crate::mail::password::PasswordError;
 use crate::mail::secrets::SecretsError;
@@ -90,6 +91,24 @@ impl From<AccountsError> for Failure {
                 "update the running server: `mailimg build`, `mailimg load`, `mailimg compose` and `docker compose up -d`",
             ),
             AccountsError::Answer { .. } => Self::new(Exit::Refused, &error),
+        }
+    }
+}
+
+impl From<DomainsError> for Failure {
+    fn from(error: DomainsError) -> Self {
+        match error {
+            DomainsError::Config(error) => error.into(),
+            DomainsError::Write(error) => error.into(),
+            DomainsError::Read { .. } => Self::new(Exit::System, &error),
+            DomainsError::NotEditable { .. } => {
+                Self::new(Exit::Usage, &error).hint("write it as `domains = [\"example.org\"]`")
+            }
+            DomainsError::Primary { .. } => Self::new(Exit::Usage, &error)
+                .hint("the server's own mail is from the primary domain: move another to the front of the list first"),
+            DomainsError::Postmaster { .. } => {
+                Self::new(Exit::Usage, &error).hint("set `postmaster` in mailimg.toml to another address first")
+            }
         }
     }
 }
