@@ -2,6 +2,7 @@ use super::{Context, Failure};
 use crate::config::Project;
 use crate::engine::{Engine, Stack};
 use crate::mail::accounts::Accounts;
+use crate::mail::queue::Queue;
 
 /// The container engine that a command uses.
 #[derive(Debug, clap::Args)]
@@ -29,5 +30,11 @@ impl EngineArgs {
     /// Users and aliases of the project's running stack.
     pub(super) fn accounts(&self, context: &Context) -> Result<Accounts, Failure> {
         Ok(Accounts::new(self.stack(context)?, Project::open(context.project())?))
+    }
+
+    /// The queue of the project's running stack.
+    pub(super) fn queue(&self, context: &Context) -> Result<Queue, Failure> {
+        let stack = Stack::open(context.project(), self.engine.as_deref())?;
+        Ok(Queue::new(stack, Project::open(context.project())?))
     }
 }

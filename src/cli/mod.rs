@@ -26,6 +26,7 @@ mod lock;
 mod locked;
 mod man;
 mod push;
+mod queue;
 mod repo;
 mod secrets;
 mod status;
@@ -83,6 +84,9 @@ enum Command {
     /// Manage aliases of the running mail server
     #[command(subcommand)]
     Alias(alias::Command),
+    /// See and manage mail that waits for delivery
+    #[command(subcommand)]
+    Queue(queue::Command),
     Dkim(dkim::Args),
     Why(why::Args),
     Tree(tree::Args),
@@ -148,6 +152,7 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Domain(command) => domain::run(&command, context),
         Command::User(command) => user::run(&command, context),
         Command::Alias(command) => alias::run(&command, context),
+        Command::Queue(command) => queue::run(&command, context),
         Command::Dkim(args) => dkim::run(&args, context),
         Command::Config(command) => config::run(&command, context),
         Command::Lock(args) => lock::run(&args, context),

@@ -296,6 +296,8 @@ pub enum Role {
     Accounts,
     /// The server that stores mail.
     Mailboxes,
+    /// The server that takes and sends mail, and queues what it can't deliver yet: see `mailimg queue`.
+    Queue,
 }
 
 impl fmt::Display for Role {
@@ -303,6 +305,7 @@ impl fmt::Display for Role {
         f.write_str(match self {
             Self::Accounts => "accounts",
             Self::Mailboxes => "mailboxes",
+            Self::Queue => "queue",
         })
     }
 }

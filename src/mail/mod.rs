@@ -1,4 +1,4 @@
-//! The mail server apart from its images: projects, secrets, users.
+//! The mail server apart from its images: projects, secrets, users and mail on its way.
 
 pub mod accounts;
 mod certificate;
@@ -6,4 +6,5 @@ pub mod dkim;
 pub mod domains;
 pub mod init;
 pub mod password;
+pub mod queue;
 pub mod secrets;

@@ -28,6 +28,7 @@ mod packages;
 mod plain;
 mod platforms;
 mod push;
+mod queue;
 mod scripts;
 mod secrets;
 mod up;

@@ -29,6 +29,7 @@ mod flat;
 mod imap;
 mod incoming;
 mod load;
+mod queue;
 mod reproducible;
 mod secrets;
 mod senders;

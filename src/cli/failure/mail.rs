@@ -5,6 +5,7 @@ use crate::mail::dkim::DkimError;
 use crate::mail::domains::DomainsError;
 use crate::mail::init::InitError;
 use crate::mail::password::PasswordError;
+use crate::mail::queue::QueueError;
 use crate::mail::secrets::SecretsError;
 
 impl From<ValueError> for Failure {
@@ -109,6 +110,18 @@ impl From<DomainsError> for Failure {
             DomainsError::Postmaster { .. } => {
                 Self::new(Exit::Usage, &error).hint("set `postmaster` in mailimg.toml to another address first")
             }
+        }
+    }
+}
+
+impl From<QueueError> for Failure {
+    fn from(error: QueueError) -> Self {
+        match error {
+            QueueError::Config(error) => error.into(),
+            QueueError::Engine(error) => error.into(),
+            QueueError::NoMail { .. } => Self::new(Exit::Usage, &error)
+                .hint("it may have been delivered or returned in the meantime: see `mailimg queue list`"),
+            QueueError::Answer { .. } => Self::new(Exit::Refused, &error),
         }
     }
 }
