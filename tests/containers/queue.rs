@@ -21,7 +21,7 @@ fn mail_that_waits_is_seen_held_released_and_deleted() {
     let recipient = format!("{}@{DEFERRED}", mark("waits"));
     client(&stack, 587, Mechanism::Plain, ALICE).send(&mail(ALICE.0, &recipient, "waits")).unwrap();
     let in_state = |state: &str| {
-        wait_for(&format!("the mail to be in state {state}"), Duration::from_secs(60), || {
+        wait_for(&format!("the mail to be in state {state}"), Duration::from_mins(1), || {
             queued(&stack, &recipient).filter(|mail| mail["queue"] == state)
         })
     };

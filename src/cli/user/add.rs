@@ -50,14 +50,13 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 
 /// The user is there already, so no failure here is one of the command.
 fn tell_of_old_mail(accounts: &Accounts, address: &Address, context: &Context) {
-    match accounts.has_mail(address) {
-        Ok(false) => {}
-        Ok(true) => context.ui().warning(format!(
+    let told = match accounts.has_mail(address) {
+        Ok(false) => return,
+        Ok(true) => format!(
             "{address} takes over the mailbox of an earlier user of that name, with its mail and Sieve scripts. To remove \
              it, run `mailimg user del {address} --purge`, and add the user again"
-        )),
-        Err(error) => {
-            context.ui().warning(format!("can't tell whether an earlier {address} left mail: {error}"))
-        }
-    }
+        ),
+        Err(error) => format!("can't tell whether an earlier {address} left mail: {error}"),
+    };
+    context.ui().warning(told);
 }

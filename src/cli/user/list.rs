@@ -37,7 +37,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     } else {
         users.iter().try_for_each(|user| context.ui().line(line(user, args.usage)))?;
     }
-    warn_about_postmaster(&accounts.routes()?, context);
+    // The owner of a new server knows.
+    if !users.is_empty() {
+        warn_about_postmaster(&accounts.routes()?, context);
+    }
     Ok(())
 }
 
