@@ -34,7 +34,6 @@ impl EngineArgs {
 
     /// The queue of the project's running stack.
     pub(super) fn queue(&self, context: &Context) -> Result<Queue, Failure> {
-        let stack = Stack::open(context.project(), self.engine.as_deref())?;
-        Ok(Queue::new(stack, Project::open(context.project())?))
+        Ok(Queue::new(self.stack(context)?, Project::open(context.project())?))
     }
 }

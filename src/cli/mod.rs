@@ -24,6 +24,7 @@ mod layout;
 mod load;
 mod lock;
 mod locked;
+mod logs;
 mod man;
 mod push;
 mod queue;
@@ -87,6 +88,7 @@ enum Command {
     /// See and manage mail that waits for delivery
     #[command(subcommand)]
     Queue(queue::Command),
+    Logs(logs::Args),
     Dkim(dkim::Args),
     Why(why::Args),
     Tree(tree::Args),
@@ -153,6 +155,7 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::User(command) => user::run(&command, context),
         Command::Alias(command) => alias::run(&command, context),
         Command::Queue(command) => queue::run(&command, context),
+        Command::Logs(args) => logs::run(&args, context),
         Command::Dkim(args) => dkim::run(&args, context),
         Command::Config(command) => config::run(&command, context),
         Command::Lock(args) => lock::run(&args, context),

@@ -35,4 +35,7 @@ pub enum EngineError {
     /// A program in a container failed.
     #[error("{command} failed in the service {service}: {said}")]
     Failed { service: String, command: String, said: String },
+    /// Compose did not print the logs.
+    #[error("can't read the logs: {said}")]
+    Logs { said: String },
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 pub use container::{Container, Health};
 pub use error::EngineError;
 pub use process::RunError;
-pub use stack::{Exec, Stack};
+pub use stack::{Exec, LogLine, Logs, Stack};
 
 use process::{Ended, Limits};
 

@@ -1,4 +1,5 @@
 use std::io::Write as _;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -17,6 +18,8 @@ const START: Limits = Limits { time: Duration::from_hours(1), output: 1 << 20 };
 /// For all containers to stop, one after the other, with the time that they are given.
 const STOP: Limits = Limits { time: Duration::from_mins(10), output: 1 << 20 };
 const LIST: Limits = Limits { time: Duration::from_mins(1), output: 16 << 20 };
+/// How long compose may take to read all that services have logged: 50 MB each.
+const LOGS: Duration = Duration::from_mins(10);
 
 /// The containers of a site: a compose project.
 #[derive(Debug)]
@@ -40,6 +43,33 @@ pub struct Exec<'a> {
     pub input: &'a [u8],
     /// How long it may take.
     pub time: Duration,
+}
+
+/// Which log lines to read.
+#[derive(Debug, Clone, Copy)]
+pub struct Logs<'a> {
+    /// None for all services.
+    pub services: &'a [String],
+    /// A time or a duration, as compose takes it.
+    pub since: Option<&'a str>,
+}
+
+impl Logs<'_> {
+    fn arguments(&self) -> Vec<&str> {
+        let mut arguments = vec!["logs", "--no-color", "--timestamps"];
+        arguments.extend(self.since.iter().flat_map(|since| ["--since", since]));
+        arguments.extend(self.services.iter().map(String::as_str));
+        arguments
+    }
+}
+
+/// A line that a service logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// RFC 3339 in UTC, always with nanoseconds.
+    pub time: String,
+    pub service: String,
+    pub text: String,
 }
 
 impl Stack {
@@ -122,7 +152,7 @@ impl Stack {
     }
 
     /// Compose for this project.
-    fn command(&self) -> std::process::Command {
+    fn command(&self) -> Command {
         let mut command = command(&self.compose);
         command.current_dir(&self.directory).args(self.file.iter().flat_map(|file| ["--file", file]));
         command
@@ -151,5 +181,54 @@ impl Stack {
         }
         let command = (*program.first().unwrap_or(&"")).to_owned();
         Err(EngineError::Failed { service, command, said })
+    }
+
+    /// What services logged, in the order of time. Compose itself prints one service after the other.
+    pub fn logs(&self, logs: &Logs<'_>) -> Result<Vec<LogLine>, EngineError> {
+        let limits = Limits { time: LOGS, output: ANSWER_LIMIT };
+        let ended = process::run(self.command().args(logs.arguments()), limits, process::nothing)
+            .map_err(|source| self.failed(source))?;
+        if !ended.success {
+            return Err(EngineError::Logs { said: ended.last_line() });
+        }
+        let mut lines: Vec<LogLine> = String::from_utf8_lossy(&ended.stdout).lines().filter_map(log_line).collect();
+        lines.sort_by(|a, b| a.time.cmp(&b.time));
+        Ok(lines)
+    }
+
+    /// Lets compose print what services log, until it is interrupted.
+    pub fn follow_logs(&self, logs: &Logs<'_>) -> Result<(), EngineError> {
+        let mut command = self.command();
+        let status = command.args(logs.arguments()).arg("--follow").stdin(Stdio::null()).status();
+        let status = status.map_err(|error| self.failed(RunError::Start(error)))?;
+        if status.success() { Ok(()) } else { Err(EngineError::Logs { said: status.to_string() }) }
+    }
+}
+
+/// Reads `postfix-1  | 2026-11-26T10:48:55.123456789Z text`. Compose's own remarks are none.
+fn log_line(line: &str) -> Option<LogLine> {
+    let (container, rest) = line.split_once(" | ")?;
+    let (time, text) = rest.split_once(' ').unwrap_or((rest, ""));
+    // Some versions of compose write terminal codes even without a terminal.
+    let container = container.trim().trim_start_matches("\u{1b}[2K");
+    let service = container.rsplit_once(['-', '_']).map_or(container, |(service, _)| service);
+    let is_time = time.len() >= 20 && time.ends_with('Z') && time.as_bytes().get(10) == Some(&b'T');
+    is_time.then(|| LogLine { time: time.to_owned(), service: service.to_owned(), text: text.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_compose_are_taken_apart() {
+        let line = log_line("\u{1b}[2Kpostfix-1  | 2026-11-26T10:48:55.123456789Z Nov 26 a | b").unwrap();
+        assert_eq!((line.service.as_str(), line.text.as_str()), ("postfix", "Nov 26 a | b"));
+        assert_eq!(line.time, "2026-11-26T10:48:55.123456789Z");
+        let older = log_line("my-mail_1     | 2026-11-26T10:48:55.123456789Z").unwrap();
+        assert_eq!((older.service.as_str(), older.text.as_str()), ("my-mail", ""));
+        for none in ["Attaching to postfix_1", "postfix-1  | no time", ""] {
+            assert_eq!(log_line(none), None, "{none:?}");
+        }
     }
 }

@@ -15,6 +15,7 @@ case "$* $input" in
 *' doveadm kick '*) kind=kick;;
 *' rm -rf '*) kind=rm;;
 *' sh -c '*) kind=old-mail;;
+*' logs '*) kind=logs;;
 *' postqueue -j'*) kind=queue;;
 *' postqueue '* | *' postsuper '*) kind=postfix;;
 *'ROW_COUNT()'*) kind=change;;

@@ -24,6 +24,7 @@ mod init;
 mod layers;
 mod load;
 mod lock;
+mod logs;
 mod packages;
 mod plain;
 mod platforms;

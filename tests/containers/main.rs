@@ -29,6 +29,7 @@ mod flat;
 mod imap;
 mod incoming;
 mod load;
+mod logs;
 mod queue;
 mod reproducible;
 mod secrets;

@@ -33,6 +33,9 @@ impl From<EngineError> for Failure {
                 failure(Exit::Missing).hint("start the server with `mailimg up`, which also writes this file")
             }
             EngineError::NotRunning { .. } => failure(Exit::Missing).hint("start the server with `mailimg up`"),
+            EngineError::Logs { .. } => {
+                failure(Exit::Missing).hint("`docker compose ps --all` lists the services; --since needs compose 2")
+            }
             EngineError::Failed { .. } => failure(Exit::Missing)
                 .hint("`mailimg status` and `docker compose logs` may show what is wrong with the service"),
         }
