@@ -38,13 +38,10 @@ pub(super) fn start(stack: &Stack, time: Duration, progress: &dyn Progress) -> R
 
 /// Compose gives up when a service that others depend on is unhealthy. Then its health check knows more.
 fn failed_start(stack: &Stack, error: EngineError) -> Result<Vec<Container>, DeployError> {
-    let containers = stack.containers()?;
-    let is_why = |container: &Container| match container.health {
-        Health::Unhealthy => true,
-        Health::Stopped => container.started.is_some(),
-        Health::Healthy | Health::Starting => false,
-    };
-    if containers.iter().any(is_why) { Ok(containers) } else { Err(error.into()) }
+    match error {
+        EngineError::Compose { said, .. } if said.contains("dependency failed to start") => Ok(stack.containers()?),
+        other => Err(other.into()),
+    }
 }
 
 /// The same for containers that have been started.

@@ -156,6 +156,24 @@ fn the_health_check_says_why_a_service_is_not_healthy() {
 }
 
 #[test]
+fn a_service_that_others_wait_for_says_itself_why_they_do_not_start() {
+    let project = project();
+    run(&project, &["up"]);
+    let check = r#"{"ExitCode":1,"Output":"the disk is full\n"}"#;
+    let unhealthy = format!(r#"{{"Status":"unhealthy","Log":[{check}]}}"#);
+    project.write("running", project.read("running").replace(HEALTHY, &unhealthy));
+    project.write("refusal", "dependency failed to start: container web-1 is unhealthy\n");
+    let (code, _, said) = run(&project, &["up"]);
+    assert!(
+        code == 1 && said.contains("not all services are healthy\n  web is unhealthy: the disk is full\n"),
+        "{said}"
+    );
+    project.write("refusal", "Error: port is already allocated\n");
+    let (code, _, said) = run(&project, &["up"]);
+    assert!(code == 6 && said.contains("port is already allocated"), "{said}");
+}
+
+#[test]
 fn down_removes_the_containers() {
     let project = project();
     run(&project, &["up"]);
