@@ -54,11 +54,11 @@ fn name_servers_and_domains_are_checked() {
     let project = project();
     project.replace("mailimg.toml", "# forward = [\"192.0.2.53\"]", "forward = [\"192.0.2\"]");
     let said = complaint(&project);
-    assert!(said.contains("./mailimg.toml:36:12: dns.forward[0]: "), "{said}");
+    assert!(said.contains("./mailimg.toml:43:12: dns.forward[0]: "), "{said}");
     project.replace("mailimg.toml", "forward = [\"192.0.2\"]", "forward = [\"192.0.2.53\", \"2001:db8::53\"]");
     project.replace("mailimg.toml", "# insecure = [\"corp.example\"]", "insecure = [\"corp.example\", \"\\nx.y\"]");
     let said = complaint(&project);
-    assert!(said.contains("./mailimg.toml:38:"), "{said}");
+    assert!(said.contains("./mailimg.toml:45:"), "{said}");
     project.replace("mailimg.toml", ", \"\\nx.y\"", "");
     project.replace("mailimg.toml", "# exempt =", "exempt =");
     project.run(["config", "check"]);
