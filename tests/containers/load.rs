@@ -54,12 +54,12 @@ fn burst(send: impl Fn(&Stack, &str) -> Reply + Sync) {
     };
     let began = Instant::now();
     let (replies, memory) = memory_during(&containers, || in_parallel(SENDERS, work));
-    let sent = began.elapsed();
+    let accepted = began.elapsed();
     let refused: Vec<_> = replies.iter().flatten().filter(|reply| reply.code != 250).collect();
     assert!(refused.is_empty(), "{} of {mails}: {:?}", refused.len(), refused.first());
     let arrived = wait_until_all_arrived(&stack, &run, mails);
     assert!(arrived.values().all(|copies| *copies == 1), "{arrived:?}");
-    eprintln!("{mails} mails accepted in {sent:.1?}, delivered in {:.1?}; memory {memory:?}", began.elapsed());
+    eprintln!("{mails} mails accepted in {accepted:.1?}, delivered in {:.1?}; memory {memory:?}", began.elapsed());
     assert!(memory.iter().all(|share| *share < 90), "percent of the limits of {:?}: {memory:?}", stack::SERVICES);
     assert_eq!(started(), before, "a container was restarted");
 }
@@ -94,7 +94,7 @@ fn wait_until_all_arrived(stack: &Stack, run: &str, mails: usize) -> BTreeMap<St
 fn deferrals(stack: &Stack) -> String {
     let log = engine::logs(&stack.container("postfix"));
     let lines: Vec<_> = log.lines().filter(|line| line.contains("status=deferred")).collect();
-    lines.iter().rev().take(5).map(|line| format!("{line}\n")).collect()
+    lines.into_iter().rev().take(5).collect::<Vec<_>>().join("\n")
 }
 
 /// The mails of a run in Bob's mailbox: subjects, and how often each is there.

@@ -173,7 +173,7 @@ impl Stack {
 
     /// Runs a Python program in a container that has just joined the stack's outside network: a client whose address the
     /// server has never seen, and that may take further ones. Returns its output.
-    pub fn from_elsewhere(&self, program: &str) -> String {
+    pub fn run_elsewhere(&self, program: &str) -> String {
         engine::docker(self.elsewhere(&["--rm"], program))
     }
 

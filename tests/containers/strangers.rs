@@ -6,7 +6,7 @@ use crate::stack;
 #[test]
 fn a_client_that_talks_before_the_greeting_is_refused() {
     let stack = stack::shared();
-    let answers = stack.from_elsewhere(
+    let answers = stack.run_elsewhere(
         r#"
 import socket
 server = socket.create_connection(("postfix", 25), timeout=30)

@@ -35,7 +35,7 @@ fn a_renewed_certificate_is_served_without_a_restart() {
     renewed.run(["init", DOMAIN]);
     renewed.run(["secrets", "init"]);
     for file in ["privkey.pem", "fullchain.pem"] {
-        stack.project.write(&format!("secrets/tls/{file}"), renewed.read(&format!("secrets/tls/{file}")));
+        stack.project.write(format!("secrets/tls/{file}"), renewed.read(format!("secrets/tls/{file}")));
     }
     for (port, starttls) in [(25, true), (587, true), (465, false), (993, false)] {
         wait_for(&format!("the new certificate on port {port}"), Duration::from_secs(90), || {
