@@ -11,7 +11,7 @@ use crate::stack::{self, ALICE, BOB, Stack, mark, message};
 const SENDERS: usize = 20;
 
 /// In `scripts/test --long`, the full count.
-fn count(short: usize, full: usize) -> usize {
+pub fn count(short: usize, full: usize) -> usize {
     if std::env::var_os("MAILIMG_FULL_LOAD").is_some() { full } else { short }
 }
 
@@ -98,7 +98,7 @@ fn deferrals(stack: &Stack) -> String {
 }
 
 /// The mails of a run in Bob's mailbox: subjects, and how often each is there.
-fn subjects(stack: &Stack, run: &str) -> BTreeMap<String, usize> {
+pub fn subjects(stack: &Stack, run: &str) -> BTreeMap<String, usize> {
     let mut found = BTreeMap::new();
     for headers in stack.mailbox(BOB).headers("INBOX") {
         let subject = headers.lines().find_map(|line| line.strip_prefix("Subject: "));
@@ -110,7 +110,7 @@ fn subjects(stack: &Stack, run: &str) -> BTreeMap<String, usize> {
 }
 
 /// The results of `work(0)`, `work(1)`, … each on its own thread.
-fn in_parallel<T: Send>(workers: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+pub fn in_parallel<T: Send>(workers: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let work = &work;
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..workers).map(|worker| scope.spawn(move || work(worker))).collect();

@@ -18,6 +18,7 @@ mod common;
 mod alone;
 mod alpine;
 mod archives;
+mod chaos;
 mod compose;
 mod contents;
 mod database;

@@ -22,8 +22,5 @@ pub(super) fn run(command: &Command, context: &Context) -> Result<(), Failure> {
 
 /// The list of domains is part of the images.
 fn say_what_is_next(context: &Context) {
-    context.ui().status(
-        "The running server changes with the next `mailimg build`, `mailimg load`, `mailimg compose` and `docker compose \
-         up -d`.",
-    );
+    context.ui().status("The running server changes with the next `mailimg up`.");
 }

@@ -88,9 +88,9 @@ impl From<AccountsError> for Failure {
                 "nothing was changed. To keep a copy for a user and forward the rest, name the user's own address as a \
                  destination, too",
             ),
-            AccountsError::OldDatabase { .. } => Self::new(Exit::Missing, &error).hint(
-                "update the running server: `mailimg build`, `mailimg load`, `mailimg compose` and `docker compose up -d`",
-            ),
+            AccountsError::OldDatabase { .. } => {
+                Self::new(Exit::Missing, &error).hint("update the running server with `mailimg up`")
+            }
             AccountsError::Answer { .. } => Self::new(Exit::Refused, &error),
         }
     }
