@@ -46,7 +46,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
     let stale: Vec<String> = status.stale.iter().map(ToString::to_string).collect();
     Err(match stale.as_slice() {
-        [] => Failure::told(Exit::No, "not all services are healthy").hint("`docker compose logs SERVICE` shows more"),
+        [] => Failure::told(Exit::No, "not all services are healthy").hint("`mailimg logs SERVICE` shows more"),
         stale => Failure::told(Exit::No, stale.join("\n  ")).hint("run `mailimg up`"),
     })
 }

@@ -99,7 +99,7 @@ fn unhealthy(up: &Up) -> Failure {
     let reasons = up.unhealthy().map(ToString::to_string);
     let message = format!("not all services are healthy\n  {}", reasons.collect::<Vec<_>>().join("\n  "));
     Failure::told(Exit::No, message).hint(
-        "`docker compose logs SERVICE` shows more. What only needs time, such as fetching virus signatures, goes on: \
+        "`mailimg logs SERVICE` shows more. What only needs time, such as fetching virus signatures, goes on: \
          `mailimg status` says when all are healthy",
     )
 }

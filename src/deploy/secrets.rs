@@ -13,7 +13,7 @@ pub(super) fn outdated<'a>(project: &'a Project, containers: &[Container]) -> Ve
     let is_outdated = |recipe: &&Recipe| {
         let container = containers.iter().find(|container| container.service == recipe.name);
         let started = container.and_then(|container| container.started);
-        started.is_some_and(|started| newest(project, recipe).is_some_and(|newest| newest > started))
+        started.is_some_and(|started| newest(project, recipe).is_some_and(|newest| newest >= started))
     };
     project.recipes().filter(is_outdated).map(|recipe| recipe.name.as_str()).collect()
 }

@@ -122,6 +122,15 @@ impl Action {
             Self::Delete => "-d",
         }
     }
+
+    /// Whether it changes mail in this queue.
+    fn concerns(self, queue: &str) -> bool {
+        match self {
+            Self::Hold => queue != "hold",
+            Self::Release => queue == "hold",
+            Self::Delete => true,
+        }
+    }
 }
 
 /// The queue of a running stack.
@@ -166,7 +175,7 @@ impl Queue {
 
     /// Does something with all mail. Returns how many there were.
     pub fn change_all(&self, action: Action) -> Result<usize, QueueError> {
-        let count = self.list()?.len();
+        let count = self.list()?.iter().filter(|mail| action.concerns(&mail.queue)).count();
         self.run(&["postsuper", action.option(), "ALL"], "")?;
         Ok(count)
     }

@@ -78,7 +78,7 @@ fn send_until_accepted(server: SocketAddr, mark: &str) -> String {
     let client = SmtpTransport::builder_dangerous(server.ip().to_string())
         .port(server.port())
         .tls(Tls::None)
-        .timeout(Some(Duration::from_secs(60)))
+        .timeout(Some(Duration::from_mins(1)))
         .build();
     let envelope = Envelope::new(Some(FROM.parse().unwrap()), vec![BOB.0.parse().unwrap()]).unwrap();
     let began = Instant::now();

@@ -76,19 +76,45 @@ fn a_policy_of_rejection_is_enforced() {
     is_refused(&stranger(&stack, "someone@outside.test", &signed.replace("Hello.", "Hullo.")));
 }
 
-/// OpenDKIM prints the identity decoded.
+/// OpenDKIM prints these tags among its results, the identity decoded.
 #[test]
 fn results_hidden_in_a_signature_are_refused() {
     let stack = stack::shared();
     let text = message(ALICE.0, ALICE.0, "forged");
-    for identity in ["x=3B=20dkim=3Dpass=20header.d=3Dexample.test=40outside.test", "=3b@outside.test"] {
-        let signature = format!(
-            "DKIM-Signature: v=1; a=rsa-sha256; d=outside.test; s=mail; h=from;\n i={identity};\n bh=MTIz; b=MTIz\n"
-        );
+    for tags in [
+        "d=outside.test; i=x=3B=20dkim=3Dpass=20header.d=3Dexample.test=40outside.test",
+        "d=outside.test; i==3b@outside.test",
+        "d=example.test(x.outside.test",
+        "d=outside.test; i=a)@outside.test",
+    ] {
+        let signature = format!("DKIM-Signature: v=1; a=rsa-sha256; s=mail; h=from;\n {tags};\n bh=MTIz; b=MTIz\n");
         let reply = stranger(&stack, "someone@outside.test", &format!("{signature}{text}"));
-        assert_eq!(reply.code, 550, "{reply:?}");
-        assert!(reply.text.contains("semicolon"), "{reply:?}");
+        assert_eq!(reply.code, 550, "{tags}: {reply:?}");
+        assert!(reply.text.contains("special characters"), "{reply:?}");
     }
+}
+
+/// OpenDMARC understands comments, quotes and spaces in the name of the server that states results.
+#[test]
+fn forged_results_do_not_help_against_a_policy() {
+    let stack = stack::shared();
+    publish(&stack, "_dmarc.bank.example", REJECT);
+    let text = message("boss@bank.example", ALICE.0, "forged");
+    for server in [
+        "mail.example.test",
+        "(;) mail.example.test",
+        "mail . example . test",
+        "mail\\.example.test",
+        "mail.(x)example.test",
+        "\"mail.example.test\"",
+        "mail.example.test 1",
+    ] {
+        let forged = format!("Authentication-Results: {server}; dkim=pass header.d=bank.example\n");
+        is_refused(&stranger(&stack, "someone@outside.test", &format!("{forged}{text}")));
+    }
+    let forged = "Received-SPF: pass (mail.example.test: designated) client-ip=192.0.2.1;\n \
+                  envelope-from=\"boss@bank.example\"; helo=client.outside.test; receiver=mail.example.test\n";
+    is_refused(&stranger(&stack, "boss@bank.example", &format!("{forged}{text}")));
 }
 
 /// No policy for our domain is published.
@@ -111,6 +137,13 @@ fn strangers_can_not_send_in_our_domains() {
     publish(&stack, "spf.example.test", SPF);
     let reply = stranger(&stack, "alice@spf.example.test", &text(ALICE.0, "ours-by-spf"));
     assert_eq!(reply.code, 250, "{reply:?}");
+
+    publish(&stack, SHOP, SPF);
+    let sales = format!("sales@{SHOP}");
+    let reply = stranger(&stack, &sales, &text(&sales, "the-same-domain"));
+    assert_eq!(reply.code, 250, "{reply:?}");
+    let quoted = "\"x ;spf=pass smtp.mailfrom=example.test ;\"@outside.test";
+    is_refused(&stranger(&stack, quoted, &text(ALICE.0, "quoted")));
 
     for from in [format!("editor@{EXEMPT}"), format!("editor@daily.{EXEMPT}")] {
         let reply = stranger(&stack, "someone@outside.test", &text(&from, "exempt"));

@@ -9,7 +9,7 @@ use crate::mail::{domains, secrets};
 ///
 /// Adds it to `domains` in mailimg.toml, creates its DKIM key, and prints the DNS records to publish, as lines of a zone
 /// file. A domain that is already there is left as it is; a missing key is created and the records are printed again.
-/// The running server receives mail for the domain after the next build.
+/// The running server receives mail for the domain after the next `mailimg up`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:

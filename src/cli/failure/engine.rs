@@ -21,7 +21,7 @@ impl From<EngineError> for Failure {
                 failure(Exit::System).hint("see the engine's log, and whether its disk is full")
             }
             EngineError::Compose { .. } => failure(Exit::System).hint(
-                "`docker compose logs` shows what the containers wrote. If a port is already in use, another program of \
+                "`mailimg logs` shows what the containers wrote. If a port is already in use, another program of \
                  this machine has it: stop that, or set publish.ports in mailimg.toml",
             ),
             EngineError::Elsewhere { directory } => failure(Exit::Usage).hint(format!(
@@ -34,10 +34,10 @@ impl From<EngineError> for Failure {
             }
             EngineError::NotRunning { .. } => failure(Exit::Missing).hint("start the server with `mailimg up`"),
             EngineError::Logs { .. } => {
-                failure(Exit::Missing).hint("`docker compose ps --all` lists the services; --since needs compose 2")
+                failure(Exit::Missing).hint("`docker compose ps --all` lists the services")
             }
             EngineError::Failed { .. } => failure(Exit::Missing)
-                .hint("`mailimg status` and `docker compose logs` may show what is wrong with the service"),
+                .hint("`mailimg status` and `mailimg logs` may show what is wrong with the service"),
         }
     }
 }
