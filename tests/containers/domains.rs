@@ -10,7 +10,7 @@ use crate::common::dns::{DnsServer, Record};
 use crate::common::engine;
 use crate::common::smtp::Smtp;
 use crate::dkim::{record, verify};
-use crate::stack::{self, ALICE, BOB, DOMAIN, POSTMASTER, SECOND, deliver, mark};
+use crate::stack::{self, ALICE, BOB, DOMAIN, POSTMASTER, SECOND, SHOP, deliver, mark};
 use crate::submission::{client, mail};
 
 const DAVE: (&str, &str) = ("dave@second.test", "dave-Password-4");
@@ -32,8 +32,9 @@ fn a_domain_that_leaves_the_list_rests_until_it_returns() {
     deliver(&stack, DAVE.0, &kept);
     stack.mailbox(DAVE).wait_for_message(&kept);
 
-    let both = format!("domains = [\"{DOMAIN}\", \"{SECOND}\"]");
-    stack.project.replace("mailimg.toml", &both, &format!("domains = [\"{DOMAIN}\"]"));
+    let with = format!("domains = [\"{DOMAIN}\", \"{SHOP}\", \"{SECOND}\"]");
+    let without = format!("domains = [\"{DOMAIN}\", \"{SHOP}\"]");
+    stack.project.replace("mailimg.toml", &with, &without);
     stack.rebuild();
     for address in [DAVE.0, &alias, "postmaster@second.test"] {
         assert_eq!(recipient(&stack, address), 554, "{address}");
@@ -48,7 +49,7 @@ fn a_domain_that_leaves_the_list_rests_until_it_returns() {
     // It returns, but its key is gone: only its own mail goes out unsigned.
     let key = stack.project.path().join(format!("secrets/dkim/mail.{SECOND}.pem"));
     fs_err::remove_file(&key).unwrap();
-    stack.project.replace("mailimg.toml", &format!("domains = [\"{DOMAIN}\"]"), &both);
+    stack.project.replace("mailimg.toml", &without, &with);
     stack.rebuild();
     assert!(stack.mailbox(DAVE).find("INBOX", &kept).is_some());
     let warned = engine::logs(&stack.container("postfix"));

@@ -101,6 +101,23 @@ fn port_25_offers_no_authentication() {
 }
 
 #[test]
+fn users_log_in_on_port_25_where_the_site_allows_it() {
+    let stack = stack::exclusive();
+    stack.project.replace("mailimg.toml", "auth-on-25 = false", "auth-on-25 = true");
+    stack.rebuild();
+    let mut smtp = Smtp::open(stack.address(25));
+    let in_clear = smtp.say("AUTH PLAIN AGEAYg==").code;
+    let offered = smtp.starttls().text;
+    let login = smtp.auth(ALICE.0, ALICE.1).code;
+    let foreign = smtp.say(&format!("MAIL FROM:<{}>", BOB.0)).code;
+    let relayed = smtp.say("RCPT TO:<someone@outside.test>").code;
+    stack.project.replace("mailimg.toml", "auth-on-25 = true", "auth-on-25 = false");
+    stack.rebuild();
+    assert!(offered.contains("AUTH PLAIN LOGIN"), "{offered}");
+    assert_eq!((in_clear / 100, login, foreign, relayed), (5, 235, 250, 553));
+}
+
+#[test]
 fn passwords_are_stored_as_bcrypt_and_logged_nowhere() {
     let stack = stack::shared();
     let query = "SELECT * FROM mailserver.virtual_users";
