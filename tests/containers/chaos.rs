@@ -14,11 +14,14 @@ use crate::load::{count, in_parallel, subjects};
 use crate::stack::{self, BOB, Stack, mark, message};
 
 const SENDERS: usize = 20;
+/// At the same time: `lmtp` in master.cf.
+const DELIVERIES: usize = 6;
 const FROM: &str = "someone@outside.test";
 
-/// A server that is told 250 never sends a mail again, and one that isn't told tries again, with another mark here.
+/// A server that is told 250 never sends a mail again, and one that isn't told tries again, with another mark here. Only
+/// a mail that Dovecot is storing when it is killed may arrive twice: Postfix can't know that it is there.
 #[test]
-fn accepted_mail_arrives_once_while_containers_are_killed() {
+fn accepted_mail_arrives_while_containers_are_killed() {
     let stack = stack::exclusive();
     let (run, mails) = (mark("chaos"), count(100, 1000));
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -49,7 +52,8 @@ fn accepted_mail_arrives_once_while_containers_are_killed() {
          once, all there after {:.1?}",
         began.elapsed()
     );
-    assert_eq!((accepted.len(), lost, twice), (mails, 0, 0));
+    assert_eq!((accepted.len(), lost), (mails, 0));
+    assert!(twice <= DELIVERIES * kills.get("dovecot").unwrap_or(&0), "{twice} twice, {kills:?}");
     assert!(kills.values().sum::<usize>() > 0);
 }
 

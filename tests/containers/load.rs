@@ -259,8 +259,8 @@ while True:
         print(dict(ended), flush=True)
 "#;
 
-/// How long mail programs wait for an answer. Mail servers wait longer.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// How long clients wait for the greeting (RFC 5321, section 4.5.3.2.1).
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// A mail from outside, one from a user, and reading both.
 fn legitimate_work(stack: &Stack) -> [Duration; 3] {
