@@ -61,6 +61,24 @@ macro_rules! written_as_string {
     };
 }
 
+/// Implements what all values that are one text share.
+macro_rules! plain_text {
+    ($name:ident) => {
+        impl $name {
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
 /// Permission bits, including setuid, setgid and sticky, written as an octal string, `"2755"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -150,14 +168,8 @@ impl AsRef<Utf8Path> for AbsolutePath {
 #[serde(try_from = "String", into = "String")]
 pub struct DomainName(String);
 
-impl DomainName {
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 written_as_string!(DomainName, "^([a-z0-9]([a-z0-9-]*[a-z0-9])?\\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$");
+plain_text!(DomainName);
 
 impl FromStr for DomainName {
     type Err = ValueError;
@@ -185,12 +197,6 @@ pub(super) fn is_host_name(text: &str) -> bool {
             && !label.ends_with('-')
     };
     text.len() <= 253 && text.split('.').all(label)
-}
-
-impl fmt::Display for DomainName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 /// A mail address, `name@example.org`, in lower case. A subset of RFC 5321 without quoting: letters, digits and `.`,
@@ -263,14 +269,10 @@ impl Name {
         debug_assert!(name.parse::<Self>().is_ok());
         Self(name.to_owned())
     }
-
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
 written_as_string!(Name, "^[a-z0-9_][a-z0-9._-]*$");
+plain_text!(Name);
 
 impl FromStr for Name {
     type Err = ValueError;
@@ -283,12 +285,6 @@ impl FromStr for Name {
         } else {
             Err(ValueError::new(text, "a name: lower-case letters, digits, \"-\", \"_\" and \".\", at most 64"))
         }
-    }
-}
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 
@@ -312,14 +308,8 @@ impl Borrow<str> for Name {
 #[serde(try_from = "String", into = "String")]
 pub struct SiteName(String);
 
-impl SiteName {
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 written_as_string!(SiteName, "^[a-z0-9][a-z0-9_-]*$");
+plain_text!(SiteName);
 
 impl FromStr for SiteName {
     type Err = ValueError;
@@ -334,12 +324,6 @@ impl FromStr for SiteName {
                 "the name of a site: lower-case letters, digits, \"-\" and \"_\", at most 64, such as \"example-org\"",
             ))
         }
-    }
-}
-
-impl fmt::Display for SiteName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 
@@ -378,14 +362,8 @@ impl fmt::Display for Port {
 #[serde(try_from = "String", into = "String")]
 pub struct Word(String);
 
-impl Word {
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 written_as_string!(Word, "^[^\\s\"'#\\\\`]+$");
+plain_text!(Word);
 
 impl FromStr for Word {
     type Err = ValueError;
@@ -397,12 +375,6 @@ impl FromStr for Word {
         } else {
             Err(ValueError::new(text, "one word, without spaces, quotes, backslashes or \"#\""))
         }
-    }
-}
-
-impl fmt::Display for Word {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 
