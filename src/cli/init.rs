@@ -31,7 +31,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let options = Options { domain: domain.clone(), hostname, postmaster };
     init(context.project(), &options)?;
     let project = Project::open(context.project())?;
-    let (site, hostname) = (project.root().join("mailimg.toml"), &options.hostname);
+    let (site, hostname) = (project.site_file(), &options.hostname);
     context
         .ui()
         .status(format!("{site} is for {hostname} at {domain}: review it, then run\n{}", steps(&project, &options)));

@@ -12,6 +12,12 @@ use super::{
 };
 use crate::similar::similar;
 
+/// The file of a project that describes the site.
+pub const SITE_FILE: &str = "mailimg.toml";
+
+/// The file that runs the site, next to it.
+pub const COMPOSE_FILE: &str = "compose.yaml";
+
 /// A directory with `mailimg.toml`, `recipes/`, `images/` and `apk-locks/`, read and checked.
 #[derive(Debug, Clone)]
 pub struct Project {
@@ -29,7 +35,7 @@ impl Project {
 
     /// Reads the project in `root` with another channel than the one in its `mailimg.toml`.
     pub fn open_with(root: &Utf8Path, channel: Option<&str>) -> Result<Self, ConfigError> {
-        let path = root.join("mailimg.toml");
+        let path = root.join(SITE_FILE);
         if !path.exists() {
             return Err(ConfigError::NoProject { directory: root.to_owned() });
         }
@@ -84,10 +90,16 @@ impl Project {
         self.root.join("oci")
     }
 
+    /// `mailimg.toml`, which describes the site.
+    #[must_use]
+    pub fn site_file(&self) -> Utf8PathBuf {
+        self.root.join(SITE_FILE)
+    }
+
     /// `compose.yaml`, which runs the site. It may not exist yet.
     #[must_use]
     pub fn compose_file(&self) -> Utf8PathBuf {
-        self.root.join("compose.yaml")
+        self.root.join(COMPOSE_FILE)
     }
 
     /// The images in the site's list, in its order, except those whose feature is off.
@@ -134,7 +146,7 @@ impl Project {
     }
 
     fn unset(&self, key: &'static str, user: &str) -> ConfigError {
-        ConfigError::Unset { path: self.root.join("mailimg.toml"), key, user: user.to_owned() }
+        ConfigError::Unset { path: self.site_file(), key, user: user.to_owned() }
     }
 
     /// A recipe's `service.hostname`, rendered.

@@ -57,7 +57,7 @@ pub fn remove(project: &Project, domain: &DomainName) -> Result<bool, DomainsErr
 }
 
 fn edit(project: &Project, change: impl FnOnce(&mut Array)) -> Result<(), DomainsError> {
-    let named = project.root().join("mailimg.toml");
+    let named = project.site_file();
     let read = |source| DomainsError::Read { path: named.clone(), source };
     // A link stays one.
     let path = named.canonicalize_utf8().map_err(read)?;

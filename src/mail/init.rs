@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use handlebars::Handlebars;
 use serde_json::json;
 
-use crate::config::{Address, DomainName};
+use crate::config::{Address, DomainName, SITE_FILE};
 use crate::store::set_mode;
 
 /// A file of the new project.
@@ -64,7 +64,7 @@ pub fn init(directory: &Utf8Path, options: &Options) -> Result<(), InitError> {
     let site = site(options)?;
     let mut names: Vec<&str> = EMBEDDED.iter().filter_map(|file| file.path.split('/').next()).collect();
     names.dedup();
-    names.push("mailimg.toml");
+    names.push(SITE_FILE);
     for name in &names {
         let path = directory.join(name);
         if path.symlink_metadata().is_ok() {
@@ -83,7 +83,7 @@ pub fn init(directory: &Utf8Path, options: &Options) -> Result<(), InitError> {
         let path = draft.join(file.path);
         write(&path, &file.source).map_err(failed(&path))?;
     }
-    let path = draft.join("mailimg.toml");
+    let path = draft.join(SITE_FILE);
     fs_err::write(&path, site).map_err(failed(&path))?;
     for name in names {
         let path = directory.join(name);
