@@ -1,11 +1,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use camino::Utf8Path;
 use rayon::prelude::*;
 
 use super::{BuildError, Inputs, Job, Options, Plan, build, recall};
 use crate::config::{Project, Recipe};
 use crate::lock::{Lock, LockError, path};
-use crate::oci::Image;
+use crate::oci::{Image, Layout, LayoutError};
 use crate::packages::{Fetching, Surroundings, obtain_for};
 use crate::resolve::Wanted;
 use crate::store::Store;
@@ -69,6 +70,14 @@ impl Selection {
         let packages = obtain_for(&self.project, &locks, surroundings, fetching)?;
         let jobs = inputs.into_iter().zip(packages);
         Ok(jobs.map(|(inputs, packages)| Job { inputs, packages: packages.into() }).collect())
+    }
+
+    /// Puts built images into a layout, which loses those that the project no longer has.
+    pub fn write(&self, images: &[Image], layout: &Utf8Path, store: &Store) -> Result<(), LayoutError> {
+        let layout = Layout::open(layout)?;
+        layout.add(images, store)?;
+        let known: BTreeSet<&str> = self.project.recipes().map(|recipe| recipe.name.as_str()).collect();
+        layout.commit(images, |name| known.contains(name))
     }
 
     /// The project's other images that the store knows.

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use indicatif::DecimalBytes;
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::images::{self, ImageArgs};
 use super::{Context, Failure};
-use crate::oci::{Image, Layout, archive_path, write_archive};
+use crate::oci::{Image, archive_path, write_archive};
 
 /// Build images from their locks into an OCI layout.
 ///
@@ -44,17 +44,14 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let output = args.output.clone().unwrap_or_else(|| project.layout_dir());
     let supply = args.images.supply(context)?;
     let images = args.images.build(&selection, &supply, context)?;
-    let layout = Layout::open(&output)?;
-    layout.add(&images, supply.store())?;
-    let known: BTreeSet<&str> = project.recipes().map(|recipe| recipe.name.as_str()).collect();
-    layout.commit(&images, |name| known.contains(name))?;
+    selection.write(&images, &output, supply.store())?;
     let usual = project.channel().architectures.first();
     let archive = |image: &Image| archive_path(&output, image, usual.map_or("", String::as_str));
     if args.archive {
         images.par_iter().try_for_each(|image| write_archive(&output, image, &archive(image)))?;
     }
     if args.json {
-        print_objects(&images, &output, args.archive.then_some(&archive as &dyn Fn(&Image) -> Utf8PathBuf), context)?;
+        print_objects(&images, &output, |image| args.archive.then(|| archive(image)), context)?;
     } else {
         context.ui().write(images::lines(&images).as_bytes())?;
     }
@@ -65,14 +62,13 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 fn print_objects(
     images: &[Image],
     layout: &Utf8Path,
-    archive: Option<&dyn Fn(&Image) -> Utf8PathBuf>,
+    archive: impl Fn(&Image) -> Option<Utf8PathBuf>,
     context: &Context,
 ) -> Result<(), Failure> {
     let object = |image: &Image| {
         let mut object = images::object(image);
         if let Some(fields) = object.as_object_mut() {
-            let archive = archive.map(|archive| archive(image));
-            fields.extend([("layout".to_owned(), json!(layout)), ("archive".to_owned(), json!(archive))]);
+            fields.extend([("layout".to_owned(), json!(layout)), ("archive".to_owned(), json!(archive(image)))]);
         }
         object
     };

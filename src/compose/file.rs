@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{ComposeError, literal};
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(super) struct File {
     /// Without it, the project would be called like its directory, and lose its volumes when that is renamed.
     pub(super) name: String,
@@ -21,11 +21,6 @@ pub(super) struct File {
 }
 
 impl File {
-    pub(super) fn new(name: String) -> Self {
-        let (services, networks, volumes, secrets) = Default::default();
-        Self { name, services, networks, volumes, secrets }
-    }
-
     pub(super) fn to_yaml(&self) -> Result<String, ComposeError> {
         let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
         serde_saphyr::to_string_with_options(self, options)

@@ -21,7 +21,7 @@ use crate::oci::{local_reference, registry_reference};
 
 pub use error::ComposeError;
 use file::{Dependency, File, Healthcheck, Logging, NamedVolume, Networking, PrivateNetwork, SecretFile, Service};
-pub use read::{Composed, read};
+pub use read::{ComposeFile, Composed, read};
 
 /// The label of a service that says how it is configured. A container with another label was made from another file.
 pub const CONFIGURATION: &str = "org.mailimg.configuration";
@@ -34,7 +34,7 @@ const SECRETS: &str = "./secrets";
 pub fn compose(project: &Project, images: &BTreeMap<String, Sha256>) -> Result<String, ComposeError> {
     let recipes: Vec<&Recipe> = project.recipes().collect();
     let names: BTreeSet<&str> = recipes.iter().map(|recipe| recipe.name.as_str()).collect();
-    let mut file = File::new(project.name("the compose file")?.to_string());
+    let mut file = File { name: project.name("the compose file")?.to_string(), ..File::default() };
     for recipe in &recipes {
         let digest = images.get(&recipe.name).ok_or_else(|| ComposeError::NotBuilt { image: recipe.name.clone() })?;
         let mut service = service(project, recipe, &names, *digest)?;

@@ -14,8 +14,15 @@ pub struct Composed {
     pub configuration: Option<String>,
 }
 
-/// The services in the compose file at `path`, if there is one.
-pub fn read(path: &Utf8Path) -> Result<Option<BTreeMap<String, Composed>>, ComposeError> {
+/// A compose file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComposeFile {
+    pub text: String,
+    pub services: BTreeMap<String, Composed>,
+}
+
+/// The compose file at `path`, if there is one.
+pub fn read(path: &Utf8Path) -> Result<Option<ComposeFile>, ComposeError> {
     let text = match std::fs::read_to_string(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(ComposeError::Read { path: path.to_owned(), source }),
@@ -25,7 +32,8 @@ pub fn read(path: &Utf8Path) -> Result<Option<BTreeMap<String, Composed>>, Compo
     let file: File = serde_saphyr::from_str(&text).map_err(malformed)?;
     let composed =
         |Service { image, mut labels }: Service| Composed { image, configuration: labels.remove(CONFIGURATION) };
-    Ok(Some(file.services.into_iter().map(|(name, service)| (name, composed(service))).collect()))
+    let services = file.services.into_iter().map(|(name, service)| (name, composed(service))).collect();
+    Ok(Some(ComposeFile { text, services }))
 }
 
 #[derive(Deserialize)]

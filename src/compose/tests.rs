@@ -124,7 +124,9 @@ fn what_is_written_can_be_read() {
     let path = Utf8Path::from_path(directory.path()).unwrap().join("compose.yaml");
     assert_eq!(read(&path).unwrap(), None);
     fs_err::write(&path, compose(&project, &images()).unwrap()).unwrap();
-    let services = read(&path).unwrap().unwrap();
+    let file = read(&path).unwrap().unwrap();
+    assert_eq!(file.text, compose(&project, &images()).unwrap());
+    let services = file.services;
     assert_eq!(services.keys().collect::<Vec<_>>(), ["database", "scanner", "smtp"]);
     assert_eq!(services["smtp"].image, local_reference("smtp", Sha256::of("smtp")));
     assert_eq!(services["smtp"].configuration.as_ref().map(String::len), Some(64));

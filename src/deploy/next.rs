@@ -23,13 +23,6 @@ pub fn next(project: &Project, accounts: &Accounts) -> Result<Vec<Next>, DeployE
     if users.is_empty() {
         return Ok(vec![Next::AddUsers(postmaster), Next::PublishKeys]);
     }
-    let Some(postmaster) = postmaster.filter(|it| project.site().domains.contains(it.domain())) else {
-        return Ok(Vec::new());
-    };
-    let address = postmaster.to_string();
-    let has_user = users.iter().any(|user| user.active && user.address == address);
-    let everybody = format!("@{}", postmaster.domain());
-    let is_alias = |source: &str| source == address || source == everybody;
-    let has_alias = has_user || accounts.aliases()?.iter().any(|alias| is_alias(&alias.source));
-    Ok(if has_alias { Vec::new() } else { vec![Next::AddPostmaster(postmaster)] })
+    let is_missing = accounts.routes()?.missing_postmaster().is_some();
+    Ok(postmaster.filter(|_| is_missing).map(Next::AddPostmaster).into_iter().collect())
 }

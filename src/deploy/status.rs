@@ -3,7 +3,7 @@ use std::fmt;
 
 use super::{DeployError, secrets};
 use crate::build::{Selection, recall};
-use crate::compose::{CONFIGURATION, Composed, compose, read};
+use crate::compose::{CONFIGURATION, ComposeFile, Composed, compose, read};
 use crate::config::Project;
 use crate::digest::Sha256;
 use crate::engine::{Container, Health, Stack};
@@ -88,7 +88,8 @@ pub fn status(
     let project = selection.project();
     let inputs = selection.inputs()?;
     let built = built(project, platform)?;
-    let composed = read(&project.compose_file())?;
+    let file = read(&project.compose_file())?;
+    let composed = |service: &str| file.as_ref().and_then(|file| file.services.get(service)).cloned();
     let mut containers = stack.map(Stack::containers).transpose()?.unwrap_or_default();
     let outdated: Vec<String> = secrets::outdated(project, &containers).into_iter().map(str::to_owned).collect();
     let mut services = Vec::new();
@@ -97,20 +98,19 @@ pub fn status(
         services.push(ServiceStatus {
             configured: recall(inputs, store).map(|image| image.manifest.digest),
             built: built.get(&service).copied(),
-            composed: composed.as_ref().and_then(|composed| composed.get(&service)).cloned(),
+            composed: composed(&service),
             container: containers.iter().position(|it| it.service == service).map(|it| containers.remove(it)),
             service,
         });
     }
-    let file = file_is_stale(project, &built, composed.is_some())?;
     services.extend(containers.into_iter().map(|container| ServiceStatus {
         service: container.service.clone(),
         configured: None,
         built: None,
-        composed: composed.as_ref().and_then(|composed| composed.get(&container.service)).cloned(),
+        composed: composed(&container.service),
         container: Some(container),
     }));
-    let stale = stale(project, &services, file, outdated);
+    let stale = stale(project, &services, stale_file(project, &built, file.as_ref())?, outdated);
     Ok(Status { services, stale })
 }
 
@@ -130,20 +130,16 @@ pub(super) fn built(project: &Project, platform: Platform) -> Result<BTreeMap<St
 }
 
 /// Whether the compose file is not the one of the built images. It can't be told before all are built.
-fn file_is_stale(
+fn stale_file(
     project: &Project,
     built: &BTreeMap<String, Sha256>,
-    exists: bool,
+    file: Option<&ComposeFile>,
 ) -> Result<Option<Stale>, DeployError> {
-    if !exists {
-        return Ok(Some(Stale::NoComposeFile));
-    }
+    let Some(file) = file else { return Ok(Some(Stale::NoComposeFile)) };
     if project.recipes().any(|recipe| !built.contains_key(&recipe.name)) {
         return Ok(None);
     }
-    let wanted = compose(project, built)?;
-    let current = std::fs::read_to_string(project.compose_file()).unwrap_or_default();
-    Ok((wanted != current).then_some(Stale::ComposeFile))
+    Ok((compose(project, built)? != file.text).then_some(Stale::ComposeFile))
 }
 
 fn stale(project: &Project, services: &[ServiceStatus], file: Option<Stale>, outdated: Vec<String>) -> Vec<Stale> {

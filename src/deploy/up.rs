@@ -9,7 +9,7 @@ use crate::compose::compose;
 use crate::config::Project;
 use crate::engine::{Container, Engine, Health, Stack};
 use crate::mail::secrets as files;
-use crate::oci::{Image, Images, Layout};
+use crate::oci::{Image, Images};
 use crate::packages::{Fetching, Surroundings};
 use crate::store::write_atomic;
 
@@ -91,7 +91,7 @@ pub fn up(order: Order<'_>) -> Result<Up, DeployError> {
         }
     }
     let is_composed = write_compose_file(project, &images)?;
-    let stack = Stack::open(project.root(), order.engine)?;
+    let stack = Stack::on(engine, project.root())?;
     let before = stack.containers()?;
     let mut containers = start(&stack, order.time, progress)?;
     let outdated = secrets::outdated(project, &containers);
@@ -109,15 +109,12 @@ pub fn up(order: Order<'_>) -> Result<Up, DeployError> {
 
 /// The images, in the project's layout, and whether each is new there.
 fn build(order: Order<'_>) -> Result<Vec<(Image, bool)>, DeployError> {
-    let project = order.selection.project();
     let images = order.selection.build(order.surroundings, order.fetching)?;
-    let path = project.layout_dir();
+    let path = order.selection.project().layout_dir();
     let before = Images::read(&path).ok();
     let is_new = |image: &Image| before.as_ref().is_none_or(|before| !before.has(&image.name, image.manifest.digest));
     let is_new: Vec<bool> = images.iter().map(is_new).collect();
-    let layout = Layout::open(&path)?;
-    layout.add(&images, order.fetching.client.store())?;
-    layout.commit(&images, |name| project.recipes().any(|recipe| recipe.name == name))?;
+    order.selection.write(&images, &path, order.fetching.client.store())?;
     Ok(images.into_iter().zip(is_new).collect())
 }
 

@@ -1,14 +1,12 @@
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::process::{self, Ended, Limits};
+use super::process::{self, Ended, Limits, Pipe};
 use super::{Container, Engine, EngineError, RunError, command, container};
-
-/// The file that `mailimg compose` writes.
-const FILE: &str = "compose.yaml";
+use crate::config::COMPOSE_FILE;
 
 /// The longest answer of a program, in bytes: a list of a million users.
 const ANSWER_LIMIT: u64 = 256 << 20;
@@ -76,14 +74,19 @@ impl Stack {
     /// The stack that the compose file in `directory` describes, on the engine behind `program` (see [`Engine::find`]).
     /// As with compose itself, `COMPOSE_FILE` and `COMPOSE_PROJECT_NAME` in the environment name others.
     pub fn open(directory: &Utf8Path, program: Option<&str>) -> Result<Self, EngineError> {
-        let named = std::env::var_os("COMPOSE_FILE").is_some();
-        let path = directory.join(FILE);
-        if !named && !path.exists() {
-            return Err(EngineError::NoComposeFile { path });
-        }
-        let engine = Engine::find(program)?;
+        let file = own_file(directory)?;
+        Self::with(Engine::find(program)?, directory, file)
+    }
+
+    /// The same on an engine that is known to answer.
+    pub fn on(engine: Engine, directory: &Utf8Path) -> Result<Self, EngineError> {
+        let file = own_file(directory)?;
+        Self::with(engine, directory, file)
+    }
+
+    fn with(engine: Engine, directory: &Utf8Path, file: Option<&'static str>) -> Result<Self, EngineError> {
         let compose = engine.compose()?;
-        Ok(Self { engine, compose, directory: directory.to_owned(), file: (!named).then_some(FILE) })
+        Ok(Self { engine, compose, directory: directory.to_owned(), file })
     }
 
     /// Creates and starts what the compose file describes. Containers that already run as it says are left alone, and
@@ -125,7 +128,7 @@ impl Stack {
     /// Whether another site is there. A site that has been moved left nothing behind.
     fn is_elsewhere(&self, directory: &Utf8Path) -> bool {
         let here = self.directory.canonicalize_utf8().ok();
-        directory.join(FILE).exists() && directory.canonicalize_utf8().ok() != here
+        directory.join(COMPOSE_FILE).exists() && directory.canonicalize_utf8().ok() != here
     }
 
     /// The last line that the container wrote.
@@ -141,14 +144,23 @@ impl Stack {
 
     fn ask(&self, arguments: &[&str], limits: Limits) -> Result<Ended, EngineError> {
         tracing::info!("running {} {}", self.compose.join(" "), arguments.join(" "));
-        let ended = process::run(self.command().args(arguments), limits, process::nothing);
-        let ended = ended.map_err(|source| self.failed(source))?;
+        let ended = self.finish(arguments, limits, process::nothing)?;
         if ended.success {
             return Ok(ended);
         }
         let (program, said) = (self.compose.join(" "), ended.last_line());
         let command = (*arguments.first().unwrap_or(&"")).to_owned();
         Err(EngineError::Compose { program, command, said })
+    }
+
+    /// Runs compose to its end, whether or not it succeeds.
+    fn finish(
+        &self,
+        arguments: &[&str],
+        limits: Limits,
+        feed: impl FnOnce(Pipe) -> io::Result<()> + Send + 'static,
+    ) -> Result<Ended, EngineError> {
+        process::run(self.command().args(arguments), limits, feed).map_err(|source| self.failed(source))
     }
 
     /// Compose for this project.
@@ -165,13 +177,11 @@ impl Stack {
     /// Runs a program in the container of a service, and returns what it wrote to standard output.
     pub fn exec(&self, exec: &Exec<'_>) -> Result<Vec<u8>, EngineError> {
         let Exec { service, user, program, input, time } = *exec;
-        let mut command = self.command();
-        command.args(["exec", "-T"]).args(user.iter().flat_map(|user| ["--user", user]));
-        command.arg(service).args(program);
+        let user: Vec<&str> = user.into_iter().flat_map(|user| ["--user", user]).collect();
+        let arguments = [&["exec", "-T"], user.as_slice(), &[service], program].concat();
         let input = input.to_vec();
         let limits = Limits { time, output: ANSWER_LIMIT };
-        let ended = process::run(&mut command, limits, move |mut pipe| pipe.write_all(&input))
-            .map_err(|source| self.failed(source))?;
+        let ended = self.finish(&arguments, limits, move |mut pipe| pipe.write_all(&input))?;
         if ended.success {
             return Ok(ended.stdout);
         }
@@ -186,8 +196,7 @@ impl Stack {
     /// What services logged, in the order of time. Compose itself prints one service after the other.
     pub fn logs(&self, logs: &Logs<'_>) -> Result<Vec<LogLine>, EngineError> {
         let limits = Limits { time: LOGS, output: ANSWER_LIMIT };
-        let ended = process::run(self.command().args(logs.arguments()), limits, process::nothing)
-            .map_err(|source| self.failed(source))?;
+        let ended = self.finish(&logs.arguments(), limits, process::nothing)?;
         if !ended.success {
             return Err(EngineError::Logs { said: ended.last_line() });
         }
@@ -203,6 +212,15 @@ impl Stack {
         let status = status.map_err(|error| self.failed(RunError::Start(error)))?;
         if status.success() { Ok(()) } else { Err(EngineError::Logs { said: status.to_string() }) }
     }
+}
+
+/// The compose file in `directory`, unless the environment names another.
+fn own_file(directory: &Utf8Path) -> Result<Option<&'static str>, EngineError> {
+    if std::env::var_os("COMPOSE_FILE").is_some() {
+        return Ok(None);
+    }
+    let path = directory.join(COMPOSE_FILE);
+    if path.exists() { Ok(Some(COMPOSE_FILE)) } else { Err(EngineError::NoComposeFile { path }) }
 }
 
 /// Reads `postfix-1  | 2026-11-26T10:48:55.123456789Z text`. Compose's own remarks are none.
