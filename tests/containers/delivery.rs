@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::common::smtp::Smtp;
 use crate::common::wait_for;
-use crate::stack::{self, ALICE, BOB, DOMAIN, Stack, deliver, mark, message};
+use crate::stack::{self, ALICE, BOB, DOMAIN, deliver, mark, message};
 
 #[test]
 fn a_catch_all_gets_what_nobody_else_does() {
@@ -63,9 +63,9 @@ fn a_full_mailbox_refuses_mail_before_it_is_sent() {
 fn a_sieve_script_files_mail_into_a_folder() {
     let stack = stack::shared();
     let dave = (format!("dave@{DOMAIN}"), "dave-Password-8");
-    stack.mailimg(&["user", "add", &dave.0, "--password-stdin"], dave.1);
+    stack.add_user(&dave.0, dave.1);
     let script = r#"require ["fileinto", "mailbox"]; if header :contains "Subject" "newsletter" { fileinto :create "Lists/News"; }"#;
-    install_script(&stack, "dave", script);
+    stack.install_script("dave", script);
     let (news, other) = (mark("newsletter"), mark("letter"));
     deliver(&stack, &dave.0, &news);
     deliver(&stack, &dave.0, &other);
@@ -76,11 +76,4 @@ fn a_sieve_script_files_mail_into_a_folder() {
         filed.then(|| mailbox.find("Lists/News", &news)).flatten()
     });
     assert!(mailbox.find("INBOX", &news).is_none());
-}
-
-/// Makes a Sieve script a user's active one.
-fn install_script(stack: &Stack, user: &str, script: &str) {
-    let home = format!("/srv/mail/{DOMAIN}/{user}");
-    let write = r#"mkdir -p "$1" && printf '%s\n' "$2" >"$1/.dovecot.sieve""#;
-    stack.compose(&["exec", "-T", "--user", "vmail", "dovecot", "sh", "-c", write, "sh", &home, script]);
 }

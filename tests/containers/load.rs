@@ -45,8 +45,7 @@ fn mail_that_many_clients_submit_at_once_arrives_once() {
 fn burst(send: impl Fn(&Stack, &str) -> Reply + Sync) {
     let stack = stack::exclusive();
     let containers = stack::SERVICES.map(|service| stack.container(service));
-    let started = || containers.clone().map(|it| engine::inspect(&it, "{{.State.StartedAt}}"));
-    let before = started();
+    let before = stack.started();
     let (run, mails) = (mark("burst"), count(100, 500));
     let work = |sender| {
         let numbers = (0..mails).filter(|number| number % SENDERS == sender);
@@ -61,7 +60,7 @@ fn burst(send: impl Fn(&Stack, &str) -> Reply + Sync) {
     assert!(arrived.values().all(|copies| *copies == 1), "{arrived:?}");
     eprintln!("{mails} mails accepted in {accepted:.1?}, delivered in {:.1?}; memory {memory:?}", began.elapsed());
     assert!(memory.iter().all(|share| *share < 90), "percent of the limits of {:?}: {memory:?}", stack::SERVICES);
-    assert_eq!(started(), before, "a container was restarted");
+    assert_eq!(stack.started(), before, "a container was restarted");
 }
 
 fn long_message(from: &str, mark: &str) -> String {
@@ -183,8 +182,7 @@ fn idle_clients_of_submission_are_limited() {
 fn idle_strangers_and_guessers_keep_nobody_out() {
     let stack = stack::exclusive();
     let containers = stack::SERVICES.map(|service| stack.container(service));
-    let started = || containers.clone().map(|it| engine::inspect(&it, "{{.State.StartedAt}}"));
-    let before = started();
+    let before = stack.started();
     for addresses in [1, 50] {
         let connections = count(300, 1000);
         let crowd = stack.start_elsewhere(&format!("connections, addresses = {connections}, {addresses}\n{CROWD}"));
@@ -196,7 +194,7 @@ fn idle_strangers_and_guessers_keep_nobody_out() {
         eprintln!("{}", engine::logs(&crowd.name));
         assert!(memory.iter().all(|share| *share < 90), "{memory:?}");
     }
-    assert_eq!(started(), before, "a container was restarted");
+    assert_eq!(stack.started(), before, "a container was restarted");
 }
 
 /// Opens idle connections to all ports, opens each again a second after it was closed, and tries 500 passwords a minute.

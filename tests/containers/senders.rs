@@ -181,11 +181,9 @@ fn mail_to_be_quarantined_lands_in_junk_and_other_mail_where_users_want_it() {
     let stack = stack::shared();
     publish(&stack, "_dmarc.quarantine.test", "v=DMARC1; p=quarantine");
     let dora = (format!("dora@{DOMAIN}"), "dora-Password-4");
-    stack.mailimg(&["user", "add", &dora.0, "--password-stdin"], &format!("{}\n", dora.1));
+    stack.add_user(&dora.0, dora.1);
     let mailbox = stack.mailbox((&dora.0, dora.1));
-    let script = "mkdir -p /srv/mail/example.test/dora && cd /srv/mail/example.test/dora && \
-        printf 'require \"fileinto\";\\nfileinto \"Drafts\";\\n' >.dovecot.sieve";
-    engine::docker(["exec", "--user", "vmail", &stack.container("dovecot"), "sh", "-c", script]);
+    stack.install_script("dora", "require \"fileinto\";\nfileinto \"Drafts\";\n");
     let send = |from: &str, more: &str| {
         let mark = mark("quarantine");
         let text = format!("{more}{}", message(from, &dora.0, &mark));

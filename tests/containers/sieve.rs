@@ -1,27 +1,19 @@
 //! Users' Sieve scripts and the address that a mail was sent to.
 
-use crate::common::engine;
 use crate::common::smtp::Smtp;
 use crate::stack::{self, ALICE, DOMAIN, deliver, mark, message};
-
-/// Gives a user a script, which runs from the next mail on.
-fn script(stack: &stack::Stack, user: &str, script: &str) {
-    let home = format!("/srv/mail/{DOMAIN}/{user}");
-    let write = format!("mkdir -p {home} && printf '%s' \"$0\" >{home}/.dovecot.sieve");
-    engine::docker(["exec", "--user", "vmail", &stack.container("dovecot"), "sh", "-c", &write, script]);
-}
 
 #[test]
 fn scripts_see_the_alias_and_vacation_answers_for_it() {
     let stack = stack::shared();
     let (erin, shop) = (format!("erin@{DOMAIN}"), format!("shop@{DOMAIN}"));
-    stack.mailimg(&["user", "add", &erin, "--password-stdin"], "erin-Password-5\n");
+    stack.add_user(&erin, "erin-Password-5");
     stack.mailimg(&["alias", "add", &shop, &erin], "");
     let rules = format!(
         "require [\"fileinto\", \"mailbox\", \"vacation\"];\n\
          if header :is \"X-Original-To\" \"{shop}\" {{ fileinto :create \"Shop\"; vacation \"We are closed.\"; }}\n"
     );
-    script(&stack, "erin", &rules);
+    stack.install_script("erin", &rules);
 
     let direct = mark("direct");
     deliver(&stack, &erin, &direct);

@@ -223,8 +223,20 @@ impl Stack {
         }
     }
 
-    fn add_user(&self, user: &str, password: &str) {
+    pub fn add_user(&self, user: &str, password: &str) {
         self.mailimg(&["user", "add", user, "--password-stdin"], &format!("{password}\n"));
+    }
+
+    /// Makes a Sieve script that of a user of the first domain, from the next mail on.
+    pub fn install_script(&self, user: &str, script: &str) {
+        let home = format!("/srv/mail/{DOMAIN}/{user}");
+        let write = r#"mkdir -p "$0" && printf '%s' "$1" >"$0/.dovecot.sieve""#;
+        engine::docker(["exec", "--user", "vmail", &self.container("dovecot"), "sh", "-c", write, &home, script]);
+    }
+
+    /// When each service's container was last started.
+    pub fn started(&self) -> [String; 4] {
+        SERVICES.map(|service| engine::inspect(&self.container(service), "{{.State.StartedAt}}"))
     }
 
     /// Runs `mailimg` on this stack and returns its output. If it fails, panics with its messages.

@@ -4,9 +4,9 @@ use crate::mail::domains;
 
 /// Take a domain out of the site.
 ///
-/// Removes it from `domains` in mailimg.toml. After the next `mailimg up`, the server no longer receives mail for the domain,
-/// and its users can neither log in nor send. Its users, aliases, mail and DKIM key stay, and work again once the domain
-/// is added again.
+/// Removes it from `domains` in mailimg.toml. After the next `mailimg up`, the server no longer receives mail for the
+/// domain, and its users can neither log in nor send. Its users, aliases, mail and DKIM key stay, and work again once
+/// the domain is added again.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:

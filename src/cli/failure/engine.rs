@@ -10,9 +10,10 @@ impl From<EngineError> for Failure {
                  checkout, `scripts/engine` does both. DOCKER_HOST selects an engine on another machine, and --engine \
                  another program, such as podman",
             ),
-            EngineError::NoCompose { .. } => {
-                failure(Exit::Missing).hint("install Docker's compose plugin (https://docs.docker.com/compose/install/linux/); in a checkout, `scripts/engine` does")
-            }
+            EngineError::NoCompose { .. } => failure(Exit::Missing).hint(
+                "install Docker's compose plugin (https://docs.docker.com/compose/install/linux/); in a checkout, \
+                     `scripts/engine` does",
+            ),
             EngineError::Run { source: RunError::TimedOut { .. }, .. } => {
                 failure(Exit::Missing).hint("the engine may be overloaded or stuck: see whether `docker info` answers")
             }
@@ -33,9 +34,7 @@ impl From<EngineError> for Failure {
                 failure(Exit::Missing).hint("start the server with `mailimg up`, which also writes this file")
             }
             EngineError::NotRunning { .. } => failure(Exit::Missing).hint("start the server with `mailimg up`"),
-            EngineError::Logs { .. } => {
-                failure(Exit::Missing).hint("`docker compose ps --all` lists the services")
-            }
+            EngineError::Logs { .. } => failure(Exit::Missing).hint("`docker compose ps --all` lists the services"),
             EngineError::Failed { .. } => failure(Exit::Missing)
                 .hint("`mailimg status` and `mailimg logs` may show what is wrong with the service"),
         }
