@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::common::{engine, wait_for};
-use crate::stack::{self, ALICE, DOMAIN};
+use crate::stack::{self, ALICE};
 
 /// Runs a command as root in a container: its output, and whether it succeeded.
 fn shell(container: &str, script: &str) -> (bool, String) {
@@ -17,10 +17,10 @@ fn shell(container: &str, script: &str) -> (bool, String) {
 fn postfix_asks_only_a_database_that_the_internal_authority_vouches_for() {
     let stack = stack::shared();
     let postfix = stack.container("postfix");
-    let query = |file: &str| shell(&postfix, &format!("postmap -q {DOMAIN} mysql:{file}"));
-    assert_eq!(query("/run/postfix/sql/domains.cf"), (true, "1\n".to_owned()));
+    let query = |file: &str| shell(&postfix, &format!("postmap -q {} mysql:{file}", ALICE.0));
+    assert_eq!(query("/run/postfix/sql/mailboxes.cf"), (true, "1\n".to_owned()));
     // The site's certificate has not signed the database's.
-    let edit = "sed 's,^tls_CAfile = .*,tls_CAfile = /etc/mailimg/tls/fullchain.pem,' /run/postfix/sql/domains.cf";
+    let edit = "sed 's,^tls_CAfile = .*,tls_CAfile = /etc/mailimg/tls/fullchain.pem,' /run/postfix/sql/mailboxes.cf";
     let (made, said) = shell(&postfix, &format!("{edit} >/run/postfix/other.cf"));
     assert!(made, "{said}");
     let (answered, said) = query("/run/postfix/other.cf");
