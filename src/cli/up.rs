@@ -28,7 +28,8 @@ Examples:
   mailimg up --timeout 60    wait at most a minute for the services
   mailimg status             what `mailimg up` would change")]
 pub(super) struct Args {
-    /// How many seconds to wait until all services are healthy
+    /// How many seconds to wait until all services are healthy. The wait ends sooner if a service is unhealthy and
+    /// nothing changes for 30 seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 900)]
     timeout: u32,
     #[command(flatten)]
@@ -51,15 +52,14 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         engine: args.engine.program(),
         time: Duration::from_secs(args.timeout.into()),
     })?;
-    let is_healthy = up.unhealthy().next().is_none();
-    let next = if is_healthy { deploy::next(project, &args.engine.accounts(context)?)? } else { Vec::new() };
+    let next = if up.is_healthy() { deploy::next(project, &args.engine.accounts(context)?)? } else { Vec::new() };
     let ui = context.ui();
     if args.json {
         ui.json(&object(&up, &next))?;
     } else {
         tell_changes(ui, project, &up);
     }
-    if !is_healthy {
+    if !up.is_healthy() {
         return Err(unhealthy(&up));
     }
     if !args.json {
@@ -96,8 +96,11 @@ fn tell_end(ui: &Ui, up: &Up) {
 }
 
 fn unhealthy(up: &Up) -> Failure {
-    let reasons = up.unhealthy().map(ToString::to_string);
-    let message = format!("not all services are healthy\n  {}", reasons.collect::<Vec<_>>().join("\n  "));
+    let reasons: Vec<String> = up.unhealthy().map(ToString::to_string).collect();
+    let message = match reasons.join("\n  ") {
+        none if none.is_empty() => "no container is left of those that were started".to_owned(),
+        reasons => format!("not all services are healthy\n  {reasons}"),
+    };
     Failure::told(Exit::No, message).hint(
         "`mailimg logs SERVICE` shows more. What only needs time, such as fetching virus signatures, goes on: \
          `mailimg status` says when all are healthy",

@@ -68,6 +68,12 @@ impl Up {
         self.containers.iter().filter(|container| container.health != Health::Healthy)
     }
 
+    /// Whether containers run, and all are healthy.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        !self.containers.is_empty() && self.unhealthy().next().is_none()
+    }
+
     /// Whether everything was as it should be before.
     #[must_use]
     pub fn is_unchanged(&self) -> bool {

@@ -41,8 +41,13 @@ pub(crate) fn project() -> Project {
         project.write(format!("answers/{kind}"), "");
     }
     project.write("answers/change", "1\n");
-    project.write("answers/routes", "{\"user\": [\"admin@example.org\", 1]}\n");
+    project.write("answers/routes", routes("{\"user\": [\"admin@example.org\", 1]}\n"));
     project
+}
+
+/// The site's domain, users and aliases, as the database's client prints them.
+pub(crate) fn routes(rows: &str) -> String {
+    format!("{{\"domain\": \"example.org\"}}\n{rows}")
 }
 
 /// Runs `mailimg` with that engine: its exit code and both outputs.

@@ -19,6 +19,7 @@ load) tar -xOf - manifest.json | sed 's/.*"RepoTags":\["\([^"]*\)".*/\1/' >>know
 "container inspect "*) cat running ;;
 "compose --file compose.yaml up --detach --quiet-pull --remove-orphans")
     if [ -e refusal ]; then cat refusal >&2; exit 1; fi
+    [ ! -e vanished ] || exit 0
     image=$(sed -n 's/^ *image: //p' compose.yaml)
     label=$(sed -n 's/.*org.mailimg.configuration: //p' compose.yaml)
     echo "$label" >id
@@ -238,4 +239,13 @@ fn without_an_engine_nothing_is_built() {
     let (code, _, said) = run(&project, &["up", "--engine", "/nonexistent/engine"]);
     assert!(code == 4 && said.contains("no container engine answers"), "{said}");
     assert!(!project.path().join("oci").exists());
+}
+
+#[test]
+fn containers_that_vanish_are_not_healthy() {
+    let project = project();
+    project.write("vanished", "");
+    let (code, _, said) = run(&project, &["up", "--timeout", "1"]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("no container is left of those that were started"), "{said}");
 }

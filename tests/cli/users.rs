@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::common::project::Project;
-use crate::fake_engine::{calls, project, run, succeed};
+use crate::fake_engine::{calls, project, routes, run, succeed};
 
 #[test]
 fn a_user_is_added_with_a_bcrypt_hash() {
@@ -74,13 +74,15 @@ fn what_the_database_answers_is_told() {
 #[test]
 fn users_and_aliases_are_listed() {
     let project = project();
-    let rows = "[\"a@example.org\", null, 1]\n[\"b@example.org\", 0, 1]\n[\"c@example.org\", 1048576, 0]\n";
+    let rows = "[\"a@example.org\", null, 1, 1]\n[\"b@example.org\", 0, 1, 0]\n[\"c@example.org\", 1048576, 0, 1]\n";
     project.write("answers/users", rows);
     let (out, _) = succeed(&project, &["user", "list"], "");
-    assert_eq!(out, "a@example.org\tdefault\nb@example.org\tunlimited\nc@example.org\t1M\tinactive\n");
+    assert_eq!(out, "a@example.org\tdefault\nb@example.org\tunlimited\tresting\nc@example.org\t1M\tinactive\n");
     let (out, _) = succeed(&project, &["user", "list", "--json"], "");
     let users: serde_json::Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(users[2], serde_json::json!({ "address": "c@example.org", "quota": 1_048_576, "active": false }));
+    let inactive =
+        serde_json::json!({ "address": "c@example.org", "quota": 1_048_576, "active": false, "resting": false });
+    assert_eq!(users[2], inactive);
     assert!(!calls(&project).contains("doveadm"));
 
     project.write(
@@ -88,7 +90,7 @@ fn users_and_aliases_are_listed() {
         "header\na@example.org\tuser\tSTORAGE\t2\t9\t0\na@example.org\tuser\tMESSAGE\t1\t-\t0\n",
     );
     let (out, _) = succeed(&project, &["user", "list", "--usage"], "");
-    assert!(out.starts_with("a@example.org\tdefault\t2048\t1\nb@example.org\tunlimited\t-\t-\n"), "{out}");
+    assert!(out.starts_with("a@example.org\tdefault\t2048\t1\nb@example.org\tunlimited\t-\t-\tresting\n"), "{out}");
     let (out, _) = succeed(&project, &["user", "list", "--usage", "--json"], "");
     let users: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!((&users[0]["used"], &users[0]["messages"]), (&2048.into(), &1.into()));
@@ -190,10 +192,8 @@ fn mail_is_purged_only_with_consent() {
 fn a_new_user_is_told_what_to_know() {
     let project = project();
     project.write("answers/old-mail", "/srv/mail/example.org/a/Maildir/cur/1\n");
-    project.write(
-        "answers/routes",
-        "{\"user\": [\"a@example.org\", 1]}\n{\"alias\": [\"a@example.org\", \"x@y.example\"]}\n",
-    );
+    let rows = "{\"user\": [\"a@example.org\", 1]}\n{\"alias\": [\"a@example.org\", \"x@y.example\"]}\n";
+    project.write("answers/routes", routes(rows));
     let args = ["user", "add", "a@example.org", "--password-stdin"];
     let (_, said) = succeed(&project, &args, "correct horse\n");
     for told in [
@@ -212,10 +212,8 @@ fn a_new_user_is_told_what_to_know() {
 #[test]
 fn an_alias_that_leads_nowhere_is_refused_or_told() {
     let project = project();
-    project.write(
-        "answers/routes",
-        "{\"user\": [\"admin@example.org\", 1]}\n{\"alias\": [\"b@example.org\", \"a@example.org\"]}\n",
-    );
+    let rows = "{\"user\": [\"admin@example.org\", 1]}\n{\"alias\": [\"b@example.org\", \"a@example.org\"]}\n";
+    project.write("answers/routes", routes(rows));
     let (code, _, said) = run(&project, &["alias", "add", "a@example.org", "admin@example.org", "b@example.org"], "");
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("mail would go in circles: a@example.org → b@example.org → a@example.org"), "{said}");

@@ -40,6 +40,8 @@ fn a_domain_that_leaves_the_list_rests_until_it_returns() {
         assert_eq!(recipient(&stack, address), 554, "{address}");
     }
     assert!(!stack.mailbox(DAVE).can_login());
+    let users = stack.mailimg(&["user", "list"], "");
+    assert!(users.contains(&format!("{}\tdefault\tresting\n", DAVE.0)), "{users}");
     let mut submission = Smtp::open(stack.address(587));
     submission.starttls();
     assert_eq!(submission.auth(DAVE.0, DAVE.1).code, 535);

@@ -4,7 +4,8 @@ use crate::mail::accounts::{Usage, User};
 /// List the users.
 ///
 /// Prints one user per line: address, quota, with --usage the size of the mailbox and its number of mails (- for a user
-/// who is inactive), and `inactive` if the user can't log in or receive mail. The server must be running.
+/// who can't log in), and `inactive` or, if the domain has been taken out of the site's, `resting` for a user who can't
+/// log in or receive mail. The server must be running.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -15,8 +16,8 @@ pub(in crate::cli) struct Args {
     /// Also ask Dovecot what each mailbox holds. It opens all of them, some hundred per second
     #[arg(long)]
     usage: bool,
-    /// Print a JSON array of objects with address, quota (bytes; 0: unlimited, null: default) and active, and with --usage
-    /// used (bytes) and messages, which inactive users lack
+    /// Print a JSON array of objects with address, quota (bytes; 0: unlimited, null: default), active and resting, and
+    /// with --usage used (bytes) and messages, which inactive and resting users lack
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -50,6 +51,10 @@ fn line(user: &User, with_usage: bool) -> String {
         None => "\t-\t-".to_owned(),
         Some(Usage { used, messages }) => format!("\t{used}\t{messages}"),
     };
-    let state = if user.active { "" } else { "\tinactive" };
+    let state = match (user.active, user.resting) {
+        (false, _) => "\tinactive",
+        (true, true) => "\tresting",
+        (true, false) => "",
+    };
     format!("{}\t{}{usage}{state}", user.address, user.quota())
 }

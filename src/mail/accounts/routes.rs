@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::Deserialize;
 
 use super::{Accounts, AccountsError, AliasSource, Destination, parse};
-use crate::config::{Address, Project};
+use crate::config::Address;
 
 /// Where mail to which address goes, as Postfix decides it: an alias before the user of the same name, then
 /// postmaster@ and abuse@, then the domain's catch-all.
@@ -20,6 +20,7 @@ pub struct Routes {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Row {
+    Domain(String),
     User(String, u8),
     Alias(String, String),
 }
@@ -41,12 +42,17 @@ enum Next<'a> {
 impl Accounts {
     /// All routes of the server.
     pub fn routes(&self) -> Result<Routes, AccountsError> {
-        let query = "SELECT JSON_OBJECT('user', JSON_ARRAY(email, active)) FROM virtual_users;\n\
+        let query = "SELECT JSON_OBJECT('domain', name) FROM virtual_domains WHERE active = 1;\n\
+                     SELECT JSON_OBJECT('user', JSON_ARRAY(email, active)) FROM virtual_users;\n\
                      SELECT JSON_OBJECT('alias', JSON_ARRAY(source, destination)) FROM virtual_aliases \
                      ORDER BY source, destination";
-        let mut routes = Routes::of(&self.project);
+        let postmaster = self.project.site().postmaster.as_ref().map(Address::to_string);
+        let mut routes = Routes { postmaster, ..Routes::default() };
         for row in self.rows(query)? {
             match parse(&row)? {
+                Row::Domain(name) => {
+                    routes.domains.insert(name);
+                }
                 Row::User(address, active) => {
                     routes.users.insert(address, active != 0);
                 }
@@ -58,12 +64,6 @@ impl Accounts {
 }
 
 impl Routes {
-    fn of(project: &Project) -> Self {
-        let site = project.site();
-        let domains = site.domains.iter().map(ToString::to_string).collect();
-        Self { domains, postmaster: site.postmaster.as_ref().map(Address::to_string), ..Self::default() }
-    }
-
     /// The same with more destinations of an alias.
     #[must_use]
     pub fn with(mut self, source: &AliasSource, destinations: &[Destination]) -> Self {

@@ -11,8 +11,10 @@ pub struct User {
     pub address: String,
     /// Its own quota in bytes: 0 for unlimited, none for the site's default.
     pub quota: Option<u64>,
-    /// Whether it may log in and receive mail.
+    /// Whether it may log in and receive mail, as long as its domain is one of the site's.
     pub active: bool,
+    /// Whether its domain has been taken out of the site's, so that the user rests.
+    pub resting: bool,
     /// What its mailbox holds, where that was asked.
     #[serde(flatten)]
     pub usage: Option<Usage>,
@@ -65,12 +67,13 @@ impl Accounts {
     /// All users, by address, without their usage.
     pub fn users(&self) -> Result<Vec<User>, AccountsError> {
         // The client prints plain text; JSON keeps types apart.
-        let query = "SELECT JSON_ARRAY(email, quota_bytes, active) FROM virtual_users ORDER BY email";
+        let query = "SELECT JSON_ARRAY(email, quota_bytes, virtual_users.active, virtual_domains.active) \
+                     FROM virtual_users JOIN virtual_domains ON virtual_domains.id = domain_id ORDER BY email";
         self.rows(query)?
             .iter()
             .map(|row| {
-                let (address, quota, active): (String, Option<u64>, u8) = parse(row)?;
-                Ok(User { address, quota, active: active != 0, usage: None })
+                let (address, quota, active, domain_active): (String, Option<u64>, u8, u8) = parse(row)?;
+                Ok(User { address, quota, active: active != 0, resting: domain_active == 0, usage: None })
             })
             .collect()
     }
