@@ -115,6 +115,8 @@ pub struct Smtp {
     /// Refuse a user's mail whose From is neither the address that it is sent with, which must be one of the user's,
     /// nor the login.
     pub check_from: bool,
+    /// Leave the address and the host name of a logged-in client out of the mail that it submits. The log has them.
+    pub hide_clients: bool,
 }
 
 /// How the mail server asks DNS. It has its own resolver, which validates DNSSEC.
@@ -192,7 +194,7 @@ pub struct Registry {
 
 impl Default for Smtp {
     fn default() -> Self {
-        Self { auth_on_25: false, check_from: true }
+        Self { auth_on_25: false, check_from: true, hide_clients: true }
     }
 }
 

@@ -1,0 +1,90 @@
+//! What other servers get of mail that our users submit.
+
+use std::net::Ipv4Addr;
+
+use mail_auth::DkimResult;
+
+use crate::common::dns::{DnsServer, Record};
+use crate::common::smtp::{Reply, Smtp};
+use crate::dkim;
+use crate::sink::Sink;
+use crate::stack::{self, ALICE, BOB, DOMAIN, Stack, mark, message};
+
+/// Submits a mail as it is.
+fn submit(stack: &Stack, to: &str, text: &str) -> Reply {
+    let mut smtp = Smtp::open(stack.address(587));
+    smtp.starttls();
+    assert_eq!(smtp.auth(ALICE.0, ALICE.1).code, 235);
+    smtp.send(ALICE.0, to, text)
+}
+
+/// A name server with the stack's DKIM key.
+fn zone(stack: &Stack) -> DnsServer {
+    let zone = DnsServer::start(Ipv4Addr::LOCALHOST.into(), 0);
+    zone.add(&format!("mail._domainkey.{DOMAIN}"), Record::Txt(dkim::record(stack)));
+    zone
+}
+
+/// A header of a mail, with the lines that continue it.
+fn header<'a>(mail: &'a str, name: &str) -> &'a str {
+    let start = mail.find(&format!("\n{name}:")).unwrap_or_else(|| panic!("no {name} in {mail}")) + 1;
+    let rest = &mail[start..];
+    let end = rest.match_indices('\n').find(|(at, _)| !rest[at + 1..].starts_with([' ', '\t'])).unwrap().0;
+    &rest[..end]
+}
+
+#[test]
+fn mail_leaves_complete_signed_and_without_its_users_address() {
+    let stack = stack::shared();
+    let sink = Sink::start(&stack, "complete");
+    let mark = mark("bare");
+    let trace = "Received: from a.test (a.test [192.0.2.7])\n\tby b.test (Postfix) with ESMTPSA id 1; Thu, 1 Jan 2026";
+    let text = format!("{trace} 00:00:00 +0000\nSubject: {mark}\n\nHello.\n");
+    let reply = submit(&stack, &format!("someone@{}", sink.domain), &text);
+    assert_eq!(reply.code, 250, "{reply:?}");
+
+    let mail = format!("\n{}", sink.wait_for(&mark));
+    assert!(header(&mail, "From").contains(ALICE.0), "{mail}");
+    for name in ["date", "message-id", "from", "subject"] {
+        assert_eq!(mail.to_lowercase().matches(&format!("\n{name}:")).count(), 1, "{name}: {mail}");
+    }
+    let signature = header(&mail, "DKIM-Signature");
+    assert!(signature.split(';').any(|tag| tag.trim() == "h=Subject:Date:From:From"), "{signature}");
+    assert_eq!(dkim::verify(mail.trim_start(), &zone(&stack)), [DkimResult::Pass], "{mail}");
+
+    let received = header(&mail, "Received");
+    assert!(received.starts_with("Received: by mail.example.test (Postfix) with ESMTPSA id "), "{received}");
+    assert!(received.contains("\n\t(using TLSv1.3") && received.contains("for <someone@complete"), "{received}");
+    assert!(!mail.contains("client.outside.test"), "{mail}");
+    assert!(mail.contains("Received: from a.test (a.test [192.0.2.7])"), "{mail}");
+}
+
+#[test]
+fn lines_too_long_to_leave_as_they_are_signed_are_refused() {
+    let stack = stack::shared();
+    let sink = Sink::start(&stack, "lines");
+    let to = format!("someone@{}", sink.domain);
+    let text = |mark: &str, subject: usize, line: usize| {
+        let subject = format!("{mark}{}", "s".repeat(subject - "Subject: ".len() - mark.len()));
+        format!("{}\n{}\n.\nend\n", message(ALICE.0, &to, &subject), "x".repeat(line))
+    };
+    let longest = mark("longest");
+    let reply = submit(&stack, &to, &text(&longest, 300, 998));
+    assert_eq!(reply.code, 250, "{reply:?}");
+    let mail = sink.wait_for(&longest);
+    assert!(mail.lines().any(|line| line == "x".repeat(998)), "{mail}");
+    assert_eq!(dkim::verify(&mail, &zone(&stack)), [DkimResult::Pass], "{mail}");
+
+    // The last is longer than what one packet of the filter's protocol holds.
+    for (subject, line) in [(300, 999), (999, 10), (300, 100_000)] {
+        let reply = submit(&stack, &to, &text("long", subject, line));
+        assert_eq!(reply.code, 550, "{subject} {line}: {reply:?}");
+        assert!(reply.text.contains("998 bytes"), "{reply:?}");
+    }
+    // Mail from outside isn't ours to judge.
+    let mark = mark("long-from-outside");
+    let text = format!("{}{}\n", message("someone@outside.test", BOB.0, &mark), "x".repeat(100_000));
+    let reply = Smtp::open(stack.address(25)).send("someone@outside.test", BOB.0, &text);
+    assert_eq!(reply.code, 250, "{reply:?}");
+    stack.mailbox(BOB).wait_for_message(&mark);
+}
