@@ -57,7 +57,7 @@ pub struct Site {
     /// DMARC: checks of incoming mail against the policy of the domain in its From header.
     #[serde(default)]
     pub dmarc: Dmarc,
-    /// Size limits.
+    /// Limits of size and number.
     #[serde(default)]
     pub limits: Limits,
     /// Where `mailimg push` puts images, and where the compose file takes them from. Without it, the compose file uses
@@ -169,7 +169,7 @@ pub struct Dmarc {
     pub exempt: Vec<DomainName>,
 }
 
-/// Size limits.
+/// Limits of size and number.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
@@ -178,6 +178,9 @@ pub struct Limits {
     pub message_size: u64,
     /// Quota of a mailbox in bytes. `mailimg user add --quota` sets a different one for one user.
     pub quota: u64,
+    /// The most recipients to whom one user may send within an hour, so that a stolen password doesn't get the server
+    /// on block lists. Mail to more is refused until later. 0: no limit.
+    pub recipients_per_hour: u32,
 }
 
 /// A registry for the images.
@@ -232,6 +235,6 @@ impl Default for Dmarc {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { message_size: 26_214_400, quota: 1_073_741_824 }
+        Self { message_size: 26_214_400, quota: 1_073_741_824, recipients_per_hour: 300 }
     }
 }

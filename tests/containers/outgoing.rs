@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use mail_auth::DkimResult;
 
 use crate::common::dns::{DnsServer, Record};
+use crate::common::engine;
 use crate::common::smtp::{Reply, Smtp};
 use crate::dkim;
 use crate::sink::Sink;
@@ -87,4 +88,39 @@ fn lines_too_long_to_leave_as_they_are_signed_are_refused() {
     let reply = Smtp::open(stack.address(25)).send("someone@outside.test", BOB.0, &text);
     assert_eq!(reply.code, 250, "{reply:?}");
     stack.mailbox(BOB).wait_for_message(&mark);
+}
+
+/// A login over its limit is told so, whatever the form of its mail; another login isn't concerned.
+#[test]
+fn users_send_to_so_many_recipients_an_hour_and_clients_are_named_where_the_site_wants_it() {
+    let stack = stack::exclusive();
+    let sink = Sink::start(&stack, "counted");
+    stack.project.replace("mailimg.toml", "recipients-per-hour = 0", "recipients-per-hour = 3");
+    stack.project.replace("mailimg.toml", "hide-clients = true", "hide-clients = false");
+    stack.rebuild();
+    let mark = mark("counted");
+    let send = |(user, recipients): ((&str, &str), u32)| {
+        let mut smtp = Smtp::open_tls(stack.address(465));
+        assert_eq!(smtp.auth(user.0, user.1).code, 235);
+        smtp.expect(&format!("MAIL FROM:<{}>", user.0), 250);
+        for number in 0..recipients {
+            smtp.expect(&format!("RCPT TO:<{number}@{}>", sink.domain), 250);
+        }
+        let text = message(user.0, "many@outside.test", &mark).replace('\n', "\r\n");
+        smtp.say(&format!("BDAT {} LAST\r\n{}", text.len(), text.trim_end_matches("\r\n")))
+    };
+    let replies = [(ALICE, 2), (ALICE, 4), (ALICE, 2), (ALICE, 1), (ALICE, 1), (BOB, 3)].map(send);
+    let by_data = submit(&stack, BOB.0, &message(ALICE.0, BOB.0, "by-data"));
+    let log = engine::logs(&stack.container("postfix"));
+    let mail = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| sink.wait_for(&mark)));
+    stack.project.replace("mailimg.toml", "recipients-per-hour = 3", "recipients-per-hour = 0");
+    stack.project.replace("mailimg.toml", "hide-clients = false", "hide-clients = true");
+    stack.rebuild();
+
+    assert_eq!(replies.each_ref().map(|reply| reply.code), [250, 550, 450, 250, 450, 250], "{replies:?}");
+    assert_eq!(by_data.code, 450, "{by_data:?}");
+    let refused = |line: &&str| line.contains("milter-reject: ") && line.contains("alice@example.test has sent to 3");
+    assert_eq!(log.lines().filter(refused).count(), 3, "{log}");
+    let mail = mail.unwrap();
+    assert!(mail.contains("Received: from client.outside.test (unknown ["), "{mail}");
 }
