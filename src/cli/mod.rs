@@ -26,6 +26,7 @@ mod lock;
 mod locked;
 mod logs;
 mod man;
+mod prompt;
 mod push;
 mod queue;
 mod repo;

@@ -322,6 +322,12 @@ fn check_site(document: &Document, site: &Site, recipes: &BTreeMap<String, Recip
             return Err(document.wrong(&steps, CREDENTIALS).advice(Some(advice.to_owned())).into());
         }
     }
+    if let Some(relay) = &site.relay
+        && relay.user.as_ref().is_some_and(|user| user.as_str().contains(':'))
+    {
+        // Postfix reads "user:password".
+        return Err(document.wrong(&[Step::Key("relay"), Step::Key("user")], "can't contain a colon").into());
+    }
     check_unique(document, "domains", None, site.domains.iter().map(DomainName::as_str))?;
     check_unique(document, "images", None, site.images.iter().map(|name| &**name))?;
     let known: Vec<String> = recipes.keys().cloned().collect();

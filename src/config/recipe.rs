@@ -317,6 +317,9 @@ impl fmt::Display for Role {
 pub enum SecretKind {
     /// Random letters and digits.
     Password,
+    /// A password that is known to others, too, such as that of a relay host. `mailimg secrets set` stores it; until
+    /// then, the file is empty.
+    Given,
     /// The certificate of the site's own authority, which signs those of its services. Its key stays on the host.
     Authority,
     /// A private key, and a certificate for the service's name that the site's authority signed, in one file.

@@ -45,6 +45,9 @@ pub struct Site {
     /// What clients may do on which port.
     #[serde(default)]
     pub smtp: Smtp,
+    /// A server that sends on all outgoing mail. Without it, mail goes straight to the servers that receive it.
+    #[serde(default)]
+    pub relay: Option<Relay>,
     /// How the mail server asks DNS.
     #[serde(default)]
     pub dns: Dns,
@@ -117,6 +120,33 @@ pub struct Smtp {
     pub check_from: bool,
     /// Leave the address and the host name of a logged-in client out of the mail that it submits. The log has them.
     pub hide_clients: bool,
+}
+
+/// A server that sends on all outgoing mail, for networks whose port 25 is blocked, or whose addresses are not trusted.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Relay {
+    /// Host name of the server.
+    pub host: DomainName,
+    /// Its port. On 465, TLS begins at once.
+    #[serde(default = "submission_port")]
+    pub port: NonZeroU16,
+    /// Name to log in with, which needs TLS. `mailimg secrets set relay-password` stores the password.
+    #[serde(default)]
+    pub user: Option<Word>,
+    /// Log in only if the server's certificate is valid and names `host`. If false, whoever poses as the server learns
+    /// the password.
+    #[serde(default = "yes")]
+    pub verify_certificate: bool,
+}
+
+fn submission_port() -> NonZeroU16 {
+    const { NonZeroU16::new(587).unwrap() }
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// How the mail server asks DNS. It has its own resolver, which validates DNSSEC.

@@ -36,6 +36,15 @@ pub enum SecretsError {
     /// The recipes don't declare it.
     #[error("no recipe has a secret {name:?}")]
     Unknown { name: String, known: Vec<String> },
+    /// Only others can say what it is.
+    #[error("{name} is given by others, so it can't be made")]
+    Given { name: String },
+    /// mailimg makes it.
+    #[error("{name} is made by mailimg")]
+    Made { name: String },
+    /// Files that Postfix reads can't hold it.
+    #[error("the password is empty, has a control character, or begins or ends with a space")]
+    Unusable,
     /// A key or certificate could not be created.
     #[error("can't create {path}: {reason}")]
     Generate { path: Utf8PathBuf, reason: String },
@@ -76,14 +85,15 @@ pub fn init_dkim(project: &Project) -> Result<Vec<Secret>, SecretsError> {
 /// replaced. The site's certificate and its DKIM keys stay: others have to be told of new ones.
 pub fn rotate(project: &Project, name: Option<&str>) -> Result<Vec<Secret>, SecretsError> {
     let all = project.secrets();
-    let chosen = || all.iter().filter(|secret| name.is_none_or(|name| secret.name.as_str() == name));
-    if let (Some(name), None) = (name, chosen().next()) {
-        let known = all.iter().map(|secret| secret.name.to_string()).collect();
-        return Err(SecretsError::Unknown { name: name.to_owned(), known });
+    if let Some(name) = name
+        && named(&all, name)?.kind == SecretKind::Given
+    {
+        return Err(SecretsError::Given { name: name.to_owned() });
     }
     let mut maker = Maker::open(project)?;
-    for secret in chosen() {
+    for secret in all.iter().filter(|secret| name.is_none_or(|name| secret.name.as_str() == name)) {
         match secret.kind {
+            SecretKind::Given => {}
             // Whenever this is interrupted, its certificate is still missing, and the next run makes all of it.
             SecretKind::Authority => maker.remove(secret.name)?,
             _ => maker.renewed.push(secret.name.as_str().into()),
@@ -92,6 +102,26 @@ pub fn rotate(project: &Project, name: Option<&str>) -> Result<Vec<Secret>, Secr
     maker.secrets_of(&all)?;
     maker.secrets.retain(|secret| secret.made);
     Ok(maker.secrets)
+}
+
+/// Stores a secret that others gave, and returns its path.
+pub fn set(project: &Project, name: &str, password: String) -> Result<Utf8PathBuf, SecretsError> {
+    if named(&project.secrets(), name)?.kind != SecretKind::Given {
+        return Err(SecretsError::Made { name: name.to_owned() });
+    }
+    if password.is_empty() || password.trim() != password || password.chars().any(char::is_control) {
+        return Err(SecretsError::Unusable);
+    }
+    let mut maker = Maker::open(project)?;
+    maker.write(name.into(), 0o444, || Ok(password))?;
+    Ok(project.secrets_dir().join(name))
+}
+
+fn named<'a>(all: &'a [Wanted<'a>], name: &str) -> Result<&'a Wanted<'a>, SecretsError> {
+    all.iter().find(|secret| secret.name.as_str() == name).ok_or_else(|| SecretsError::Unknown {
+        name: name.to_owned(),
+        known: all.iter().map(|secret| secret.name.to_string()).collect(),
+    })
 }
 
 /// Files of the site's authority. Only the certificate is mounted anywhere.
@@ -152,6 +182,7 @@ impl Maker {
             let path = Utf8Path::new(secret.name.as_str());
             match (secret.kind, &authority, secret.images.first()) {
                 (SecretKind::Password, ..) => self.make(path, 0o444, random_password)?,
+                (SecretKind::Given, ..) => self.make(path, 0o444, || Ok(String::new()))?,
                 (SecretKind::Certificate, Some(authority), Some(service)) => {
                     self.service_pair(path, service, &authority.key)?;
                 }

@@ -56,6 +56,7 @@ fn secrets_are_made_once_and_never_shown() {
             "internal-ca.pem",
             "mysql.pem",
             "postfix.pem",
+            "relay-password",
             "tls/fullchain.pem",
             "tls/privkey.pem",
         ]
@@ -135,7 +136,7 @@ fn rotated(project: &Project, args: &[&str]) -> (Vec<String>, String) {
     assert!(before.keys().eq(after.keys()), "{:?}", after.keys());
     for (name, (mode, content)) in &after {
         assert_eq!(*mode, before[name].0, "{name}");
-        assert!(!said.contains(str::from_utf8(content).unwrap().trim_end()), "{said}");
+        assert!(content.is_empty() || !said.contains(str::from_utf8(content).unwrap().trim_end()), "{said}");
     }
     let changed = before.keys().filter(|name| before[*name] != after[*name]);
     (changed.cloned().collect(), said)
@@ -174,6 +175,38 @@ fn a_secret_that_does_not_exist_cannot_be_replaced() {
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("no recipe has a secret \"dkim\"") && said.contains("database-password"), "{said}");
     assert_eq!(secrets(&project), before);
+}
+
+#[test]
+fn a_password_from_others_is_stored_and_kept() {
+    let project = project();
+    let set = |name: &str, password: &str| {
+        let mut command = project.mailimg(["secrets", "set", name, "--password-stdin"]);
+        let output = command.write_stdin(password.to_owned()).output().unwrap();
+        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    project.run(["secrets", "init"]);
+    assert_eq!(secrets(&project)["relay-password"], (0o444, Vec::new()));
+    let (code, said) = set("relay-password", "a: $b #\"\\ \u{fc}\n");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("stored ./secrets/relay-password") && !said.contains("$b"), "{said}");
+    let stored = (0o444, "a: $b #\"\\ \u{fc}".as_bytes().to_vec());
+    assert_eq!(secrets(&project)["relay-password"], stored);
+    for unusable in ["", " a", "a ", "a\tb"] {
+        let (code, said) = set("relay-password", unusable);
+        assert_eq!(code, Some(2), "{unusable:?}: {said}");
+    }
+    let (code, said) = set("database-password", "guess");
+    assert_eq!(code, Some(2));
+    assert!(said.contains("made by mailimg") && said.contains("secrets rotate database-password"), "{said}");
+    assert_eq!(set("nothing", "x").0, Some(2));
+
+    let output = project.mailimg(["secrets", "rotate", "relay-password"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("secrets set relay-password"));
+    project.run(["secrets", "rotate"]);
+    project.run(["secrets", "init"]);
+    assert_eq!(secrets(&project)["relay-password"], stored);
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! What other servers get of mail that our users submit.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use mail_auth::DkimResult;
 
 use crate::common::dns::{DnsServer, Record};
-use crate::common::engine;
 use crate::common::smtp::{Reply, Smtp};
+use crate::common::{engine, wait_for};
 use crate::dkim;
+use crate::queue::queued;
 use crate::sink::Sink;
 use crate::stack::{self, ALICE, BOB, DOMAIN, Stack, mark, message};
 
@@ -123,4 +125,52 @@ fn users_send_to_so_many_recipients_an_hour_and_clients_are_named_where_the_site
     assert_eq!(log.lines().filter(refused).count(), 3, "{log}");
     let mail = mail.unwrap();
     assert!(mail.contains("Received: from client.outside.test (unknown ["), "{mail}");
+}
+
+/// The relay host's certificate is unknown to the images at first.
+#[test]
+fn a_relay_host_gets_all_outgoing_mail_and_the_password_only_if_it_is_who_it_should_be() {
+    let stack = stack::exclusive();
+    let relay = Sink::relay(&stack, "relay");
+    let password = "relay: Password-6 $x #\"\\";
+    let site = stack.project.read("mailimg.toml");
+    let bundle = "images/postfix/rootfs/etc/ssl/certs/ca-certificates.crt";
+    let (first, second) = (mark("relayed"), mark("never-in-clear"));
+    let waits = |mark: &str, reason: &str| {
+        let recipient = format!("{mark}@elsewhere.example");
+        let reply = submit(&stack, &recipient, &message(ALICE.0, &recipient, mark));
+        assert_eq!(reply.code, 250, "{reply:?}");
+        wait_for(&format!("mail that waits because of {reason}"), Duration::from_secs(30), || {
+            let mail = queued(&stack, &recipient)?;
+            mail["recipients"][0]["reason"].as_str().filter(|found| found.contains(reason)).map(str::to_owned)
+        });
+    };
+    let relayed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        stack.mailimg(&["secrets", "set", "relay-password", "--password-stdin"], password);
+        let relay_host = format!("[relay]\nhost = \"{}\"\nuser = \"me@relay.test\"\n", relay.domain);
+        stack.project.write("mailimg.toml", format!("{site}\n{relay_host}"));
+        stack.rebuild();
+        waits(&first, "Server certificate not verified");
+        let unsafe_logins = relay.logins();
+
+        stack.project.write(bundle, &relay.certificate);
+        stack.rebuild();
+        stack.mailimg(&["queue", "flush"], "");
+        let mail = relay.wait_for(&first);
+        relay.stop_tls();
+        waits(&second, "TLS is required");
+        let container = stack.container("postfix");
+        let seen = engine::logs(&container) + &engine::inspect(&container, "{{json .}}");
+        (unsafe_logins, mail, relay.logins(), seen)
+    }));
+    stack.project.write("mailimg.toml", &site);
+    let _ = fs_err::remove_file(stack.project.path().join(bundle));
+    stack.mailimg(&["queue", "delete", "--all", "--yes"], "");
+    stack.rebuild();
+
+    let (unsafe_logins, mail, logins, seen) = relayed.unwrap();
+    assert_eq!(unsafe_logins, [""; 0]);
+    assert_eq!(logins, [format!("\0me@relay.test\0{password}")]);
+    assert!(!seen.contains("Password-6"), "{seen}");
+    assert_eq!(dkim::verify(&mail, &zone(&stack)), [DkimResult::Pass], "{mail}");
 }

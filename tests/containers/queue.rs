@@ -10,7 +10,7 @@ use crate::stack::{self, ALICE, DEFERRED, Stack, mark};
 use crate::submission::{client, mail};
 
 /// The mail for a recipient in `queue list`.
-fn queued(stack: &Stack, recipient: &str) -> Option<serde_json::Value> {
+pub fn queued(stack: &Stack, recipient: &str) -> Option<serde_json::Value> {
     let mails = stack.json(&["queue", "list"]);
     mails.as_array().unwrap().iter().find(|mail| mail["recipients"][0]["address"] == recipient).cloned()
 }

@@ -9,55 +9,113 @@ use crate::common::dns::Record;
 use crate::common::{engine, wait_for};
 use crate::stack::{Elsewhere, Stack};
 
-/// Prints each mail as one line of Base64.
+/// Prints each mail, and what clients log in with, as Base64. With a certificate, it takes mail only over TLS and with a
+/// login; while /tmp/no-tls exists, it doesn't offer TLS.
 const PROGRAM: &str = r#"
-import base64, socketserver
+import base64, os, socketserver, ssl
+
+PORT, CERTIFICATE = @PORT@, """@CERTIFICATE@"""
 
 class Session(socketserver.StreamRequestHandler):
     def say(self, line):
         self.wfile.write(line.encode() + b"\r\n")
 
+    def start_tls(self):
+        with open("/tmp/certificate", "w") as file:
+            file.write(CERTIFICATE)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain("/tmp/certificate")
+        self.connection = context.wrap_socket(self.connection, server_side=True)
+        self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", 0)
+
     def handle(self):
+        is_safe = not CERTIFICATE
+        is_known = not CERTIFICATE
         self.say("220 sink ESMTP")
         while line := self.rfile.readline():
-            verb = line.split()[0].upper() if line.split() else b""
-            if verb == b"DATA":
-                self.say("354 go on")
-                lines = []
-                while (line := self.rfile.readline()) not in (b".\r\n", b""):
-                    lines.append(line.removeprefix(b"."))
-                print("MAIL", base64.b64encode(b"".join(lines)).decode(), flush=True)
-            self.say("221 bye" if verb == b"QUIT" else "250 fine")
-            if verb == b"QUIT":
-                return
+            words = line.split() or [b""]
+            match words[0].upper():
+                case b"EHLO" if CERTIFICATE and is_safe:
+                    self.say("250-sink\r\n250 AUTH PLAIN")
+                case b"EHLO" if CERTIFICATE and not os.path.exists("/tmp/no-tls"):
+                    self.say("250-sink\r\n250 STARTTLS")
+                case b"STARTTLS":
+                    self.say("220 go on")
+                    self.start_tls()
+                    is_safe = True
+                case b"AUTH":
+                    print("AUTH", words[2].decode(), flush=True)
+                    self.say("235 welcome")
+                    is_known = True
+                case b"MAIL" if not is_known:
+                    self.say("530 log in first")
+                case b"DATA":
+                    self.say("354 go on")
+                    lines = []
+                    while (line := self.rfile.readline()) not in (b".\r\n", b""):
+                        lines.append(line.removeprefix(b"."))
+                    print("MAIL", base64.b64encode(b"".join(lines)).decode(), flush=True)
+                    self.say("250 taken")
+                case b"QUIT":
+                    self.say("221 bye")
+                    return
+                case _:
+                    self.say("250 fine")
 
-socketserver.ThreadingTCPServer(("", 25), Session).serve_forever()
+socketserver.ThreadingTCPServer(("", PORT), Session).serve_forever()
 "#;
 
 pub struct Sink {
     container: Elsewhere,
-    /// The domain whose mail it takes.
+    /// Its name, and the domain whose mail it takes.
     pub domain: String,
+    /// The certificate that clients have to trust, if it speaks TLS.
+    pub certificate: String,
 }
 
 impl Sink {
-    /// A server for a domain below `outside.test`.
+    /// A server that takes the mail of a domain below `outside.test`.
     pub fn start(stack: &Stack, label: &str) -> Self {
-        let container = stack.start_elsewhere(PROGRAM);
+        Self::start_with(stack, label, 25, "", "")
+    }
+
+    /// A server that sends on what its clients send, port 587.
+    pub fn relay(stack: &Stack, label: &str) -> Self {
+        let pair = rcgen::generate_simple_self_signed([format!("{label}.outside.test")]).unwrap();
+        Self::start_with(stack, label, 587, &pair.cert.pem(), &pair.signing_key.serialize_pem())
+    }
+
+    fn start_with(stack: &Stack, label: &str, port: u16, certificate: &str, key: &str) -> Self {
+        let program = PROGRAM.replace("@PORT@", &port.to_string());
+        let container = stack.start_elsewhere(&program.replace("@CERTIFICATE@", &format!("{key}{certificate}")));
         let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
         let address: Ipv4Addr = engine::inspect(&container.name, format).parse().unwrap();
         let domain = format!("{label}.outside.test");
         stack.dns.add(&domain, Record::A(address));
-        Self { container, domain }
+        Self { container, domain, certificate: certificate.to_owned() }
+    }
+
+    /// From now on, it doesn't offer TLS.
+    pub fn stop_tls(&self) {
+        engine::docker(["exec", &self.container.name, "touch", "/tmp/no-tls"]);
+    }
+
+    /// What clients have logged in with.
+    pub fn logins(&self) -> Vec<String> {
+        self.printed("AUTH ")
     }
 
     /// Waits for a mail that contains a text, and returns it.
     pub fn wait_for(&self, text: &str) -> String {
         wait_for(&format!("{text} to leave"), Duration::from_secs(30), || {
-            let log = engine::logs(&self.container.name);
-            let mails = log.lines().filter_map(|line| line.strip_prefix("MAIL "));
-            let engine = &base64::engine::general_purpose::STANDARD;
-            mails.map(|mail| String::from_utf8(engine.decode(mail).unwrap()).unwrap()).find(|mail| mail.contains(text))
+            self.printed("MAIL ").into_iter().find(|mail| mail.contains(text))
         })
+    }
+
+    fn printed(&self, what: &str) -> Vec<String> {
+        let log = engine::logs(&self.container.name);
+        let engine = &base64::engine::general_purpose::STANDARD;
+        let texts = log.lines().filter_map(|line| line.strip_prefix(what));
+        texts.map(|text| String::from_utf8(engine.decode(text).unwrap()).unwrap()).collect()
     }
 }

@@ -45,6 +45,13 @@ impl From<SecretsError> for Failure {
                     )
                 })
             }
+            SecretsError::Given { ref name } => {
+                Self::new(Exit::Usage, &error).hint(format!("store it with `mailimg secrets set {name}`"))
+            }
+            SecretsError::Made { ref name } => {
+                Self::new(Exit::Usage, &error).hint(format!("replace it with `mailimg secrets rotate {name}`"))
+            }
+            SecretsError::Unusable => Self::new(Exit::Usage, &error),
             SecretsError::Io { .. } | SecretsError::Generate { .. } => Self::new(Exit::System, &error),
         }
     }

@@ -1,5 +1,6 @@
 mod init;
 mod rotate;
+mod set;
 
 use super::{Context, Failure};
 
@@ -11,11 +12,13 @@ pub(super) enum Command {
     /// open. Existing files are never changed.
     Init,
     Rotate(rotate::Args),
+    Set(set::Args),
 }
 
 pub(super) fn run(command: &Command, context: &Context) -> Result<(), Failure> {
     match command {
         Command::Init => init::run(context),
         Command::Rotate(args) => rotate::run(args, context),
+        Command::Set(args) => set::run(args, context),
     }
 }

@@ -1,5 +1,5 @@
-use super::prompt::PasswordArgs;
 use super::{Context, EngineArgs, Failure, warn_about_postmaster};
+use crate::cli::prompt::PasswordArgs;
 use crate::config::Address;
 use crate::mail::accounts::{Accounts, AccountsError, Quota};
 use crate::mail::password;

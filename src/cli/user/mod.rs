@@ -2,7 +2,6 @@ mod add;
 mod del;
 mod list;
 mod passwd;
-mod prompt;
 mod set;
 
 use super::engine::EngineArgs;

@@ -1,5 +1,5 @@
-use super::prompt::PasswordArgs;
 use super::{Context, EngineArgs, Failure};
+use crate::cli::prompt::PasswordArgs;
 use crate::config::Address;
 use crate::mail::password;
 

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _, Read};
 use camino::Utf8PathBuf;
 
 use super::Failure;
-use crate::cli::exit::Exit;
+use super::exit::Exit;
 
 /// Passwords are far shorter; a file passed by mistake is not read to its end.
 const MOST: u64 = 4096;
