@@ -103,7 +103,7 @@ class Mailimg:
         """The project with a message size that no build has had."""
         path = self.project / "mailimg.toml"
         text = path.read_text()
-        changed, count = re.subn(r"(?m)^message-size = [\d_]+", f"message-size = {26_214_400 + number * 1024}", text)
+        changed, count = re.subn(r"(?m)^message-size = \S+", f"message-size = {26_214_400 + number * 1024}", text)
         if count != 1:
             raise Failed("mailimg.toml has no message-size to change")
         path.write_text(changed)

@@ -18,6 +18,7 @@ mod schema;
 mod scripts;
 mod secrets;
 mod site;
+mod size;
 mod template;
 mod values;
 
@@ -37,6 +38,7 @@ pub use recipe::{
 pub use scripts::{SCRIPT_NAMES, ScriptRule};
 pub use secrets::Secret;
 pub use site::{Antivirus, Dkim, Dmarc, Limits, Publish, Registry, Site, Smtp, Tls};
+pub use size::Size;
 pub use values::{AbsolutePath, Address, DomainName, Mode, Name, Port, SiteName, ValueError, Word};
 
 /// Reads another stage's TOML file. Errors name file, line and key, as they do for the project's files.

@@ -53,6 +53,9 @@ fn kind(schema: &Value) -> String {
     if !variants(schema).is_empty() {
         return "choice".to_owned();
     }
+    if let Some(types) = schema["type"].as_array() {
+        return types.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or ");
+    }
     match schema["type"].as_str().unwrap_or_default() {
         "array" if part(&schema["items"]) => "tables".to_owned(),
         "array" => format!("list of {}s", kind(&schema["items"])),

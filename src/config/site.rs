@@ -4,6 +4,7 @@ use std::num::NonZeroU16;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::size::Size;
 use super::values::{AbsolutePath, Address, DomainName, Name, Port, SiteName, Word};
 
 /// `mailimg.toml` describes one site: everything about it that is not secret. Templates read these values as `site`.
@@ -204,10 +205,10 @@ pub struct Dmarc {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Limits {
-    /// Largest message, in bytes.
-    pub message_size: u64,
-    /// Quota of a mailbox in bytes. `mailimg user add --quota` sets a different one for one user.
-    pub quota: u64,
+    /// Largest message, in bytes or with a unit: `"25M"`.
+    pub message_size: Size,
+    /// Quota of a mailbox, in bytes or with a unit: `"1G"`. `mailimg user add --quota` sets a different one for one user.
+    pub quota: Size,
     /// The most recipients to whom one user may send within an hour, so that a stolen password doesn't get the server
     /// on block lists. Mail to more is refused until later. 0: no limit.
     pub recipients_per_hour: u32,
@@ -265,6 +266,6 @@ impl Default for Dmarc {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { message_size: 26_214_400, quota: 1_073_741_824, recipients_per_hour: 300 }
+        Self { message_size: Size::new(25 << 20), quota: Size::new(1 << 30), recipients_per_hour: 300 }
     }
 }

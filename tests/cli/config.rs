@@ -46,10 +46,11 @@ fn line(project: &Project, start: &str) -> usize {
 #[test]
 fn an_ill_typed_value_is_pointed_at() {
     let project = project();
-    project.replace("mailimg.toml", "message-size = 26_214_400", "message-size = \"25M\"");
+    project.replace("mailimg.toml", "message-size = \"25M\"", "message-size = true");
     let said = complaint(&project);
     let line = line(&project, "message-size = ");
-    let expected = format!("./mailimg.toml:{line}:16: limits.message-size: invalid type: string \"25M\", expected u64");
+    let expected =
+        format!("./mailimg.toml:{line}:16: limits.message-size: invalid type: boolean `true`, expected a size");
     assert!(said.contains(&expected), "{said}");
 }
 
