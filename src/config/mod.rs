@@ -9,6 +9,7 @@ mod document;
 mod error;
 mod fields;
 mod label;
+mod network;
 mod project;
 mod recipe;
 #[cfg(test)]

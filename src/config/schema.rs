@@ -143,6 +143,7 @@ fn schemas_take_what_the_program_takes() {
 
 #[test]
 fn patterns_agree_with_the_values_that_are_read() {
+    use super::network::Network;
     use super::{AbsolutePath, Address, DomainName, Mode, Name, Size, Word};
     fn check<T: JsonSchema + std::str::FromStr>(right: &[&str], wrong: &[&str]) {
         let validator = jsonschema::validator_for(&schema::<T>(SchemaSettings::draft07()).to_value()).unwrap();
@@ -158,6 +159,7 @@ fn patterns_agree_with_the_values_that_are_read() {
     check::<DomainName>(&["a.b", "mail.example.org", "xn--bcher-kva.example"], &["localhost", "A.b", "-a.b", "a..b"]);
     check::<Address>(&["a@example.org", "A.b@Example.org"], &["a", "@b.c", "a@b", "a b@c.d"]);
     check::<Name>(&["postfix", "_apt", "a.pem"], &["", "-a", "A", "a/b"]);
+    check::<Network>(&["192.0.2.0/24", "2001:db8::/32"], &["192.0.2.0", "192.0.2.0/0", "a b/8", "::/"]);
     check::<Size>(&["0", "1000", "26M"], &["", "M", "1m", "1.5G", "-1", "1 G"]);
     check::<Word>(&["https://example.org/x?y"], &["", "a b", "a\"b", "a#b"]);
 }

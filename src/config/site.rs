@@ -4,6 +4,7 @@ use std::num::NonZeroU16;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::network::Network;
 use super::size::Size;
 use super::values::{AbsolutePath, Address, DomainName, Name, Port, SiteName, Word};
 
@@ -105,7 +106,7 @@ pub struct Tls {
     /// Directory of the host with `fullchain.pem` and `privkey.pem`, such as `/etc/letsencrypt/live/mail.example.org`.
     /// Without it, `mailimg secrets init` creates a self-signed certificate.
     pub directory: Option<AbsolutePath>,
-    /// Send mail only to servers that offer TLS. Mail to other servers bounces.
+    /// Send mail only to servers that offer TLS. Mail to other servers bounces after five days.
     pub outbound_required: bool,
 }
 
@@ -113,6 +114,7 @@ pub struct Tls {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Smtp {
     /// Let users log in on port 25 as well as on 465 and 587. Password guessers try port 25 first.
     pub auth_on_25: bool,
@@ -121,6 +123,14 @@ pub struct Smtp {
     pub check_from: bool,
     /// Leave the address and the host name of a logged-in client out of the mail that it submits. The log has them.
     pub hide_clients: bool,
+    /// Networks whose clients may send to anybody on port 25 without a login, such as `192.0.2.0/28`. Their mail is
+    /// signed, and neither `check-from` nor DMARC applies to it. Never list the engine's own networks: strangers can
+    /// appear to be in them.
+    #[serde(serialize_with = "unset_if_empty")]
+    pub trusted_networks: Vec<Network>,
+    /// Refuse clients on port 25 that talk before they are greeted, as bots do, without troubling the mail server
+    /// (Postfix's postscreen).
+    pub postscreen: bool,
 }
 
 /// A server that sends on all outgoing mail, for networks whose port 25 is blocked, or whose addresses are not trusted.
@@ -228,7 +238,7 @@ pub struct Registry {
 
 impl Default for Smtp {
     fn default() -> Self {
-        Self { auth_on_25: false, check_from: true, hide_clients: true }
+        Self { auth_on_25: false, check_from: true, hide_clients: true, trusted_networks: Vec::new(), postscreen: true }
     }
 }
 

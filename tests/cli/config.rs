@@ -71,6 +71,28 @@ fn name_servers_and_domains_are_checked() {
 }
 
 #[test]
+fn a_relay_host_and_trusted_networks_are_checked() {
+    let project = project();
+    let site = project.read("mailimg.toml");
+    for (relay, is_right) in [
+        ("host = \"smtp.example.net\"", true),
+        ("host = \"smtp.example.net\"\nport = 465", true),
+        ("host = \"smtp.example.net\"\nuser = \"me@example.net\"\nverify-certificate = false", true),
+        ("user = \"me@example.net\"", false),
+        ("host = \"smtp.example.net\"\nuser = \"me:you\"", false),
+    ] {
+        project.write("mailimg.toml", format!("{site}\n[relay]\n{relay}\n"));
+        assert_eq!(project.mailimg(["config", "check"]).output().unwrap().status.success(), is_right, "{relay}");
+    }
+    project.write("mailimg.toml", site);
+    project.replace("mailimg.toml", "# trusted-networks = [", "trusted-networks = [\"2001:db8::/32\", ");
+    project.run(["config", "check"]);
+    project.replace("mailimg.toml", "2001:db8::/32", "::/0");
+    let said = complaint(&project);
+    assert!(said.contains(":21: smtp.trusted-networks[0]: \"::/0\" is not a part of the Internet"), "{said}");
+}
+
+#[test]
 fn an_unknown_key_of_a_recipe_is_pointed_at() {
     let project = project();
     project.replace("recipes/postfix.toml", "stop-grace-period", "stop-grace-time");

@@ -28,6 +28,14 @@ fn zone(stack: &Stack) -> DnsServer {
     zone
 }
 
+/// Waits until a mail is deferred for a reason.
+fn waits(stack: &Stack, recipient: &str, reason: &str) {
+    wait_for(&format!("mail that waits because of {reason:?}"), Duration::from_secs(30), || {
+        let mail = queued(stack, recipient)?;
+        mail["recipients"][0]["reason"].as_str().filter(|found| found.contains(reason)).map(str::to_owned)
+    });
+}
+
 /// A header of a mail, with the lines that continue it.
 fn header<'a>(mail: &'a str, name: &str) -> &'a str {
     let start = mail.find(&format!("\n{name}:")).unwrap_or_else(|| panic!("no {name} in {mail}")) + 1;
@@ -136,21 +144,18 @@ fn a_relay_host_gets_all_outgoing_mail_and_the_password_only_if_it_is_who_it_sho
     let site = stack.project.read("mailimg.toml");
     let bundle = "images/postfix/rootfs/etc/ssl/certs/ca-certificates.crt";
     let (first, second) = (mark("relayed"), mark("never-in-clear"));
-    let waits = |mark: &str, reason: &str| {
-        let recipient = format!("{mark}@elsewhere.example");
+    let submit_to = |domain: &str, mark: &str| {
+        let recipient = format!("{mark}@{domain}");
         let reply = submit(&stack, &recipient, &message(ALICE.0, &recipient, mark));
         assert_eq!(reply.code, 250, "{reply:?}");
-        wait_for(&format!("mail that waits because of {reason}"), Duration::from_secs(30), || {
-            let mail = queued(&stack, &recipient)?;
-            mail["recipients"][0]["reason"].as_str().filter(|found| found.contains(reason)).map(str::to_owned)
-        });
+        recipient
     };
     let relayed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         stack.mailimg(&["secrets", "set", "relay-password", "--password-stdin"], password);
         let relay_host = format!("[relay]\nhost = \"{}\"\nuser = \"me@relay.test\"\n", relay.domain);
         stack.project.write("mailimg.toml", format!("{site}\n{relay_host}"));
         stack.rebuild();
-        waits(&first, "Server certificate not verified");
+        waits(&stack, &submit_to("elsewhere.example", &first), "Server certificate not verified");
         let unsafe_logins = relay.logins();
 
         stack.project.write(bundle, &relay.certificate);
@@ -158,7 +163,7 @@ fn a_relay_host_gets_all_outgoing_mail_and_the_password_only_if_it_is_who_it_sho
         stack.mailimg(&["queue", "flush"], "");
         let mail = relay.wait_for(&first);
         relay.stop_tls();
-        waits(&second, "TLS is required");
+        waits(&stack, &submit_to("elsewhere.example", &second), "TLS is required");
         let container = stack.container("postfix");
         let seen = engine::logs(&container) + &engine::inspect(&container, "{{json .}}");
         (unsafe_logins, mail, relay.logins(), seen)
@@ -173,4 +178,46 @@ fn a_relay_host_gets_all_outgoing_mail_and_the_password_only_if_it_is_who_it_sho
     assert_eq!(logins, [format!("\0me@relay.test\0{password}")]);
     assert!(!seen.contains("Password-6"), "{seen}");
     assert_eq!(dkim::verify(&mail, &zone(&stack)), [DkimResult::Pass], "{mail}");
+}
+
+/// The trusted client is the other server itself.
+#[test]
+fn a_trusted_network_sends_without_a_login_and_required_tls_is_required() {
+    let stack = stack::exclusive();
+    let sink = Sink::start_with_tls(&stack, "trusted");
+    let site = stack.project.read("mailimg.toml");
+    let mut changed: toml::Table = site.parse().unwrap();
+    let smtp = changed["smtp"].as_table_mut().unwrap();
+    smtp.insert("trusted-networks".to_owned(), vec![format!("{}/32", sink.address)].into());
+    smtp.insert("postscreen".to_owned(), false.into());
+    changed["tls"].as_table_mut().unwrap().insert("outbound-required".to_owned(), true.into());
+    let (first, second) = (mark("trusted"), mark("in-clear"));
+    let send = |mark: &str| {
+        let (recipient, from) = (format!("{mark}@{}", sink.domain), ALICE.0);
+        sink.run(&format!(
+            "import smtplib\nwith smtplib.SMTP('postfix', 25, timeout=60) as smtp:\n    \
+             smtp.sendmail('{from}', ['{recipient}'], 'From: {from}\\r\\nSubject: {mark}\\r\\n\\r\\nHello.\\r\\n')"
+        ));
+        recipient
+    };
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        stack.project.write("mailimg.toml", toml::to_string(&changed).unwrap());
+        stack.rebuild();
+        send(&first);
+        let mail = sink.wait_for(&first);
+        sink.stop_tls();
+        waits(&stack, &send(&second), "TLS is required");
+        let from_elsewhere = Smtp::open(stack.address(25)).send(ALICE.0, &format!("x@{}", sink.domain), "");
+        let forged = Smtp::open(stack.address(25)).send(ALICE.0, BOB.0, &message(ALICE.0, BOB.0, "forged"));
+        (mail, from_elsewhere, forged, engine::logs(&stack.container("postfix")))
+    }));
+    stack.project.write("mailimg.toml", &site);
+    stack.mailimg(&["queue", "delete", "--all", "--yes"], "");
+    stack.rebuild();
+
+    let (mail, from_elsewhere, forged, log) = outcome.unwrap();
+    assert_eq!(dkim::verify(&mail, &zone(&stack)), [DkimResult::Pass], "{mail}");
+    assert!(mail.contains("\nDate: ") && mail.contains("\nMessage-Id: "), "{mail}");
+    assert_eq!((from_elsewhere.code, forged.code), (554, 550), "{from_elsewhere:?} {forged:?}");
+    assert!(log.contains("postfix/smtpd[") && !log.contains("postfix/postscreen["), "{log}");
 }

@@ -9,12 +9,13 @@ use crate::common::dns::Record;
 use crate::common::{engine, wait_for};
 use crate::stack::{Elsewhere, Stack};
 
-/// Prints each mail, and what clients log in with, as Base64. With a certificate, it takes mail only over TLS and with a
-/// login; while /tmp/no-tls exists, it doesn't offer TLS.
+/// Prints each mail, and what clients log in with, as Base64. With a certificate, it speaks TLS, but
+/// doesn't offer it while /tmp/no-tls exists. On port 587, it takes mail only over TLS and with a login.
 const PROGRAM: &str = r#"
 import base64, os, socketserver, ssl
 
 PORT, CERTIFICATE = @PORT@, """@CERTIFICATE@"""
+HAS_LOGINS = PORT == 587
 
 class Session(socketserver.StreamRequestHandler):
     def say(self, line):
@@ -30,14 +31,14 @@ class Session(socketserver.StreamRequestHandler):
 
     def handle(self):
         is_safe = not CERTIFICATE
-        is_known = not CERTIFICATE
+        is_known = not HAS_LOGINS
         self.say("220 sink ESMTP")
         while line := self.rfile.readline():
             words = line.split() or [b""]
             match words[0].upper():
-                case b"EHLO" if CERTIFICATE and is_safe:
+                case b"EHLO" if HAS_LOGINS and is_safe:
                     self.say("250-sink\r\n250 AUTH PLAIN")
-                case b"EHLO" if CERTIFICATE and not os.path.exists("/tmp/no-tls"):
+                case b"EHLO" if not is_safe and not os.path.exists("/tmp/no-tls"):
                     self.say("250-sink\r\n250 STARTTLS")
                 case b"STARTTLS":
                     self.say("220 go on")
@@ -69,6 +70,7 @@ pub struct Sink {
     container: Elsewhere,
     /// Its name, and the domain whose mail it takes.
     pub domain: String,
+    pub address: Ipv4Addr,
     /// The certificate that clients have to trust, if it speaks TLS.
     pub certificate: String,
 }
@@ -79,10 +81,19 @@ impl Sink {
         Self::start_with(stack, label, 25, "", "")
     }
 
+    /// The same, but it speaks TLS.
+    pub fn start_with_tls(stack: &Stack, label: &str) -> Self {
+        Self::start_certified(stack, label, 25)
+    }
+
     /// A server that sends on what its clients send, port 587.
     pub fn relay(stack: &Stack, label: &str) -> Self {
+        Self::start_certified(stack, label, 587)
+    }
+
+    fn start_certified(stack: &Stack, label: &str, port: u16) -> Self {
         let pair = rcgen::generate_simple_self_signed([format!("{label}.outside.test")]).unwrap();
-        Self::start_with(stack, label, 587, &pair.cert.pem(), &pair.signing_key.serialize_pem())
+        Self::start_with(stack, label, port, &pair.cert.pem(), &pair.signing_key.serialize_pem())
     }
 
     fn start_with(stack: &Stack, label: &str, port: u16, certificate: &str, key: &str) -> Self {
@@ -92,7 +103,12 @@ impl Sink {
         let address: Ipv4Addr = engine::inspect(&container.name, format).parse().unwrap();
         let domain = format!("{label}.outside.test");
         stack.dns.add(&domain, Record::A(address));
-        Self { container, domain, certificate: certificate.to_owned() }
+        Self { container, domain, address, certificate: certificate.to_owned() }
+    }
+
+    /// Runs a Python program in its container, and returns the program's output.
+    pub fn run(&self, program: &str) -> String {
+        engine::docker(["exec", &self.container.name, "python3", "-c", program])
     }
 
     /// From now on, it doesn't offer TLS.
