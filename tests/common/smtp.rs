@@ -117,16 +117,33 @@ impl Smtp {
 
     /// Sends MAIL, RCPT, DATA and the message. Returns the reply to the first refused step, or to the last.
     pub fn send(&mut self, from: &str, to: &str, message: &str) -> Reply {
+        if let Err(refused) = self.try_start_message(from, to) {
+            return refused;
+        }
+        let body = message.replace("\r\n", "\n").replace('\n', "\r\n").replace("\r\n.", "\r\n..");
+        self.say(&format!("{}\r\n.", body.trim_end_matches("\r\n")))
+    }
+
+    /// Sends MAIL, RCPT and DATA, which must be accepted.
+    pub fn start_message(&mut self, from: &str, to: &str) {
+        self.try_start_message(from, to).unwrap_or_else(|refused| panic!("{refused:?}"));
+    }
+
+    fn try_start_message(&mut self, from: &str, to: &str) -> Result<(), Reply> {
         for (line, code) in
             [(format!("MAIL FROM:<{from}>"), 250), (format!("RCPT TO:<{to}>"), 250), ("DATA".to_owned(), 354)]
         {
             let reply = self.say(&line);
             if reply.code != code {
-                return reply;
+                return Err(reply);
             }
         }
-        let body = message.replace("\r\n", "\n").replace('\n', "\r\n").replace("\r\n.", "\r\n..");
-        self.say(&format!("{}\r\n.", body.trim_end_matches("\r\n")))
+        Ok(())
+    }
+
+    /// Sends a part of a message, unchanged.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.wire.get_mut().write_all(bytes)
     }
 
     fn reply(&mut self) -> Reply {
