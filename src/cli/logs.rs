@@ -1,14 +1,17 @@
 use std::fmt::Write as _;
+use std::time::SystemTime;
 
 use super::engine::EngineArgs;
 use super::{Context, Failure};
 use crate::config::Project;
 use crate::engine::{LogLine, Logs};
+use crate::timestamp::Timestamp;
 
 /// Show what the services have logged.
 ///
-/// Prints all lines of all services in one order, by time (UTC), so that a mail can be followed from one to the next. With
-/// --follow, prints lines as they come, until it is interrupted.
+/// Prints all lines of all services in one order, by time (UTC), so that a mail can be followed from one to the next. The
+/// newest 50 MB of each service are kept, also when its container is replaced. With --follow, prints lines as they come,
+/// until it is interrupted.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -22,8 +25,8 @@ pub(super) struct Args {
     #[arg(short, long)]
     follow: bool,
     /// Leave out lines from before this time, or this long ago: 10m, 2h [default: all that is kept]
-    #[arg(long, value_name = "TIME")]
-    since: Option<String>,
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    since: Option<Timestamp>,
     #[command(flatten)]
     engine: EngineArgs,
 }
@@ -33,7 +36,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let project = Project::open(context.project())?;
     args.services.iter().try_for_each(|service| project.recipe(service).map(|_| ()))?;
     let stack = args.engine.stack(context)?;
-    let logs = Logs { services: &args.services, since: args.since.as_deref() };
+    let logs = Logs { services: &args.services, since: args.since };
     if args.follow {
         return Ok(stack.follow_logs(&logs)?);
     }
@@ -45,4 +48,39 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         let _ = writeln!(text, "{time} {service:width$} {logged}");
     }
     context.ui().write(text.as_bytes())
+}
+
+/// Reads a time, or how long ago it was: `90s`, `10m`, `2h`, `1d`.
+fn since(text: &str) -> Result<Timestamp, String> {
+    let ago = || {
+        let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+        let unit = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3_600,
+            "d" => 86_400,
+            _ => return None,
+        };
+        number.parse::<u64>().ok()?.checked_mul(unit)
+    };
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
+    match ago() {
+        Some(seconds) => Ok(Timestamp::from_unix(now.saturating_sub(seconds))),
+        None => text.parse().map_err(|_| "expected one like 10m, 2h, 1d or 2026-06-03T10:11:12Z".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_given_or_counted_back_from_now() {
+        assert_eq!(since("2026-06-03T10:11:12Z").unwrap().to_string(), "2026-06-03T10:11:12Z");
+        let (minute, day) = (since("1m").unwrap().unix(), since("1d").unwrap().unix());
+        assert!((86_339..=86_341).contains(&(minute - day)), "{minute} {day}");
+        for wrong in ["", "10", "h", "-1h", "yesterday", "1ü"] {
+            assert!(since(wrong).is_err(), "{wrong:?}");
+        }
+    }
 }

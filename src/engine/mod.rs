@@ -6,6 +6,7 @@
 mod container;
 mod error;
 mod load;
+mod logs;
 mod process;
 mod stack;
 
@@ -14,8 +15,9 @@ use std::time::Duration;
 
 pub use container::{Container, Health};
 pub use error::EngineError;
+pub use logs::{LogLine, Logs};
 pub use process::RunError;
-pub use stack::{Exec, LogLine, Logs, Stack};
+pub use stack::{Exec, Stack};
 
 use process::{Ended, Limits};
 

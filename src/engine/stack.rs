@@ -1,5 +1,5 @@
 use std::io::{self, Write as _};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -9,20 +9,18 @@ use super::{Container, Engine, EngineError, RunError, command, container};
 use crate::config::COMPOSE_FILE;
 
 /// The longest answer of a program, in bytes: a list of a million users.
-const ANSWER_LIMIT: u64 = 256 << 20;
+pub(super) const ANSWER_LIMIT: u64 = 256 << 20;
 
 /// For compose to pull images that the engine doesn't have. It also waits for services that others depend on.
 const START: Limits = Limits { time: Duration::from_hours(1), output: 1 << 20 };
 /// For all containers to stop, one after the other, with the time that they are given.
 const STOP: Limits = Limits { time: Duration::from_mins(10), output: 1 << 20 };
 const LIST: Limits = Limits { time: Duration::from_mins(1), output: 16 << 20 };
-/// How long compose may take to read all that services have logged: 50 MB each.
-const LOGS: Duration = Duration::from_mins(10);
 
 /// The containers of a site: a compose project.
 #[derive(Debug)]
 pub struct Stack {
-    engine: Engine,
+    pub(super) engine: Engine,
     /// The command that starts compose.
     compose: Vec<String>,
     directory: Utf8PathBuf,
@@ -41,33 +39,6 @@ pub struct Exec<'a> {
     pub input: &'a [u8],
     /// How long it may take.
     pub time: Duration,
-}
-
-/// Which log lines to read.
-#[derive(Debug, Clone, Copy)]
-pub struct Logs<'a> {
-    /// None for all services.
-    pub services: &'a [String],
-    /// A time or a duration, as compose takes it.
-    pub since: Option<&'a str>,
-}
-
-impl Logs<'_> {
-    fn arguments(&self) -> Vec<&str> {
-        let mut arguments = vec!["logs", "--no-color", "--timestamps"];
-        arguments.extend(self.since.iter().flat_map(|since| ["--since", since]));
-        arguments.extend(self.services.iter().map(String::as_str));
-        arguments
-    }
-}
-
-/// A line that a service logged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogLine {
-    /// RFC 3339 in UTC, always with nanoseconds.
-    pub time: String,
-    pub service: String,
-    pub text: String,
 }
 
 impl Stack {
@@ -154,7 +125,7 @@ impl Stack {
     }
 
     /// Runs compose to its end, whether or not it succeeds.
-    fn finish(
+    pub(super) fn finish(
         &self,
         arguments: &[&str],
         limits: Limits,
@@ -164,13 +135,13 @@ impl Stack {
     }
 
     /// Compose for this project.
-    fn command(&self) -> Command {
+    pub(super) fn command(&self) -> Command {
         let mut command = command(&self.compose);
         command.current_dir(&self.directory).args(self.file.iter().flat_map(|file| ["--file", file]));
         command
     }
 
-    fn failed(&self, source: RunError) -> EngineError {
+    pub(super) fn failed(&self, source: RunError) -> EngineError {
         EngineError::Run { program: self.compose.join(" "), source }
     }
 
@@ -192,26 +163,6 @@ impl Stack {
         let command = (*program.first().unwrap_or(&"")).to_owned();
         Err(EngineError::Failed { service, command, said })
     }
-
-    /// What services logged, in the order of time. Compose itself prints one service after the other.
-    pub fn logs(&self, logs: &Logs<'_>) -> Result<Vec<LogLine>, EngineError> {
-        let limits = Limits { time: LOGS, output: ANSWER_LIMIT };
-        let ended = self.finish(&logs.arguments(), limits, process::nothing)?;
-        if !ended.success {
-            return Err(EngineError::Logs { said: ended.last_line() });
-        }
-        let mut lines: Vec<LogLine> = String::from_utf8_lossy(&ended.stdout).lines().filter_map(log_line).collect();
-        lines.sort_by(|a, b| a.time.cmp(&b.time));
-        Ok(lines)
-    }
-
-    /// Lets compose print what services log, until it is interrupted.
-    pub fn follow_logs(&self, logs: &Logs<'_>) -> Result<(), EngineError> {
-        let mut command = self.command();
-        let status = command.args(logs.arguments()).arg("--follow").stdin(Stdio::null()).status();
-        let status = status.map_err(|error| self.failed(RunError::Start(error)))?;
-        if status.success() { Ok(()) } else { Err(EngineError::Logs { said: status.to_string() }) }
-    }
 }
 
 /// The compose file in `directory`, unless the environment names another.
@@ -221,32 +172,4 @@ fn own_file(directory: &Utf8Path) -> Result<Option<&'static str>, EngineError> {
     }
     let path = directory.join(COMPOSE_FILE);
     if path.exists() { Ok(Some(COMPOSE_FILE)) } else { Err(EngineError::NoComposeFile { path }) }
-}
-
-/// Reads `postfix-1  | 2026-11-26T10:48:55.123456789Z text`. Compose's own remarks are none.
-fn log_line(line: &str) -> Option<LogLine> {
-    let (container, rest) = line.split_once(" | ")?;
-    let (time, text) = rest.split_once(' ').unwrap_or((rest, ""));
-    // Some versions of compose write terminal codes even without a terminal.
-    let container = container.trim().trim_start_matches("\u{1b}[2K");
-    let service = container.rsplit_once(['-', '_']).map_or(container, |(service, _)| service);
-    let is_time = time.len() >= 20 && time.ends_with('Z') && time.as_bytes().get(10) == Some(&b'T');
-    is_time.then(|| LogLine { time: time.to_owned(), service: service.to_owned(), text: text.to_owned() })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_of_compose_are_taken_apart() {
-        let line = log_line("\u{1b}[2Kpostfix-1  | 2026-11-26T10:48:55.123456789Z Nov 26 a | b").unwrap();
-        assert_eq!((line.service.as_str(), line.text.as_str()), ("postfix", "Nov 26 a | b"));
-        assert_eq!(line.time, "2026-11-26T10:48:55.123456789Z");
-        let older = log_line("my-mail_1     | 2026-11-26T10:48:55.123456789Z").unwrap();
-        assert_eq!((older.service.as_str(), older.text.as_str()), ("my-mail", ""));
-        for none in ["Attaching to postfix_1", "postfix-1  | no time", ""] {
-            assert_eq!(log_line(none), None, "{none:?}");
-        }
-    }
 }

@@ -16,6 +16,9 @@ case "$* $input" in
 *' rm -rf '*) kind=rm;;
 *' sh -c '*) kind=old-mail;;
 *' logs '*) kind=logs;;
+*' ps --all --quiet '*) kind=containers;;
+'container inspect '*) kind=inspected;;
+'cp '*) kind=kept-${2%%:*};;
 *' postqueue -j'*) kind=queue;;
 *' postqueue '* | *' postsuper '*) kind=postfix;;
 *'ROW_COUNT()'*) kind=change;;

@@ -1,5 +1,6 @@
 //! The services' logs, with a fake engine program.
 
+use crate::common::project::Project;
 use crate::fake_engine::{calls, project, run, succeed};
 
 const PRINTED: &str = "\
@@ -8,37 +9,84 @@ postfix-1  | 2026-11-26T10:48:55.400000000Z status=sent
 \u{1b}[2Kdovecot-1  | 2026-11-26T10:48:55.300000000Z stored mail
 ";
 
+/// An engine with two containers. The first has kept its log, the second hasn't.
+fn two_containers() -> Project {
+    let project = project();
+    project.write("answers/containers", "1\n2\n");
+    let container = |id: &str, service: &str| {
+        let labels = serde_json::json!({ "com.docker.compose.service": service });
+        serde_json::json!({
+            "Id": id, "Config": { "Image": "i", "Labels": labels }, "State": { "Status": "exited" },
+        })
+    };
+    let inspected = serde_json::json!([container("1", "postfix"), container("2", "dovecot")]);
+    project.write("answers/inspected", inspected.to_string());
+    let mut archive = tar::Builder::new(Vec::new());
+    for (name, text) in [
+        ("mailimg/log", "2026-11-26T10:48:55.200000Z from=<a@example.org>\n2026-11-26T10:48:55.400000Z status=sent\n"),
+        ("mailimg/log.1", "2026-11-26T09:00:00.000000Z connect from mx.example.org[192.0.2.1]\n"),
+    ] {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o640);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(1);
+        archive.append_data(&mut header, name, text.as_bytes()).unwrap();
+    }
+    project.write("answers/kept-1", archive.into_inner().unwrap());
+    project.write("answers/kept-2.error", "Could not find the file /var/log/mailimg in container 2\n");
+    project.write("answers/logs", PRINTED.lines().filter(|line| line.contains("dovecot")).collect::<String>());
+    project
+}
+
 #[test]
 fn lines_of_all_services_come_in_one_order() {
-    let project = project();
-    project.write("answers/logs", PRINTED);
-    let (out, said) = succeed(&project, &["logs", "--since", "1h", "postfix", "dovecot"], "");
+    let project = two_containers();
+    let (out, said) = succeed(&project, &["logs"], "");
     assert_eq!(
         out,
-        "2026-11-26T10:48:55.200000000Z postfix from=<a@example.org>\n\
+        "2026-11-26T09:00:00.000000Z postfix connect from mx.example.org[192.0.2.1]\n\
+         2026-11-26T10:48:55.200000Z postfix from=<a@example.org>\n\
          2026-11-26T10:48:55.300000000Z dovecot stored mail\n\
-         2026-11-26T10:48:55.400000000Z postfix status=sent\n"
+         2026-11-26T10:48:55.400000Z postfix status=sent\n"
     );
     assert_eq!(said, "");
-    let called = "compose --file compose.yaml logs --no-color --timestamps --since 1h postfix dovecot \n";
-    assert_eq!(calls(&project), called);
+    let called = "compose --file compose.yaml logs --no-color --timestamps dovecot \n";
+    assert!(calls(&project).ends_with(called), "{}", calls(&project));
+}
+
+#[test]
+fn older_lines_and_other_services_are_left_out() {
+    let project = two_containers();
+    let (out, _) = succeed(&project, &["logs", "--since", "2026-11-26T10:48:55Z", "postfix"], "");
+    assert_eq!(
+        out,
+        "2026-11-26T10:48:55.200000Z postfix from=<a@example.org>\n\
+         2026-11-26T10:48:55.400000Z postfix status=sent\n"
+    );
+    assert!(!calls(&project).contains(" logs "), "{}", calls(&project));
+    assert_eq!(succeed(&project, &["logs", "--since", "2026-11-26T10:48:56Z", "postfix"], "").0, "");
 }
 
 #[test]
 fn compose_follows_the_logs() {
     let project = project();
     project.write("answers/logs", PRINTED);
-    let (out, _) = succeed(&project, &["logs", "--follow"], "");
+    let (out, _) = succeed(&project, &["logs", "--follow", "--since", "2026-11-26T10:48:55Z"], "");
     assert_eq!(out, PRINTED);
-    assert!(calls(&project).ends_with("logs --no-color --timestamps --follow \n"), "{}", calls(&project));
+    let called = "logs --no-color --timestamps --since 2026-11-26T10:48:55Z --follow \n";
+    assert!(calls(&project).ends_with(called), "{}", calls(&project));
 }
 
 #[test]
 fn no_logs_have_a_reason() {
-    let project = project();
+    let project = two_containers();
     let (code, _, said) = run(&project, &["logs", "posfix"], "");
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("there is no image \"posfix\"") && said.contains("postfix"), "{said}");
+    let (code, _, said) = run(&project, &["logs", "--since", "yesterday"], "");
+    assert!(code == Some(2) && said.contains("expected one like 10m, 2h, 1d or 2026-06-03T10:11:12Z"), "{said}");
     assert_eq!(calls(&project), "");
     project.write("answers/logs.error", "unknown flag: --since\n");
     let (code, out, said) = run(&project, &["logs", "--since", "1h"], "");

@@ -1,5 +1,9 @@
 //! `mailimg logs` on the running server.
 
+use std::time::Duration;
+
+use crate::common::smtp::Smtp;
+use crate::common::{engine, wait_for};
 use crate::stack::{self, ALICE, deliver, mark};
 
 #[test]
@@ -14,4 +18,74 @@ fn a_mail_is_followed_from_one_service_to_the_next() {
     let about: Vec<&str> =
         lines.iter().filter(|line| line.contains(&mark)).filter_map(|line| line.split_whitespace().nth(1)).collect();
     assert!(about.starts_with(&["postfix"]) && about.contains(&"dovecot"), "{about:?}\n{logs}");
+}
+
+#[test]
+fn a_log_outlives_its_container_and_each_line_has_one_time() {
+    let stack = stack::exclusive();
+    let wrong = (ALICE.0, "wrong-Password");
+    let mark = mark("outlives-container");
+    deliver(&stack, ALICE.0, &mark);
+    stack.mailbox(ALICE).wait_for_message(&mark);
+    assert!(!stack.mailbox(wrong).can_login());
+    let mut smtp = Smtp::open(stack.address(587));
+    smtp.starttls();
+    assert_eq!(smtp.auth(wrong.0, wrong.1).code, 535);
+    let containers = stack::SERVICES.map(|service| stack.container(service));
+    stack.compose(&["up", "-d", "--force-recreate", "--quiet-pull"]);
+    for service in stack::SERVICES {
+        stack.wait_until_healthy(service);
+    }
+    assert!(stack::SERVICES.iter().zip(&containers).all(|(service, old)| stack.container(service) != *old));
+
+    let logs = stack.mailimg(&["logs"], "");
+    // What a jail needs: who was refused, with the client's address.
+    for (service, text) in
+        [("postfix", mark.as_str()), ("postfix", "SASL PLAIN authentication failed"), ("dovecot", "auth failed")]
+    {
+        let found = logs.lines().find(|line| line.split_whitespace().nth(1) == Some(service) && line.contains(text));
+        let line = found.unwrap_or_else(|| panic!("no {text:?} of {service} in:\n{logs}"));
+        assert!(text == mark || line.contains("rip=1") || line.contains("[1"), "{line}");
+    }
+    let is_time = |word: &str| word.len() >= 8 && [2, 5].iter().all(|at| word.as_bytes().get(*at) == Some(&b':'));
+    let has_more = |line: &&str| line.split_whitespace().skip(2).take(6).any(is_time);
+    assert_eq!(logs.lines().filter(has_more).collect::<Vec<_>>(), Vec::<&str>::new());
+    // Stopped containers have their logs, too.
+    stack.compose(&["stop", "-t", "30", "mysql"]);
+    let logs = stack.mailimg(&["logs", "mysql"], "");
+    stack.compose(&["start", "mysql"]);
+    stack.wait_until_healthy("mysql");
+    assert!(logs.contains("Shutdown complete") && logs.matches("ready for connections").count() > 1, "{logs}");
+}
+
+#[test]
+fn health_checks_log_nothing() {
+    let stack = stack::shared();
+    for service in stack::SERVICES {
+        stack.wait_until_healthy(service);
+    }
+    // Real clients have other addresses.
+    let local = || {
+        let logs = stack.mailimg(&["logs"], "");
+        logs.lines().filter(|line| line.contains("127.0.0.1") || line.contains("localhost")).count()
+    };
+    let before = local();
+    for service in stack::SERVICES {
+        let (mut checks, mut last) = (0, last_check(&stack, service));
+        wait_for(&format!("three health checks of {service}"), Duration::from_mins(2), || {
+            let next = last_check(&stack, service);
+            if next != last {
+                checks += 1;
+                last = next;
+            }
+            (checks == 3).then_some(())
+        });
+    }
+    assert_eq!(local(), before);
+}
+
+/// When the last health check ended.
+fn last_check(stack: &stack::Stack, service: &str) -> String {
+    let times = engine::inspect(&stack.container(service), "{{range .State.Health.Log}}{{println .End}}{{end}}");
+    times.lines().last().unwrap_or_default().to_owned()
 }
