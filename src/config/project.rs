@@ -4,11 +4,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::document::{Document, Step};
 use super::error::{ConfigError, Wrong};
-use super::site::{LEAST_LAYERS, MOST_LAYERS};
+use super::site::{LEAST_LAYERS, MOST_LAYERS, MOST_MESSAGE_SIZE};
 use super::values::is_host_name;
 use super::{
     CREDENTIALS_ADVICE, Channel, DomainName, Name, Recipe, RecipeChannel, Repository, Role, Secret, Site, SiteName,
-    has_credentials, label, scripts, secrets, template,
+    Size, has_credentials, label, scripts, secrets, template,
 };
 use crate::similar::similar;
 
@@ -314,6 +314,10 @@ fn check_site(document: &Document, site: &Site, recipes: &BTreeMap<String, Recip
              its own, and engines mount no more than {MOST_LAYERS}"
         );
         return Err(document.wrong(&[Step::Key("layers")], message).into());
+    }
+    if !(Size::new(1)..=MOST_MESSAGE_SIZE).contains(&site.limits.message_size) {
+        let message = format!("must be from 1 to {MOST_MESSAGE_SIZE}: larger messages can't be scanned for viruses");
+        return Err(document.wrong(&[Step::Key("limits"), Step::Key("message-size")], message).into());
     }
     for (name, urls) in [("mirrors", &site.antivirus.mirrors), ("databases", &site.antivirus.databases)] {
         if let Some(index) = urls.iter().position(|url| has_credentials(url.as_str())) {

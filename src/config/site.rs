@@ -77,6 +77,10 @@ pub(super) const LEAST_LAYERS: u32 = 2;
 /// The most layers of an image. Docker mounts at most 125 (`maxLayerDepth` of its layer store).
 pub(super) const MOST_LAYERS: u32 = 125;
 
+/// The largest message that `limits.message-size` can allow: `MaxFileSize` in clamd.conf, since ClamAV passes what is
+/// larger as clean.
+pub(super) const MOST_MESSAGE_SIZE: Size = Size::new(200 << 20);
+
 fn layers() -> u32 {
     12
 }
@@ -177,6 +181,7 @@ pub struct Dns {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the site's owner")]
 pub struct Antivirus {
     /// Scan all mail. If false, ClamAV is neither built nor run.
     pub enabled: bool,
@@ -186,6 +191,12 @@ pub struct Antivirus {
     pub mirrors: Vec<Word>,
     /// Additional signature databases to fetch, by URL.
     pub databases: Vec<Word>,
+    /// Refuse mail that can't be scanned completely, such as an archive with more than 10,000 files or with archives in
+    /// it more than 16 deep. If false, it is delivered, and its `X-Virus-Status` header says so.
+    pub refuse_unscanned: bool,
+    /// Refuse mail with a link whose text names another server than it leads to. Phishers do that, but so do newsletters
+    /// that count clicks.
+    pub phishing_links: bool,
 }
 
 /// DKIM signatures of outgoing mail.
@@ -215,7 +226,7 @@ pub struct Dmarc {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Limits {
-    /// Largest message, in bytes or with a unit: `"25M"`.
+    /// Largest message, in bytes or with a unit: `"25M"`. At most 200M, the most that the virus scanner reads.
     pub message_size: Size,
     /// Quota of a mailbox, in bytes or with a unit: `"1G"`. `mailimg user add --quota` sets a different one for one user.
     pub quota: Size,
@@ -258,7 +269,14 @@ impl Publish {
 
 impl Default for Antivirus {
     fn default() -> Self {
-        Self { enabled: true, official: true, mirrors: Vec::new(), databases: Vec::new() }
+        Self {
+            enabled: true,
+            official: true,
+            mirrors: Vec::new(),
+            databases: Vec::new(),
+            refuse_unscanned: false,
+            phishing_links: false,
+        }
     }
 }
 

@@ -202,6 +202,12 @@ fn values_are_checked_where_they_are_written() {
             "mailimg.toml:5:10: layers: must be from 2 to 125: an image has",
         ),
         ("mailimg.toml", "images", "layers = 126\nimages", "mailimg.toml:5:10: layers: must be from 2 to 125"),
+        (
+            "mailimg.toml",
+            "images",
+            "limits = { message-size = 209_715_201 }\nimages",
+            "mailimg.toml:5:27: limits.message-size: must be from 1 to 200M: larger",
+        ),
         ("mailimg.toml", "images", "layers = \"12\"\nimages", "mailimg.toml:5:10: layers: invalid type: string"),
         ("mailimg.toml", "debian-13", "debian-31", "mailimg.toml:4:11: channel: there is no channel \"debian-31\""),
         (

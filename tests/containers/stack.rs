@@ -308,9 +308,12 @@ fn adapt(project: &Project, dns: IpAddr) {
     project.write("mailimg.toml", toml::to_string(&site).unwrap());
 }
 
-/// A signature of the image itself, for the EICAR test file.
+/// A signature of the image itself, for the EICAR test file, and a domain that phishers pretend to be, as ClamAV's own
+/// databases list some.
 pub fn bake_signature(project: &Project) {
-    project.write("images/clamav/rootfs/etc/mailimg/signatures/baked.ndb", signature("Eicar-Test", &eicar()));
+    let directory = std::path::Path::new("images/clamav/rootfs/etc/mailimg/signatures");
+    project.write(directory.join("baked.ndb"), signature("Eicar-Test", &eicar()));
+    project.write(directory.join("phished.pdb"), "H:bank.example\n");
 }
 
 /// Builds the images. If Debian has replaced a locked package (exit code 4), locks again, as an owner would.

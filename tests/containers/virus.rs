@@ -1,13 +1,19 @@
 //! Viruses, and what happens while mail can't be scanned.
 
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
 use base64::Engine as _;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use lettre::Transport as _;
 use lettre::message::header::ContentType;
 use lettre::message::{Attachment, Message, SinglePart};
 use lettre::transport::smtp::authentication::Mechanism;
 
-use crate::common::smtp::Smtp;
-use crate::stack::{self, ALICE, BOB, FETCHED_VIRUS, deliver, eicar, mark, message};
+use crate::common::engine;
+use crate::common::smtp::{Reply, Smtp};
+use crate::stack::{self, ALICE, BOB, FETCHED_VIRUS, Stack, deliver, eicar, mark, message};
 use crate::submission::client;
 
 #[test]
@@ -21,18 +27,145 @@ fn a_virus_from_outside_is_refused() {
 fn refuses(virus: &str) {
     let stack = stack::shared();
     let mark = mark("virus");
-    let attachment = base64::engine::general_purpose::STANDARD.encode(virus);
-    let headers = message("someone@outside.test", ALICE.0, &mark);
+    let reply = send(&stack, &with_attachment(&mark, virus.as_bytes()));
+    assert_eq!(reply.code, 550, "{reply:?}");
+    assert!(reply.text.contains("Virus found"), "{reply:?}");
+    assert!(stack.mailbox(ALICE).find("INBOX", &mark).is_none());
+}
+
+fn send(stack: &Stack, mail: &str) -> Reply {
+    Smtp::open_within(stack.address(25), Duration::from_mins(5)).send("someone@outside.test", ALICE.0, mail)
+}
+
+/// A mail with an attachment, whatever that is.
+fn with_attachment(mark: &str, attached: &[u8]) -> String {
+    let encoded = base64::engine::general_purpose::STANDARD.encode(attached);
+    let lines: Vec<_> = encoded.as_bytes().chunks(76).map(String::from_utf8_lossy).collect();
+    let headers = message("someone@outside.test", ALICE.0, mark);
     let headers = headers.trim_end().trim_end_matches("Hello.").trim_end();
-    let mail = format!(
+    format!(
         "{headers}\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\n\n\
          Look at this.\n--b\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\
-         Content-Disposition: attachment; filename=eicar.com\n\n{attachment}\n--b--\n"
-    );
-    let mut smtp = Smtp::open(stack.address(25));
-    let reply = smtp.send("someone@outside.test", ALICE.0, &mail);
-    assert_eq!(reply.code, 550, "{reply:?}");
-    assert!(stack.mailbox(ALICE).find("INBOX", &mark).is_none());
+         Content-Disposition: attachment; filename=attached\n\n{}\n--b--\n",
+        lines.join("\n")
+    )
+}
+
+/// The virus behind so many files. It is compressed itself, or else it would be found in the archive as such.
+fn behind(files: u32) -> Vec<u8> {
+    let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    let mut add = |name: &str, content: &[u8]| {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        archive.append_data(&mut header, name, content).unwrap();
+    };
+    for number in 0..files {
+        add(&format!("{number}.txt"), format!("This is file {number}.").as_bytes());
+    }
+    add("virus.com.gz", &nested(1));
+    archive.into_inner().unwrap().finish().unwrap()
+}
+
+/// The virus in so many archives, one in the other.
+fn nested(archives: u32) -> Vec<u8> {
+    (0..archives).fold(eicar().into_bytes(), |inner, _| {
+        let mut archive = GzEncoder::new(Vec::new(), Compression::fast());
+        archive.write_all(&inner).unwrap();
+        archive.finish().unwrap()
+    })
+}
+
+/// What no archive makes smaller.
+fn noise(size: usize) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(1);
+    std::iter::repeat_with(|| random.u8(..)).take(size).collect()
+}
+
+/// A newsletter's link: it counts clicks, and its text names the server that it leads to in the end.
+fn with_tracked_link(mark: &str) -> String {
+    let headers = message("someone@outside.test", ALICE.0, mark);
+    let headers = headers.trim_end().trim_end_matches("Hello.").trim_end();
+    format!(
+        "{headers}\nMIME-Version: 1.0\nContent-Type: text/html\n\n<html><body>\
+         <a href=\"http://track.news.example/c/123\">https://www.bank.example/login</a></body></html>\n"
+    )
+}
+
+#[test]
+fn mail_says_whether_it_was_scanned_completely() {
+    let stack = stack::shared();
+    for attached in [behind(100), nested(5)] {
+        let reply = send(&stack, &with_attachment(&mark("deep"), &attached));
+        assert!(reply.code == 550 && reply.text.contains("Virus found: Eicar"), "{reply:?}");
+    }
+    for (attached, limit) in [(behind(11_000), "MaxFiles"), (nested(20), "MaxRecursion")] {
+        let mark = mark("too-deep");
+        // What the sender says of it doesn't count.
+        let mail = format!("X-Virus-Status: Clean\n{}", with_attachment(&mark, &attached));
+        assert_eq!(send(&stack, &mail).code, 250);
+        let header = format!("X-Virus-Status: Not scanned completely (Heuristics.Limits.Exceeded.{limit})");
+        let arrived = stack.mailbox(ALICE).wait_for_message(&mark);
+        assert!(arrived.contains(&header) && !arrived.contains("X-Virus-Status: Clean"), "no {header}");
+    }
+    let link = mark("tracked-link");
+    assert_eq!(send(&stack, &with_tracked_link(&link)).code, 250);
+    assert!(stack.mailbox(ALICE).wait_for_message(&link).contains("X-Virus-Status: Clean"));
+    let forged = format!("X-Virus-Status: Clean\n{}", with_attachment(&mark("forged"), eicar().as_bytes()));
+    assert_eq!(send(&stack, &forged).code, 550);
+}
+
+#[test]
+fn large_mails_are_scanned_at_the_same_time() {
+    let stack = stack::exclusive();
+    let mails: Vec<String> =
+        (0..4).map(|_| with_attachment(&mark("large"), &noise(17_200_000 + fastrand::usize(..1000)))).collect();
+    assert!(mails.iter().all(|mail| mail.len() > 23_000_000));
+    let began = Instant::now();
+    let codes: Vec<u16> = std::thread::scope(|scope| {
+        let sent: Vec<_> = mails.iter().map(|mail| scope.spawn(|| send(&stack, mail).code)).collect();
+        sent.into_iter().map(|sent| sent.join().unwrap()).collect()
+    });
+    eprintln!("four mails of 23 MB at once: {:.1?}", began.elapsed());
+    assert_eq!(codes, [250; 4]);
+}
+
+#[test]
+fn the_site_says_how_strict_the_scanner_is_and_how_large_mail_may_be() {
+    let stack = stack::exclusive();
+    let before = stack.project.read("mailimg.toml");
+    let mut site: toml::Table = before.parse().unwrap();
+    let mut set = |section: &str, key: &str, value: toml::Value| {
+        let section = site.entry(section).or_insert_with(|| toml::Table::new().into());
+        section.as_table_mut().unwrap().insert(key.to_owned(), value);
+    };
+    set("antivirus", "refuse-unscanned", true.into());
+    set("antivirus", "phishing-links", true.into());
+    set("limits", "message-size", 60_000_000.into());
+    stack.project.write("mailimg.toml", toml::to_string(&site).unwrap());
+    stack.rebuild();
+    // What freshclam and the milter leave behind when they are killed.
+    let leave = "mkdir -p tmp.left/x tmp/left && touch tmp.left/x/y tmp/left.tmp";
+    let container = stack.container("clamav");
+    engine::docker(["exec", "-w", "/var/lib/clamav", &container, "sh", "-c", leave]);
+    engine::docker(["restart", &container]);
+    stack.wait_until_healthy("clamav");
+    let left = engine::docker(["exec", &container, "sh", "-c", "cd /var/lib/clamav && echo tmp.left* tmp/left*"]);
+    let replies = [with_attachment(&mark("too-deep"), &behind(11_000)), with_tracked_link(&mark("link"))]
+        .map(|mail| send(&stack, &mail));
+    let mark = mark("huge");
+    let huge = with_attachment(&mark, &noise(37_500_000));
+    let accepted = send(&stack, &huge);
+    let infected = send(&stack, &huge.replace("\n--b--", &format!("\n--b\n\n{}\n--b--", eicar())));
+    stack.project.write("mailimg.toml", before);
+    stack.rebuild();
+
+    assert_eq!(left, "tmp.left* tmp/left*\n");
+    let [unscanned, link] = replies;
+    assert!(unscanned.code == 550 && unscanned.text.contains("can't be scanned completely"), "{unscanned:?}");
+    assert!(link.code == 550 && link.text.contains("Phishing"), "{link:?}");
+    assert!(huge.len() > 50_000_000 && accepted.code == 250, "{accepted:?}");
+    assert!(infected.code == 550 && infected.text.contains("Virus found: Eicar"), "{infected:?}");
 }
 
 #[test]
