@@ -27,11 +27,18 @@ impl Selection {
         let all: Vec<String> = project.recipes().map(|recipe| recipe.name.clone()).collect();
         let names = if names.is_empty() { all.clone() } else { names.to_vec() };
         let needed: BTreeSet<String> = all.into_iter().chain(names.iter().cloned()).collect();
-        let lock = |name: String| {
-            let path = path(&project.channel_dir(), &project.recipe(&name)?.name, &arch);
-            Ok((name, Lock::read(&path)?))
+        // Images whose feature is off count as well: or else, all the others would change when it is turned off or on.
+        let planned: BTreeSet<&str> = project.listed().map(|recipe| recipe.name.as_str()).collect();
+        let planned = planned.into_iter().chain(needed.iter().map(String::as_str)).collect::<BTreeSet<_>>();
+        let lock = |name: &str| {
+            let path = path(&project.channel_dir(), &project.recipe(name)?.name, &arch);
+            match Lock::read(&path) {
+                Err(LockError::Missing { .. }) if !needed.contains(name) => Ok(None),
+                lock => Ok(Some((name.to_owned(), lock?))),
+            }
         };
-        let locks = needed.into_par_iter().map(lock).collect::<Result<BTreeMap<_, _>, BuildError>>()?;
+        let locks = planned.into_par_iter().map(lock).collect::<Result<Vec<_>, BuildError>>()?;
+        let locks: BTreeMap<String, Lock> = locks.into_iter().flatten().collect();
         let plan = Plan::new(locks, project.site().layers);
         Ok(Self { project, arch, names, plan, options })
     }

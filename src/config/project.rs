@@ -106,11 +106,12 @@ impl Project {
     pub fn recipes(&self) -> impl Iterator<Item = &Recipe> {
         let features = features(&self.site);
         let is_on = move |feature: &Name| features.get(feature.as_str()).copied().unwrap_or_default();
-        self.site
-            .images
-            .iter()
-            .filter_map(|name| self.recipes.get(name.as_str()))
-            .filter(move |recipe| recipe.feature.as_ref().is_none_or(&is_on))
+        self.listed().filter(move |recipe| recipe.feature.as_ref().is_none_or(&is_on))
+    }
+
+    /// The images in the site's list, in its order, also those whose feature is off.
+    pub fn listed(&self) -> impl Iterator<Item = &Recipe> {
+        self.site.images.iter().filter_map(|name| self.recipes.get(name.as_str()))
     }
 
     /// The one image of the site with this role.

@@ -131,6 +131,20 @@ fn an_image_is_the_same_whether_it_is_built_alone_or_with_the_others() {
 }
 
 #[test]
+fn an_image_that_is_turned_off_leaves_the_others_as_they_are() {
+    let project = project();
+    project.write("recipes/web.toml", format!("feature = \"antivirus\"\n{}", project.read("recipes/web.toml")));
+    let [_, before] = built(&project, &[]).try_into().ok().unwrap();
+    let site = project.read("mailimg.toml");
+    project.write("mailimg.toml", format!("{site}[antivirus]\nenabled = false\n"));
+    let [after] = built(&project, &[]).try_into().ok().unwrap();
+    assert_eq!((&after.image, &after.digest), (&before.image, &before.digest));
+    // An image that is never on needs no lock.
+    fs_err::remove_file(project.path().join("apk-locks/made-up/web.x86_64.lock")).unwrap();
+    assert_eq!(built(&project, &[]).len(), 1);
+}
+
+#[test]
 fn a_changed_line_alters_the_top_layer_alone() {
     let project = project();
     let before = built(&project, &[]);

@@ -89,6 +89,13 @@ impl Site {
         }
     }
 
+    fn turn_antivirus(&self, enabled: bool) {
+        let mut site: toml::Table = self.project.read("mailimg.toml").parse().unwrap();
+        let section = site.get_mut("antivirus").unwrap().as_table_mut().unwrap();
+        section.insert("enabled".to_owned(), enabled.into());
+        self.project.write("mailimg.toml", toml::to_string(&site).unwrap());
+    }
+
     /// Sends a mail, and the server's answer to it.
     fn send(&self, mark: &str) -> u16 {
         let message = message("someone@outside.test", POSTMASTER.0, mark);
@@ -133,6 +140,25 @@ fn a_site_comes_up_changes_and_goes_without_losing_mail() {
     assert!(said.starts_with("nothing changed: all 4 services are healthy") && !said.contains("next: "), "{said}");
     assert_eq!(site.containers(), with);
     site.succeeds(&["status"]);
+
+    // Without the scanner, nothing else is another container but Postfix, which no longer asks it. The same when it is
+    // turned on again.
+    let mut scanned = with;
+    for (enabled, change) in [(false, "removed the container of clamav"), (true, "created the container of clamav")] {
+        site.turn_antivirus(enabled);
+        let said = site.succeeds(&["up"]);
+        assert!(said.contains(change), "{said}");
+        let now = site.containers();
+        assert_eq!(now.contains_key("clamav"), enabled);
+        let same: Vec<_> = SERVICES.into_iter().filter(|service| now.get(*service) == scanned.get(*service)).collect();
+        assert_eq!(same, ["mysql", "dovecot"], "{said}");
+        scanned = now;
+        let mark = mark("antivirus");
+        assert_eq!(site.send(&mark), 250);
+        let arrived = site.mailbox().wait_for_message(&mark);
+        assert_eq!(arrived.contains("X-Virus-Status: Clean"), enabled, "{arrived}");
+        site.succeeds(&["status"]);
+    }
 
     // New passwords and certificates, with the same users and mail.
     site.succeeds(&["secrets", "rotate"]);
