@@ -78,6 +78,35 @@ impl Mailbox {
         })
     }
 
+    /// Creates a folder, and puts a message there.
+    pub fn keep(&self, folder: &str, message: &str) {
+        self.block_on(async {
+            let mut session = self.login().await.unwrap();
+            session.create(folder).await.unwrap();
+            session.append(folder, None, None, message).await.unwrap();
+            session.logout().await.unwrap();
+        });
+    }
+
+    /// Opens up to so many sessions, until one is refused, and keeps them open meanwhile. Returns their number, and fails
+    /// if one of them has ended.
+    pub fn with_sessions(&self, most: usize, meanwhile: impl FnOnce() + Send) -> usize {
+        self.block_on(async {
+            let mut sessions = Vec::new();
+            while sessions.len() < most
+                && let Ok(session) = self.login().await
+            {
+                sessions.push(session);
+            }
+            // It may use a runtime of its own, which needs a thread of its own.
+            std::thread::scope(|scope| scope.spawn(meanwhile).join().unwrap());
+            for session in &mut sessions {
+                session.noop().await.unwrap();
+            }
+            sessions.len()
+        })
+    }
+
     /// Whether the password is accepted.
     pub fn can_login(&self) -> bool {
         self.block_on(async { self.login().await.is_ok() })
@@ -118,9 +147,9 @@ impl Mailbox {
     fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            tokio::time::timeout(Duration::from_mins(1), work)
+            tokio::time::timeout(Duration::from_mins(5), work)
                 .await
-                .unwrap_or_else(|_| panic!("IMAP at {} took more than a minute", self.address))
+                .unwrap_or_else(|_| panic!("IMAP at {} took more than five minutes", self.address))
         })
     }
 }

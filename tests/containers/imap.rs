@@ -1,15 +1,80 @@
 //! Reading mail.
 
-use crate::common::engine;
-use crate::stack::{self, ALICE, DOMAIN};
+use std::time::Duration;
+
+use crate::common::imap::Mailbox;
+use crate::common::{engine, wait_for};
+use crate::load::memory;
+use crate::stack::{self, ALICE, DOMAIN, deliver, mark, message};
 
 #[test]
 fn folders_are_there_from_the_start() {
     let stack = stack::shared();
     let folders = stack.mailbox(ALICE).folders();
-    for (folder, attribute) in [("Drafts", "Drafts"), ("Sent", "Sent"), ("Junk", "Junk"), ("Trash", "Trash")] {
-        let found = folders.iter().any(|line| line.starts_with(folder) && line.contains(attribute));
-        assert!(found, "{folder} with \\{attribute} in {folders:?}");
+    for folder in ["Drafts", "Sent", "Junk", "Trash", "Archive"] {
+        let found = folders.iter().any(|line| line.strip_prefix(folder).is_some_and(|rest| rest.contains(folder)));
+        assert!(found, "{folder} with \\{folder} in {folders:?}");
+    }
+}
+
+#[test]
+fn a_folder_can_be_called_like_a_domain() {
+    let stack = stack::shared();
+    let (owner, password) = (format!("dora@{DOMAIN}"), "dora-Password-6");
+    stack.add_user(&owner, password);
+    let mailbox = stack.mailbox((&owner, password));
+    for folder in ["example.com", "Customers/example.com", "~old", "Price^2"] {
+        let mark = mark("kept");
+        mailbox.keep(folder, &message(&owner, &owner, &mark));
+        assert!(mailbox.find(folder, &mark).is_some(), "{folder}");
+        assert!(mailbox.folders().iter().any(|line| line.starts_with(&format!("{folder} "))), "{folder}");
+    }
+    let (mark, script) = (mark("filed"), "require \"fileinto\";\nfileinto \"Customers/example.com\";\n");
+    stack.install_script("dora", script);
+    deliver(&stack, &owner, &mark);
+    wait_for("the mail in its folder", Duration::from_secs(30), || mailbox.find("Customers/example.com", &mark));
+}
+
+#[test]
+fn one_user_can_have_fifteen_sessions_from_one_address() {
+    let stack = stack::shared();
+    let (owner, password) = (format!("emil@{DOMAIN}"), "emil-Password-7");
+    stack.add_user(&owner, password);
+    let mailbox = stack.mailbox((&owner, password));
+    assert_eq!(mailbox.with_sessions(20, || assert!(stack.mailbox(ALICE).can_login())), 15);
+}
+
+/// After a reload, sessions from before don't count any more, and the container has to have memory for both.
+#[test]
+fn sessions_before_and_after_a_reload_fit_into_the_containers_memory() {
+    const AT_ONCE: usize = 36;
+    let stack = stack::exclusive();
+    let (container, before) = (stack.container("dovecot"), stack.started());
+    let users: Vec<_> = (0..6).map(|number| (format!("many{number}@{DOMAIN}"), "many-Password-8")).collect();
+    for (user, password) in &users {
+        stack.add_user(user, password);
+    }
+    let mailboxes: Vec<_> = users.iter().map(|(user, password)| stack.mailbox((user, password))).collect();
+    let open = |meanwhile: &(dyn Fn() + Sync)| open_all(&mailboxes, AT_ONCE / mailboxes.len(), meanwhile);
+    open(&|| {
+        engine::docker(["exec", &container, "doveadm", "reload"]);
+        std::thread::sleep(Duration::from_secs(2));
+        open(&|| {
+            let used = memory(&container).unwrap();
+            eprintln!("2 × {AT_ONCE} sessions: {used} % of the memory");
+            assert!(used < 95, "{used}");
+        });
+    });
+    assert_eq!(stack.started(), before, "a container was restarted");
+}
+
+/// Opens so many sessions of each user.
+fn open_all(mailboxes: &[Mailbox], each: usize, meanwhile: &(dyn Fn() + Sync)) {
+    match mailboxes.split_first() {
+        None => meanwhile(),
+        Some((mailbox, rest)) => {
+            assert_eq!(mailbox.with_sessions(each, || open_all(rest, each, meanwhile)), each);
+        }
     }
 }
 

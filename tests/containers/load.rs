@@ -141,7 +141,7 @@ pub fn memory_during<T>(containers: &[String], work: impl FnOnce() -> T) -> (T, 
 
 /// A container's memory in percent of its limit, without what the kernel can drop: cached files other than those of
 /// tmpfs. None while the container doesn't run.
-fn memory(container: &str) -> Option<u64> {
+pub fn memory(container: &str) -> Option<u64> {
     // Control groups of version 1, then 2.
     let files = "cd /sys/fs/cgroup; cat memory/memory.usage_in_bytes memory/memory.stat 2>/dev/null || \
                  cat memory.current memory.stat";
