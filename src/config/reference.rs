@@ -58,10 +58,18 @@ fn kind(schema: &Value) -> String {
     }
     match schema["type"].as_str().unwrap_or_default() {
         "array" if part(&schema["items"]) => "tables".to_owned(),
-        "array" => format!("list of {}s", kind(&schema["items"])),
+        "array" => format!("list of {}", plural(&kind(&schema["items"]))),
         "object" if schema.get("properties").is_some() => "table".to_owned(),
-        "object" => format!("table of {}s", kind(map_value(schema))),
+        "object" => format!("table of {}", plural(&kind(map_value(schema)))),
         other => other.to_owned(),
+    }
+}
+
+/// `integers`, `lists of integers`.
+fn plural(kind: &str) -> String {
+    match kind.split_once(' ') {
+        Some((first, rest)) => format!("{first}s {rest}"),
+        None => format!("{kind}s"),
     }
 }
 

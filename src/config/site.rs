@@ -50,6 +50,9 @@ pub struct Site {
     /// A server that sends on all outgoing mail. Without it, mail goes straight to the servers that receive it.
     #[serde(default)]
     pub relay: Option<Relay>,
+    /// How users reach their mail.
+    #[serde(default)]
+    pub imap: Imap,
     /// How the mail server asks DNS.
     #[serde(default)]
     pub dns: Dns,
@@ -162,6 +165,15 @@ fn submission_port() -> NonZeroU16 {
 
 fn yes() -> bool {
     true
+}
+
+/// How users reach their mail.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Imap {
+    /// Serve Dovecot's metrics to Prometheus: `http://dovecot:9900/metrics`, in the site's own networks only.
+    pub metrics: bool,
 }
 
 /// How the mail server asks DNS. It has its own resolver, which validates DNSSEC.
