@@ -41,7 +41,7 @@ impl Project {
         }
         let document = Document::read(&path)?;
         let mut site: Site = document.parse()?;
-        let recipes = read_recipes(&root.join("recipes"), &features(&site))?;
+        let recipes = read_recipes(&root.join("recipes"), &switches(&site))?;
         check_site(&document, &site, &recipes)?;
         let channel = match channel {
             Some(name) => {
@@ -104,8 +104,8 @@ impl Project {
 
     /// The images in the site's list, in its order, except those whose feature is off.
     pub fn recipes(&self) -> impl Iterator<Item = &Recipe> {
-        let features = features(&self.site);
-        let is_on = move |feature: &Name| features.get(feature.as_str()).copied().unwrap_or_default();
+        let switches = switches(&self.site);
+        let is_on = move |feature: &Name| switches.get(&enabled(feature)).copied().unwrap_or_default();
         self.listed().filter(move |recipe| recipe.feature.as_ref().is_none_or(&is_on))
     }
 
@@ -186,16 +186,22 @@ impl Project {
     }
 }
 
-/// The site's switches: the name of each section with `enabled`, and whether it is on.
-fn features(site: &Site) -> BTreeMap<String, bool> {
+/// The site's switches, such as `antivirus.enabled`, and whether each is on.
+fn switches(site: &Site) -> BTreeMap<String, bool> {
     let site = serde_json::to_value(site).unwrap_or_default();
     let sections = site.as_object().into_iter().flatten();
-    sections.filter_map(|(name, section)| Some((name.clone(), section.get("enabled")?.as_bool()?))).collect()
+    let keys = sections.flat_map(|(name, section)| section.as_object().into_iter().flatten().map(move |it| (name, it)));
+    keys.filter_map(|(name, (key, value))| Some((format!("{name}.{key}"), value.as_bool()?))).collect()
+}
+
+/// The switch of a feature.
+fn enabled(feature: &Name) -> String {
+    format!("{feature}.enabled")
 }
 
 fn read_recipes(
     directory: &Utf8Path,
-    features: &BTreeMap<String, bool>,
+    switches: &BTreeMap<String, bool>,
 ) -> Result<BTreeMap<String, Recipe>, ConfigError> {
     let mut recipes = BTreeMap::new();
     let mut documents = Vec::new();
@@ -204,7 +210,9 @@ fn read_recipes(
         let document = Document::read(&path)?;
         let mut recipe: Recipe = document.parse()?;
         name.clone_into(&mut recipe.name);
-        check_recipe(&document, &recipe, features)?;
+        check_recipe(&document, &recipe, switches)?;
+        let published = recipe.service.publish_if.iter().filter(|(switch, _)| switches.get(*switch) == Some(&true));
+        recipe.service.publish.extend(published.flat_map(|(_, ports)| ports).copied().collect::<Vec<_>>());
         recipes.insert(name.to_owned(), recipe);
         documents.push((name.to_owned(), document));
     }
@@ -367,10 +375,16 @@ fn check_ports(document: &Document, site: &Site, recipes: &BTreeMap<String, Reci
     Ok(())
 }
 
-fn check_recipe(document: &Document, recipe: &Recipe, features: &BTreeMap<String, bool>) -> Result<(), ConfigError> {
-    if let Some(name) = recipe.feature.as_ref().filter(|name| !features.contains_key(name.as_str())) {
-        let known: Vec<String> = features.keys().cloned().collect();
+fn check_recipe(document: &Document, recipe: &Recipe, switches: &BTreeMap<String, bool>) -> Result<(), ConfigError> {
+    if let Some(name) = recipe.feature.as_ref().filter(|name| !switches.contains_key(&enabled(name))) {
+        let known = switches.keys().filter_map(|switch| switch.strip_suffix(".enabled")).map(str::to_owned);
+        let known: Vec<String> = known.collect();
         return Err(unknown_name(document, &[Step::Key("feature")], "feature", name, &known).into());
+    }
+    if let Some(name) = recipe.service.publish_if.keys().find(|name| !switches.contains_key(*name)) {
+        let known: Vec<String> = switches.keys().cloned().collect();
+        let steps = [Step::Key("service"), Step::Key("publish-if"), Step::Key(name)];
+        return Err(unknown_name(document, &steps, "switch", name, &known).into());
     }
     check_unique(document, "user", Some("name"), recipe.users.iter().map(|user| user.name.as_str()))?;
     check_unique(document, "user", Some("uid"), recipe.users.iter().map(|user| user.uid))?;

@@ -239,6 +239,8 @@ pub struct Service {
     /// Ports of the container to publish on the host. `publish` in `mailimg.toml` says on which addresses, and can give
     /// one a different port there.
     pub publish: Vec<u16>,
+    /// Further ports to publish where a switch in `mailimg.toml` is on, such as `{ "imap.managesieve" = [4190] }`.
+    pub publish_if: BTreeMap<String, Vec<u16>>,
     /// Volumes: the name of each, and where it is mounted.
     pub volumes: BTreeMap<Name, AbsolutePath>,
     /// Directories of the host to mount read-only: which one, and where.
@@ -272,6 +274,7 @@ impl Default for Service {
             role: None,
             hostname: None,
             publish: Vec::new(),
+            publish_if: BTreeMap::new(),
             volumes: BTreeMap::new(),
             mounts: BTreeMap::new(),
             secrets: BTreeMap::new(),

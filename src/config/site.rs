@@ -172,6 +172,8 @@ fn yes() -> bool {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Imap {
+    /// Serve `ManageSieve` on port 4190, with which users' mail programs edit their Sieve scripts.
+    pub managesieve: bool,
     /// Serve Dovecot's metrics to Prometheus: `http://dovecot:9900/metrics`, in the site's own networks only.
     pub metrics: bool,
 }

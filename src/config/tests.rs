@@ -129,6 +129,20 @@ fn the_site_has_a_name_that_compose_allows() {
 }
 
 #[test]
+fn a_switch_publishes_further_ports() {
+    let fixture = Fixture::new();
+    fixture.replace(
+        "recipes/postfix.toml",
+        "memory = 192",
+        "publish = [25]\npublish-if = { \"imap.managesieve\" = [4190] }",
+    );
+    let ports = || Project::open(fixture.root()).unwrap().recipe("postfix").unwrap().service.publish.clone();
+    assert_eq!(ports(), [25]);
+    fixture.write("mailimg.toml", &format!("{SITE}[imap]\nmanagesieve = true\n"));
+    assert_eq!(ports(), [25, 4190]);
+}
+
+#[test]
 fn a_site_chooses_the_ports_of_its_host() {
     let fixture = Fixture::new();
     fixture.replace("recipes/postfix.toml", "memory = 192", "publish = [25, 587]");
@@ -207,6 +221,12 @@ fn values_are_checked_where_they_are_written() {
             "images",
             "limits = { message-size = 209_715_201 }\nimages",
             "mailimg.toml:5:27: limits.message-size: must be from 1 to 200M: larger",
+        ),
+        (
+            "recipes/clamav.toml",
+            "memory = 192",
+            "publish-if = { \"imap.manage\" = [4190] }",
+            "recipes/clamav.toml:30:32: service.publish-if.imap.manage: there is no switch \"imap.manage\"",
         ),
         ("mailimg.toml", "images", "layers = \"12\"\nimages", "mailimg.toml:5:10: layers: invalid type: string"),
         ("mailimg.toml", "debian-13", "debian-31", "mailimg.toml:4:11: channel: there is no channel \"debian-31\""),

@@ -33,6 +33,7 @@ mod imap;
 mod incoming;
 mod load;
 mod logs;
+mod managesieve;
 mod metrics;
 mod outgoing;
 mod queue;

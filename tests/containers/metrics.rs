@@ -9,12 +9,7 @@ use crate::stack::{self, ALICE, deliver, mark};
 #[test]
 fn the_sites_own_networks_can_read_metrics() {
     let stack = stack::exclusive();
-    let before = stack.project.read("mailimg.toml");
-    let mut site: toml::Table = before.parse().unwrap();
-    let section = site.entry("imap").or_insert_with(|| toml::Table::new().into()).as_table_mut().unwrap();
-    section.insert("metrics".to_owned(), true.into());
-    stack.project.write("mailimg.toml", toml::to_string(&site).unwrap());
-    stack.rebuild();
+    let before = stack.set([("imap", "metrics", true.into())]);
     let mark = mark("counted");
     deliver(&stack, ALICE.0, &mark);
     stack.mailbox(ALICE).wait_for_message(&mark);
@@ -27,8 +22,7 @@ fn the_sites_own_networks_can_read_metrics() {
         counts(&metrics, "dovecot_auth_failure_total").then_some(metrics)
     });
     let ports = engine::inspect(&stack.container("dovecot"), "{{json .HostConfig.PortBindings}}");
-    stack.project.write("mailimg.toml", before);
-    stack.rebuild();
+    stack.restore(&before);
     for counted in
         ["dovecot_auth_success_total", "dovecot_imap_command_total{cmd_name=\"SELECT\"}", "dovecot_delivery_total"]
     {

@@ -205,8 +205,27 @@ impl Stack {
             self.wait_until_healthy(service);
         }
         for image in old.into_iter().filter(|old| SERVICES.iter().all(|service| self.image(service) != *old)) {
-            engine::docker(["image", "rm", &image]);
+            // Another site may run the same image; then it stays.
+            engine::try_docker(["image", "rm", &image]);
         }
+    }
+
+    /// Changes settings of the site, each by section and key, and rebuilds. Returns the site's file as it was before.
+    pub fn set<const N: usize>(&self, settings: [(&str, &str, toml::Value); N]) -> String {
+        let before = self.project.read("mailimg.toml");
+        let mut site: toml::Table = before.parse().unwrap();
+        for (section, key, value) in settings {
+            let section = site.entry(section).or_insert_with(|| toml::Table::new().into());
+            section.as_table_mut().unwrap().insert(key.to_owned(), value);
+        }
+        self.restore(&toml::to_string(&site).unwrap());
+        before
+    }
+
+    /// Gives the site such a file, and rebuilds.
+    pub fn restore(&self, site: &str) {
+        self.project.write("mailimg.toml", site);
+        self.rebuild();
     }
 
     /// The certificate for clients to trust.

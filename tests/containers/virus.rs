@@ -133,17 +133,11 @@ fn large_mails_are_scanned_at_the_same_time() {
 #[test]
 fn the_site_says_how_strict_the_scanner_is_and_how_large_mail_may_be() {
     let stack = stack::exclusive();
-    let before = stack.project.read("mailimg.toml");
-    let mut site: toml::Table = before.parse().unwrap();
-    let mut set = |section: &str, key: &str, value: toml::Value| {
-        let section = site.entry(section).or_insert_with(|| toml::Table::new().into());
-        section.as_table_mut().unwrap().insert(key.to_owned(), value);
-    };
-    set("antivirus", "refuse-unscanned", true.into());
-    set("antivirus", "phishing-links", true.into());
-    set("limits", "message-size", 60_000_000.into());
-    stack.project.write("mailimg.toml", toml::to_string(&site).unwrap());
-    stack.rebuild();
+    let before = stack.set([
+        ("antivirus", "refuse-unscanned", true.into()),
+        ("antivirus", "phishing-links", true.into()),
+        ("limits", "message-size", 60_000_000.into()),
+    ]);
     // What freshclam and the milter leave behind when they are killed.
     let leave = "mkdir -p tmp.left/x tmp/left && touch tmp.left/x/y tmp/left.tmp";
     let container = stack.container("clamav");
@@ -157,8 +151,7 @@ fn the_site_says_how_strict_the_scanner_is_and_how_large_mail_may_be() {
     let huge = with_attachment(&mark, &noise(37_500_000));
     let accepted = send(&stack, &huge);
     let infected = send(&stack, &huge.replace("\n--b--", &format!("\n--b\n\n{}\n--b--", eicar())));
-    stack.project.write("mailimg.toml", before);
-    stack.rebuild();
+    stack.restore(&before);
 
     assert_eq!(left, "tmp.left* tmp/left*\n");
     let [unscanned, link] = replies;
