@@ -92,6 +92,31 @@ fn postmaster_and_abuse_have_a_reader() {
 }
 
 #[test]
+fn a_header_arrives_whole_or_is_refused() {
+    let stack = stack::shared();
+    let header = |length: usize| {
+        let lines = vec!["x".repeat(98); length / 100];
+        format!("X-Long: {}\n end-of-header", lines.join("\n "))
+    };
+    for (length, code) in [(56_000, 250), (58_500, 552), (61_000, 552), (150_000, 552)] {
+        let mark = mark("long-header");
+        let message = |from| format!("{}\n{}", header(length), message(from, ALICE.0, &mark));
+        let reply =
+            Smtp::open(stack.address(25)).send("someone@outside.test", ALICE.0, &message("someone@outside.test"));
+        assert_eq!(reply.code, code, "{length}: {reply:?}");
+        assert!(code == 250 || reply.text.contains("the header X-Long is longer than 57000 bytes"), "{reply:?}");
+        let mut smtp = Smtp::open(stack.address(587));
+        smtp.starttls();
+        assert_eq!(smtp.auth(ALICE.0, ALICE.1).code, 235);
+        assert_eq!(smtp.send(ALICE.0, ALICE.0, &message(ALICE.0)).code, code, "{length}");
+        if code == 250 {
+            let received = stack.mailbox(ALICE).wait_for_message(&mark).replace("\r\n", "\n");
+            assert!(received.contains(&header(length)), "cut: {} bytes", received.len());
+        }
+    }
+}
+
+#[test]
 fn a_message_keeps_its_bytes() {
     let stack = stack::shared();
     let mark = mark("bytes");
