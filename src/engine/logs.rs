@@ -119,10 +119,11 @@ fn files(archive: &[u8]) -> Vec<(u32, String)> {
     files
 }
 
-/// Reads `2026-11-26T10:48:55.123456Z text`.
+/// Reads `2026-11-26T10:48:55.123456Z text`. Whatever a service has logged, it can't control a terminal.
 fn kept_line(service: &str, line: &str) -> Option<LogLine> {
     let (time, text) = line.split_once(' ').unwrap_or((line, ""));
-    is_time(time).then(|| LogLine { time: time.to_owned(), service: service.to_owned(), text: text.to_owned() })
+    let text = text.replace(|it: char| it.is_control() && it != '\t', "?");
+    is_time(time).then(|| LogLine { time: time.to_owned(), service: service.to_owned(), text })
 }
 
 /// Reads `postfix-1  | 2026-11-26T10:48:55.123456789Z text`. Compose's own remarks are none.
@@ -135,7 +136,8 @@ fn printed_line(line: &str) -> Option<LogLine> {
 }
 
 fn is_time(text: &str) -> bool {
-    text.len() >= 20 && text.ends_with('Z') && text.as_bytes().get(10) == Some(&b'T')
+    let is_part = |it: u8| it.is_ascii_digit() || b"-T:.Z".contains(&it);
+    text.len() >= 20 && text.ends_with('Z') && text.as_bytes().get(10) == Some(&b'T') && text.bytes().all(is_part)
 }
 
 #[cfg(test)]
@@ -149,7 +151,9 @@ mod tests {
         assert_eq!(line.time, "2026-11-26T10:48:55.123456789Z");
         let older = printed_line("my-mail_1     | 2026-11-26T10:48:55.123456789Z").unwrap();
         assert_eq!((older.service.as_str(), older.text.as_str()), ("my-mail", ""));
-        for none in ["Attaching to postfix_1", "postfix-1  | no time", ""] {
+        let hostile = printed_line("a | 2026-11-26T10:48:55.1Z \u{1b}[2J\tx\u{9b}\r").unwrap();
+        assert_eq!(hostile.text, "?[2J\tx??");
+        for none in ["a | 2026-11-26T10:48:55\u{1b}Z x", "Attaching to postfix_1", "postfix-1  | no time", ""] {
             assert_eq!(printed_line(none), None, "{none:?}");
         }
     }
