@@ -55,6 +55,8 @@ pub mod mail;
 
 pub mod deploy;
 
+pub mod probe;
+
 pub mod report;
 
 pub mod cli;

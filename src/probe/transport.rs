@@ -1,0 +1,156 @@
+//! What every port shows before anybody logs in: greeting, offers, certificate, versions of TLS.
+
+use openssl::ssl::SslVersion;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+
+use super::check::{Verdict, id};
+use super::endpoint::{Endpoint, Protocol};
+use super::judge;
+use super::reply::{LATER, Problem, shown};
+use super::run::Run;
+use super::smtp::{CLIENT, Smtp};
+use super::target::Target;
+use super::tls::{Handshake, Trust, handshake};
+
+/// Bounds on what a server says before TLS, in bytes and lines.
+const LONGEST_LINE: u64 = 4096;
+const MOST_LINES: usize = 100;
+
+impl Run<'_> {
+    /// Checks all that needs no login. The other checks of the port need these.
+    pub(super) async fn transport(&mut self, endpoint: Endpoint) {
+        let (target, trust, recorder) = (self.target, &self.trust, &mut self.recorder);
+        let port = endpoint.port;
+        let greeting = id(port, "greeting");
+        let mut offers = Offers::default();
+        if endpoint.starttls {
+            recorder.check(greeting, &[], greet(target, endpoint, &mut offers)).await;
+            let judged = async { judge::offers(endpoint.protocol, &offers.lines) };
+            recorder.check(id(port, "offers"), &[greeting], judged).await;
+        }
+        let needs: &[_] = if endpoint.starttls { &[greeting] } else { &[] };
+        recorder.check(id(port, "certificate"), needs, certificate(target, trust, endpoint)).await;
+        recorder.check(id(port, "tls"), needs, versions(target, endpoint)).await;
+    }
+}
+
+/// What a server offers before TLS, a line each.
+#[derive(Default)]
+struct Offers {
+    lines: Vec<String>,
+}
+
+async fn greet(target: &Target, endpoint: Endpoint, offers: &mut Offers) -> Verdict {
+    if endpoint.protocol == Protocol::Imap {
+        let mut wire = Wire::open(target, endpoint.port).await?;
+        let greeting = wire.lines(|_| true).await?.concat();
+        offers.lines = wire.ask("a CAPABILITY", |line| line.starts_with("a ")).await?;
+        return Ok(shown(&greeting));
+    }
+    let mut smtp = Smtp::open(target, endpoint.port).await?;
+    let reply = smtp.offers().await?;
+    smtp.close().await;
+    let mut lines = reply.text.lines().map(str::to_owned);
+    let name = lines.next().unwrap_or_default();
+    offers.lines = lines.collect();
+    judge::greeting(&name, target.hostname.as_str())
+}
+
+async fn certificate(target: &Target, trust: &Trust, endpoint: Endpoint) -> Verdict {
+    let presented = match handshake(target, endpoint, None).await? {
+        Handshake::Done(presented) => presented,
+        Handshake::Refused(reason) => return judge::no_tls(&reason),
+        Handshake::Unable => return judge::no_tls("this machine's OpenSSL speaks no version of TLS"),
+    };
+    let is_own = presented.chain.first().is_some_and(|it| target.own_certificates.contains(it));
+    judge::certificate(&trust.verify(&presented), presented.days_left, is_own, target.hostname.as_str())
+}
+
+async fn versions(target: &Target, endpoint: Endpoint) -> Verdict {
+    let mut seen = Vec::new();
+    for (name, version, wanted) in [
+        ("1.0", SslVersion::TLS1, false),
+        ("1.1", SslVersion::TLS1_1, false),
+        ("1.2", SslVersion::TLS1_2, true),
+        ("1.3", SslVersion::TLS1_3, true),
+    ] {
+        let accepted = match handshake(target, endpoint, Some(version)).await? {
+            Handshake::Done(_) => Some(true),
+            Handshake::Refused(_) => Some(false),
+            Handshake::Unable => None,
+        };
+        seen.push((name, wanted, accepted));
+    }
+    judge::versions(&seen)
+}
+
+/// A connection on which TLS comes next.
+pub(super) async fn before_tls(target: &Target, endpoint: Endpoint) -> Result<TcpStream, Problem> {
+    if !endpoint.starttls {
+        return target.connect(endpoint.port).await;
+    }
+    let mut wire = Wire::open(target, endpoint.port).await?;
+    let answer = match endpoint.protocol {
+        Protocol::Smtp => {
+            let is_last = |line: &str| line.as_bytes().get(3) != Some(&b'-');
+            wire.lines(is_last).await?;
+            wire.ask(&format!("EHLO {CLIENT}"), is_last).await?;
+            wire.ask("STARTTLS", is_last).await?
+        }
+        Protocol::Imap => {
+            wire.lines(|_| true).await?;
+            wire.ask("a STARTTLS", |line| line.starts_with("a ")).await?
+        }
+    };
+    let said = answer.last().map_or("", String::as_str);
+    if said.starts_with("220") || said.starts_with("a OK") {
+        return wire.into_stream();
+    }
+    let problem = Problem::told(format!("STARTTLS is refused: {}", shown(said)));
+    Err(if said.starts_with('4') { problem.hint(LATER) } else { problem })
+}
+
+/// Lines without TLS. The clients that check the rest keep their connection to themselves, and OpenSSL needs it.
+struct Wire {
+    stream: BufReader<TcpStream>,
+}
+
+impl Wire {
+    async fn open(target: &Target, port: u16) -> Result<Self, Problem> {
+        Ok(Self { stream: BufReader::new(target.connect(port).await?) })
+    }
+
+    async fn ask(&mut self, line: &str, is_last: impl Fn(&str) -> bool) -> Result<Vec<String>, Problem> {
+        let sent = self.stream.get_mut().write_all(format!("{line}\r\n").as_bytes()).await;
+        sent.map_err(|error| Problem::new("the connection fails", &error))?;
+        self.lines(is_last).await
+    }
+
+    /// Reads up to a line that is the last one of an answer.
+    async fn lines(&mut self, is_last: impl Fn(&str) -> bool) -> Result<Vec<String>, Problem> {
+        let mut lines = Vec::new();
+        while lines.len() < MOST_LINES {
+            let mut line = Vec::new();
+            let read = (&mut self.stream).take(LONGEST_LINE).read_until(b'\n', &mut line).await;
+            read.map_err(|error| Problem::new("the connection fails", &error))?;
+            let line = String::from_utf8_lossy(&line).into_owned();
+            let Some(line) = line.strip_suffix('\n') else {
+                return Err(Problem::told(format!("the server hangs up, or says too much; last: {:?}", shown(&line))));
+            };
+            lines.push(line.trim_end_matches('\r').to_owned());
+            if is_last(line) {
+                return Ok(lines);
+            }
+        }
+        Err(Problem::told("the server says too much"))
+    }
+
+    fn into_stream(self) -> Result<TcpStream, Problem> {
+        if self.stream.buffer().is_empty() {
+            Ok(self.stream.into_inner())
+        } else {
+            Err(Problem::told("the server goes on without TLS after STARTTLS"))
+        }
+    }
+}
