@@ -26,13 +26,14 @@ mod lock;
 mod locked;
 mod logs;
 mod man;
-mod prompt;
+mod password;
 mod push;
 mod queue;
 mod repo;
 mod secrets;
 mod status;
 mod store;
+mod test_mail;
 mod tree;
 mod ui;
 mod up;
@@ -89,6 +90,7 @@ enum Command {
     /// See and manage mail that waits for delivery
     #[command(subcommand)]
     Queue(queue::Command),
+    TestMail(test_mail::Args),
     Logs(logs::Args),
     Dkim(dkim::Args),
     Why(why::Args),
@@ -156,6 +158,7 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::User(command) => user::run(&command, context),
         Command::Alias(command) => alias::run(&command, context),
         Command::Queue(command) => queue::run(&command, context),
+        Command::TestMail(args) => test_mail::run(&args, context),
         Command::Logs(args) => logs::run(&args, context),
         Command::Dkim(args) => dkim::run(&args, context),
         Command::Config(command) => config::run(&command, context),

@@ -45,6 +45,7 @@ mod sink;
 mod stack;
 mod strangers;
 mod submission;
+mod test_mail;
 mod tls;
 mod up;
 mod users;

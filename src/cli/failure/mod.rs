@@ -9,6 +9,7 @@ mod import;
 mod lock;
 mod mail;
 mod packages;
+mod probe;
 mod registry;
 mod repo;
 mod report;

@@ -1,4 +1,4 @@
-use crate::cli::prompt::PasswordArgs;
+use crate::cli::password::PasswordArgs;
 use crate::config::Project;
 use crate::mail::secrets;
 
@@ -22,7 +22,7 @@ pub(in crate::cli) struct Args {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let project = Project::open(context.project())?;
-    let path = secrets::set(&project, &args.name, args.password.read()?)?;
+    let path = secrets::set(&project, &args.name, args.password.read_new()?)?;
     context.ui().status(format!("stored {path}"));
     context.ui().status("next: `mailimg up` restarts the services that use it");
     Ok(())

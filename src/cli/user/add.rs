@@ -1,5 +1,5 @@
 use super::{Context, EngineArgs, Failure, warn_about_postmaster};
-use crate::cli::prompt::PasswordArgs;
+use crate::cli::password::PasswordArgs;
 use crate::config::Address;
 use crate::mail::accounts::{Accounts, AccountsError, Quota};
 use crate::mail::password;
@@ -32,7 +32,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if accounts.has_user(address)? {
         return Err(AccountsError::UserExists { address: address.clone() }.into());
     }
-    let hash = password::hash(&args.password.read()?)?;
+    let hash = password::hash(&args.password.read_new()?)?;
     accounts.add_user(address, &hash, args.quota)?;
     context.ui().status(format!("added {address}"));
     tell_of_old_mail(&accounts, address, context);

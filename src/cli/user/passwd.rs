@@ -1,5 +1,5 @@
 use super::{Context, EngineArgs, Failure};
-use crate::cli::prompt::PasswordArgs;
+use crate::cli::password::PasswordArgs;
 use crate::config::Address;
 use crate::mail::password;
 
@@ -23,7 +23,7 @@ pub(in crate::cli) struct Args {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let accounts = args.engine.accounts(context)?;
-    let hash = password::hash(&args.password.read()?)?;
+    let hash = password::hash(&args.password.read_new()?)?;
     accounts.set_password(&args.address, &hash)?;
     context.ui().status(format!("{} has a new password", args.address));
     Ok(())
