@@ -169,6 +169,16 @@ fn bombs_in_attachments_are_bounded() {
     }
 }
 
+#[test]
+fn a_from_that_cannot_be_read_is_refused() {
+    let stack = stack::shared();
+    let from = format!("From: {}{} <{STRANGER}>", "(".repeat(1000), ")".repeat(1000));
+    let mail = message(STRANGER, BOB.0, &mark("comments")).replacen(&format!("From: <{STRANGER}>"), &from, 1);
+    assert!(mail.contains(&from));
+    let reply = Smtp::open(stack.address(25)).send(STRANGER, BOB.0, &mail);
+    assert!((500..600).contains(&reply.code), "{reply:?}");
+}
+
 /// Each takes up a process for as long as the server lets it. There are 24.
 #[test]
 fn slow_clients_keep_nobody_out() {

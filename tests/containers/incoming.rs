@@ -1,7 +1,7 @@
 //! Mail from strangers, on port 25.
 
 use crate::common::smtp::Smtp;
-use crate::stack::{self, ALICE, POSTMASTER, deliver, mark, message};
+use crate::stack::{self, ALICE, HOSTNAME, POSTMASTER, deliver, mark, message};
 
 #[test]
 fn mail_for_a_user_lands_in_the_mailbox() {
@@ -126,4 +126,23 @@ fn a_message_keeps_its_bytes() {
     assert_eq!(reply.code, 250, "{reply:?}");
     let received = stack.mailbox(ALICE).wait_for_message(&mark).replace("\r\n", "\n");
     assert!(received.contains("\n.a line that starts with a dot\n..two\nlast: "), "{received}");
+}
+
+/// What other servers found out about it is part of what its sender has signed.
+#[test]
+fn an_attached_message_keeps_its_headers() {
+    let stack = stack::shared();
+    let mark = mark("attached");
+    let headers = message("someone@outside.test", ALICE.0, &mark);
+    let headers = headers.trim_end().trim_end_matches("Hello.").trim_end();
+    let attached =
+        format!("Received-SPF: pass (elsewhere)\nAuthentication-Results: {HOSTNAME}; spf=pass\nSubject: inner");
+    let mail = format!(
+        "{headers}\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822\n\n\
+         {attached}\n\nHello.\n--b--\n"
+    );
+    let reply = Smtp::open(stack.address(25)).send("someone@outside.test", ALICE.0, &mail);
+    assert_eq!(reply.code, 250, "{reply:?}");
+    let arrived = stack.mailbox(ALICE).wait_for_message(&mark).replace('\r', "");
+    assert!(arrived.contains(&attached), "{arrived}");
 }

@@ -115,6 +115,16 @@ fn mail_says_whether_it_was_scanned_completely() {
     assert_eq!(send(&stack, &forged).code, 550);
 }
 
+/// Beyond its own limits of MIME, ClamAV doesn't look at the rest of a mail.
+#[test]
+fn a_virus_behind_too_many_parameters_is_refused() {
+    let stack = stack::shared();
+    let mail = with_attachment(&mark("parameters"), eicar().as_bytes());
+    let parameters = format!("Content-Type: text/plain{}\n", ";\n a=1".repeat(300));
+    let reply = send(&stack, &mail.replace("Content-Type: text/plain\n", &parameters));
+    assert_eq!(reply.code, 550, "{reply:?}");
+}
+
 #[test]
 fn large_mails_are_scanned_at_the_same_time() {
     let stack = stack::exclusive();
