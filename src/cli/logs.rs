@@ -1,4 +1,5 @@
 use std::fmt::Write as _;
+use std::ops::ControlFlow;
 use std::time::SystemTime;
 
 use super::engine::EngineArgs;
@@ -10,8 +11,8 @@ use crate::timestamp::Timestamp;
 /// Show what the services have logged.
 ///
 /// Prints all lines of all services in one order, by time (UTC), so that a mail can be followed from one to the next. The
-/// newest 50 MB of each service are kept, also when its container is replaced. With --follow, prints lines as they come,
-/// until it is interrupted.
+/// newest 50 MB of each service's log are kept, even when its container is replaced. With --follow, prints lines as
+/// they come, until it is interrupted.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -24,7 +25,7 @@ pub(super) struct Args {
     /// Keep printing new lines
     #[arg(short, long)]
     follow: bool,
-    /// Leave out lines from before this time, or this long ago: 10m, 2h [default: all that is kept]
+    /// Leave out lines older than this: a time, or how long ago, such as 10m or 1d [default: all that is kept]
     #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<Timestamp>,
     #[command(flatten)]
@@ -38,7 +39,12 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let stack = args.engine.stack(context)?;
     let logs = Logs { services: &args.services, since: args.since };
     if args.follow {
-        return Ok(stack.follow_logs(&logs)?);
+        let mut written = Ok(());
+        let followed = stack.follow_logs(&logs, |LogLine { time, service, text }| {
+            written = context.ui().line(format!("{time} {service} {text}"));
+            if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        return written.and(Ok(followed?));
     }
     let lines = stack.logs(&logs)?;
     let width = lines.iter().map(|line| line.service.len()).max().unwrap_or_default();
@@ -66,7 +72,7 @@ fn since(text: &str) -> Result<Timestamp, String> {
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
     match ago() {
         Some(seconds) => Ok(Timestamp::from_unix(now.saturating_sub(seconds))),
-        None => text.parse().map_err(|_| "expected one like 10m, 2h, 1d or 2026-06-03T10:11:12Z".to_owned()),
+        None => text.parse().map_err(|_| "expected a time such as 10m, 2h, 1d or 2026-06-03T10:11:12Z".to_owned()),
     }
 }
 

@@ -1,4 +1,5 @@
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _};
+use std::ops::ControlFlow;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -11,13 +12,16 @@ use crate::timestamp::Timestamp;
 /// Where the images' `logged` keeps what the programs have printed, in a volume.
 const DIRECTORY: &str = "/var/log/mailimg";
 
+/// The images' `logged` cuts lines that are longer than 8 KiB.
+const LONGEST_LINE: u64 = 64 << 10;
+
 /// For all that a service has logged: 50 MB each.
 const LOGS: Limits = Limits { time: Duration::from_mins(10), output: ANSWER_LIMIT };
 
 /// Which log lines to read.
 #[derive(Debug, Clone, Copy)]
 pub struct Logs<'a> {
-    /// None for all services.
+    /// Empty for all services.
     pub services: &'a [String],
     /// Leave out what is older.
     pub since: Option<Timestamp>,
@@ -49,21 +53,22 @@ impl Stack {
     /// What services logged, in the order of time. A service's own log outlives its containers. For one that keeps none,
     /// the engine has the lines of the container.
     pub fn logs(&self, logs: &Logs<'_>) -> Result<Vec<LogLine>, EngineError> {
+        // The date and time of both have the same length, up to the fraction.
+        let since = logs.since.map(|since| since.to_string());
+        let since = since.as_deref().map_or("", |since| since.trim_end_matches('Z'));
         let containers = self.containers()?;
         let (mut lines, mut others) = (Vec::new(), Vec::new());
         for container in containers.iter().filter(|container| logs.wants(&container.service)) {
             match self.kept(&container.id) {
-                Some(kept) => lines.extend(kept.lines().filter_map(|line| kept_line(&container.service, line))),
+                Some(kept) => lines.extend(
+                    kept.lines().filter(|line| *line >= since).filter_map(|line| kept_line(&container.service, line)),
+                ),
                 None => others.push(container.service.as_str()),
             }
         }
         if !others.is_empty() {
             lines.extend(self.printed(logs, &others)?);
         }
-        // The date and time of both have the same length, up to the fraction.
-        let since = logs.since.map(|since| since.to_string());
-        let since = since.as_deref().map_or("", |since| since.trim_end_matches('Z'));
-        lines.retain(|line| line.time.as_str() >= since);
         lines.sort_by(|a, b| a.time.cmp(&b.time));
         Ok(lines)
     }
@@ -88,12 +93,28 @@ impl Stack {
         Ok(String::from_utf8_lossy(&ended.stdout).lines().filter_map(printed_line).collect())
     }
 
-    /// Lets compose print what services log, until it is interrupted.
-    pub fn follow_logs(&self, logs: &Logs<'_>) -> Result<(), EngineError> {
+    /// Passes on what services log, line by line, until compose ends or `show` has enough.
+    pub fn follow_logs(
+        &self,
+        logs: &Logs<'_>,
+        mut show: impl FnMut(&LogLine) -> ControlFlow<()>,
+    ) -> Result<(), EngineError> {
         let services: Vec<&str> = logs.services.iter().map(String::as_str).collect();
+        let failed = |error| self.failed(RunError::Start(error));
         let mut command = self.command();
-        let status = command.args(logs.arguments(&services)).arg("--follow").stdin(Stdio::null()).status();
-        let status = status.map_err(|error| self.failed(RunError::Start(error)))?;
+        command.args(logs.arguments(&services)).arg("--follow").stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut compose = command.spawn().map_err(failed)?;
+        let mut output = BufReader::new(compose.stdout.take().ok_or_else(|| failed(ErrorKind::BrokenPipe.into()))?);
+        let mut line = Vec::new();
+        while output.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line).map_err(failed)? > 0 {
+            let shown = printed_line(String::from_utf8_lossy(&line).trim_end_matches('\n')).map(|line| show(&line));
+            if shown.is_some_and(|flow| flow.is_break()) {
+                // It may have ended by itself.
+                let _ = compose.kill();
+            }
+            line.clear();
+        }
+        let status = compose.wait().map_err(failed)?;
         if status.success() { Ok(()) } else { Err(EngineError::Logs { said: status.to_string() }) }
     }
 }
