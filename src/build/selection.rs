@@ -27,9 +27,9 @@ impl Selection {
         let all: Vec<String> = project.recipes().map(|recipe| recipe.name.clone()).collect();
         let names = if names.is_empty() { all.clone() } else { names.to_vec() };
         let needed: BTreeSet<String> = all.into_iter().chain(names.iter().cloned()).collect();
-        // Images whose feature is off count as well: or else, all the others would change when it is turned off or on.
-        let planned: BTreeSet<&str> = project.listed().map(|recipe| recipe.name.as_str()).collect();
-        let planned = planned.into_iter().chain(needed.iter().map(String::as_str)).collect::<BTreeSet<_>>();
+        // Images whose feature is off count as well: otherwise, all the others would change when it is turned off or on.
+        let listed = project.listed().map(|recipe| recipe.name.as_str());
+        let planned: BTreeSet<&str> = listed.chain(needed.iter().map(String::as_str)).collect();
         let lock = |name: &str| {
             let path = path(&project.channel_dir(), &project.recipe(name)?.name, &arch);
             match Lock::read(&path) {

@@ -20,16 +20,16 @@ use crate::similar::similar;
 /// It sends the password only over TLS, and only to a server with a valid certificate. A self-signed certificate is valid
 /// if it is the one in the project's secrets.
 ///
-/// Ends with code 1 if a check failed.
+/// Exits with 1 if a check failed.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
   mailimg test-mail                               TLS, relaying and unknown recipients
   mailimg test-mail --user admin@example.org      logins, mail and viruses, too
   mailimg test-mail --user admin@example.org --password-file admin-password --json | jq '.failed'
-  mailimg test-mail --server 127.0.0.1            on the server, if its name leads elsewhere")]
+  mailimg test-mail --server 127.0.0.1            on the server, if its name resolves elsewhere")]
 pub(super) struct Args {
-    /// A user of the site, to log in and receive the test mails
+    /// The user of the site to log in as, who also receives the test mails
     #[arg(long, value_name = "ADDRESS")]
     user: Option<Address>,
     #[command(flatten)]
@@ -100,7 +100,7 @@ impl Args {
     fn account(&self, target: &Target) -> Result<Option<Account>, Failure> {
         let Some(address) = &self.user else {
             if self.password.is_given() {
-                return Err(Failure::told(Exit::Usage, "a password without --user").hint("name the user whose it is"));
+                return Err(Failure::told(Exit::Usage, "a password without --user").hint("add --user ADDRESS"));
             }
             return Ok(None);
         };

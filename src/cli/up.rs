@@ -97,9 +97,10 @@ fn tell_end(ui: &Ui, up: &Up) {
 
 fn unhealthy(up: &Up) -> Failure {
     let reasons: Vec<String> = up.unhealthy().map(ToString::to_string).collect();
-    let message = match reasons.join("\n  ") {
-        none if none.is_empty() => "no container is left of those that were started".to_owned(),
-        reasons => format!("not all services are healthy\n  {reasons}"),
+    let message = if up.containers.is_empty() {
+        "none of the containers that were started is left".to_owned()
+    } else {
+        format!("not all services are healthy\n  {}", reasons.join("\n  "))
     };
     Failure::told(Exit::No, message).hint(
         "`mailimg logs SERVICE` shows more. What only needs time, such as fetching virus signatures, goes on: \

@@ -239,7 +239,7 @@ pub struct Service {
     /// Ports of the container to publish on the host. `publish` in `mailimg.toml` says on which addresses, and can give
     /// one a different port there.
     pub publish: Vec<u16>,
-    /// Further ports to publish where a switch in `mailimg.toml` is on, such as `{ "imap.managesieve" = [4190] }`.
+    /// More ports to publish if a switch in `mailimg.toml` is on, such as `{ "imap.managesieve" = [4190] }`.
     pub publish_if: BTreeMap<String, Vec<u16>>,
     /// Volumes: the name of each, and where it is mounted.
     pub volumes: BTreeMap<Name, AbsolutePath>,
@@ -320,7 +320,7 @@ impl fmt::Display for Role {
 pub enum SecretKind {
     /// Random letters and digits.
     Password,
-    /// A password that is known to others, too, such as that of a relay host. `mailimg secrets set` stores it; until
+    /// A password that somebody else gave you, such as the one for a relay host. `mailimg secrets set` stores it; until
     /// then, the file is empty.
     Given,
     /// The certificate of the site's own authority, which signs those of its services. Its key stays on the host.

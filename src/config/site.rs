@@ -47,7 +47,7 @@ pub struct Site {
     /// What clients may do on which port.
     #[serde(default)]
     pub smtp: Smtp,
-    /// A server that sends on all outgoing mail. Without it, mail goes straight to the servers that receive it.
+    /// A server that relays all outgoing mail. Without it, mail goes straight to the servers that receive it.
     #[serde(default)]
     pub relay: Option<Relay>,
     /// How users reach their mail.
@@ -65,7 +65,7 @@ pub struct Site {
     /// DMARC: checks of incoming mail against the policy of the domain in its From header.
     #[serde(default)]
     pub dmarc: Dmarc,
-    /// Limits of size and number.
+    /// Limits on size and number.
     #[serde(default)]
     pub limits: Limits,
     /// Where `mailimg push` puts images, and where the compose file takes them from. Without it, the compose file uses
@@ -128,19 +128,19 @@ pub struct Smtp {
     /// Refuse a user's mail whose From is neither the address that it is sent with, which must be one of the user's,
     /// nor the login.
     pub check_from: bool,
-    /// Leave the address and the host name of a logged-in client out of the mail that it submits. The log has them.
+    /// Keep the address and host name of a logged-in client out of the mail that it submits. The log still has them.
     pub hide_clients: bool,
     /// Networks whose clients may send to anybody on port 25 without a login, such as `192.0.2.0/28`. Their mail is
     /// signed, and neither `check-from` nor DMARC applies to it. Never list the engine's own networks: strangers can
     /// appear to be in them.
     #[serde(serialize_with = "unset_if_empty")]
     pub trusted_networks: Vec<Network>,
-    /// Refuse clients on port 25 that talk before they are greeted, as bots do, without troubling the mail server
-    /// (Postfix's postscreen).
+    /// Let Postfix's postscreen refuse clients on port 25 that talk before they are greeted, as bots do. They never
+    /// reach the mail server itself.
     pub postscreen: bool,
 }
 
-/// A server that sends on all outgoing mail, for networks whose port 25 is blocked, or whose addresses are not trusted.
+/// A server that relays all outgoing mail, for networks whose port 25 is blocked, or whose addresses are not trusted.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -150,11 +150,11 @@ pub struct Relay {
     /// Its port. On 465, TLS begins at once.
     #[serde(default = "submission_port")]
     pub port: NonZeroU16,
-    /// Name to log in with, which needs TLS. `mailimg secrets set relay-password` stores the password.
+    /// Name to log in with; this requires TLS. `mailimg secrets set relay-password` stores the password.
     #[serde(default)]
     pub user: Option<Word>,
-    /// Log in only if the server's certificate is valid and names `host`. If false, whoever poses as the server learns
-    /// the password.
+    /// Log in only if the server's certificate is valid and names `host`. If false, anyone who poses as the server
+    /// learns the password.
     #[serde(default = "yes")]
     pub verify_certificate: bool,
 }
@@ -172,7 +172,7 @@ fn yes() -> bool {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Imap {
-    /// Serve `ManageSieve` on port 4190, with which users' mail programs edit their Sieve scripts.
+    /// Serve `ManageSieve` on port 4190, so that users can edit their Sieve scripts with mail programs.
     pub managesieve: bool,
     /// Serve Dovecot's metrics to Prometheus: `http://dovecot:9900/metrics`, in the site's own networks only.
     pub metrics: bool,
@@ -205,11 +205,11 @@ pub struct Antivirus {
     pub mirrors: Vec<Word>,
     /// Additional signature databases to fetch, by URL.
     pub databases: Vec<Word>,
-    /// Refuse mail that can't be scanned completely, such as an archive with more than 10,000 files or with archives in
-    /// it more than 16 deep. If false, it is delivered, and its `X-Virus-Status` header says so.
+    /// Refuse mail that can't be scanned completely, such as an archive with more than 10,000 files or with archives
+    /// nested more than 16 deep. If false, it is delivered, and its `X-Virus-Status` header says so.
     pub refuse_unscanned: bool,
-    /// Refuse mail with a link whose text names another server than it leads to. Phishers do that, but so do newsletters
-    /// that count clicks.
+    /// Refuse mail with a link whose text names a different server from the one that it leads to. Phishers do that, but
+    /// so do newsletters that count clicks.
     pub phishing_links: bool,
 }
 
@@ -235,7 +235,7 @@ pub struct Dmarc {
     pub exempt: Vec<DomainName>,
 }
 
-/// Limits of size and number.
+/// Limits on size and number.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
@@ -244,8 +244,8 @@ pub struct Limits {
     pub message_size: Size,
     /// Quota of a mailbox, in bytes or with a unit: `"1G"`. `mailimg user add --quota` sets a different one for one user.
     pub quota: Size,
-    /// The most recipients to whom one user may send within an hour, so that a stolen password doesn't get the server
-    /// on block lists. Mail to more is refused until later. 0: no limit.
+    /// How many recipients one user may send to within an hour, so that a stolen password doesn't get the server onto
+    /// block lists. Further mail is refused until later. 0: no limit.
     pub recipients_per_hour: u32,
 }
 

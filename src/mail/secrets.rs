@@ -37,13 +37,13 @@ pub enum SecretsError {
     #[error("no recipe has a secret {name:?}")]
     Unknown { name: String, known: Vec<String> },
     /// Only others can say what it is.
-    #[error("{name} is given by others, so it can't be made")]
+    #[error("{name} comes from somebody else, so mailimg can't create it")]
     Given { name: String },
     /// mailimg makes it.
-    #[error("{name} is made by mailimg")]
+    #[error("mailimg creates {name} itself")]
     Made { name: String },
     /// Files that Postfix reads can't hold it.
-    #[error("the password is empty, has a control character, or begins or ends with a space")]
+    #[error("the password is empty, contains a control character, or begins or ends with a space")]
     Unusable,
     /// A key or certificate could not be created.
     #[error("can't create {path}: {reason}")]

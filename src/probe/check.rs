@@ -132,7 +132,7 @@ impl Recorder<'_> {
 
     fn obstacle(&self, id: Id, needs: &[Id]) -> Option<String> {
         if self.skip.contains(&id.to_string()) {
-            return Some("left out, as asked".to_owned());
+            return Some("left out with --skip".to_owned());
         }
         let missing = needs.iter().find(|need| !self.passed(**need))?;
         let has_failed = self.checks.iter().any(|it| it.id == *missing && matches!(it.outcome, Outcome::Failed(_)));
@@ -143,7 +143,7 @@ impl Recorder<'_> {
         self.step.item(&id.to_string());
         let start = Instant::now();
         let verdict = if limit.is_zero() {
-            wrong("not checked: the time for all checks is over", "allow more with --timeout")
+            wrong("not checked: the time for all checks has run out", "allow more with --timeout")
         } else {
             tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
                 let detail = format!("not finished after {} s", limit.as_secs_f32().round());
@@ -201,14 +201,14 @@ mod tests {
         assert_eq!(seen[4], Outcome::Passed { detail: "clean".to_owned() });
 
         let seen = outcomes(&["25-greeting".to_owned()], later).await;
-        assert_eq!(seen[0], skipped("left out, as asked"));
+        assert_eq!(seen[0], skipped("left out with --skip"));
         assert_eq!(seen[1], skipped("needs 25-greeting, which was skipped"));
     }
 
     #[tokio::test(start_paused = true)]
     async fn only_the_cleanup_is_done_when_the_time_is_over() {
         let seen = outcomes(&[], Instant::now()).await;
-        let over = failed("not checked: the time for all checks is over", "allow more with --timeout");
+        let over = failed("not checked: the time for all checks has run out", "allow more with --timeout");
         assert_eq!((&seen[0], &seen[3]), (&over, &over));
         assert_eq!(seen[4], Outcome::Passed { detail: "clean".to_owned() });
     }

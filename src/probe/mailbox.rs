@@ -3,12 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::check::{CLEANUP, id, wrong};
-use super::endpoint::{Endpoint, Protocol};
 use super::imap::{Login, Mailbox, Place, refusal};
 use super::judge;
 use super::reply::Problem;
 use super::run::{Run, wrong_password};
-use super::target::{Account, Target};
+use super::target::Account;
 
 /// How long an accepted mail may take to arrive.
 const ARRIVAL: Duration = Duration::from_secs(45);
@@ -19,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 impl Run<'_> {
     /// Logs in and keeps the mailbox open. It comes before all other logins: if the password is wrong, none follows.
     pub(super) async fn open_mailbox(&mut self, account: &Account) {
-        let Some(endpoint) = self.imap_endpoint() else { return };
+        let Some(endpoint) = self.target.imap_endpoint() else { return };
         let (target, trust, mailbox) = (self.target, &self.trust, &mut self.mailbox);
         let work = async {
             match Mailbox::login(target, trust, endpoint, account).await? {
@@ -35,7 +34,7 @@ impl Run<'_> {
     }
 
     pub(super) async fn imap_wrong_password(&mut self, account: &Account) {
-        let Some(endpoint) = self.imap_endpoint() else { return };
+        let Some(endpoint) = self.target.imap_endpoint() else { return };
         let (target, trust) = (self.target, &self.trust);
         let wrong = wrong_password(account);
         let work = async { judge::imap_wrong_password(refusal(target, trust, endpoint, &wrong).await?.as_deref()) };
@@ -66,7 +65,7 @@ impl Run<'_> {
             return;
         }
         self.mailbox = None;
-        let Some(endpoint) = self.imap_endpoint() else { return };
+        let Some(endpoint) = self.target.imap_endpoint() else { return };
         let (target, trust, sent) = (self.target, &self.trust, &self.sent);
         let work = async {
             let Login::Open(mut mailbox) = Mailbox::login(target, trust, endpoint, account).await? else {
@@ -89,18 +88,9 @@ impl Run<'_> {
         };
         self.recorder.last(CLEANUP, work).await;
     }
-
-    fn imap_endpoint(&self) -> Option<Endpoint> {
-        imap_endpoint(self.target)
-    }
 }
 
 const BY_HAND: &str = "delete by hand what is left or still arrives: its subject is \"mailimg test-mail\"";
-
-/// Where the mailbox is read.
-pub(super) fn imap_endpoint(target: &Target) -> Option<Endpoint> {
-    target.endpoints.iter().map(|(endpoint, _)| *endpoint).find(|endpoint| endpoint.protocol == Protocol::Imap)
-}
 
 async fn wait_for(mailbox: &mut Mailbox, message_id: &str, limit: Duration) -> Result<Option<Place>, Problem> {
     let start = Instant::now();

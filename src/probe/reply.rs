@@ -7,7 +7,7 @@ use super::check::Wrong;
 const LONGEST_SHOWN: usize = 200;
 
 /// What to do when a server doesn't work as it should.
-pub(super) const SERVICES: &str = "`mailimg status` says whether all services are healthy, `mailimg logs` why not";
+pub(super) const SERVICES: &str = "`mailimg status` says whether all services are healthy, and `mailimg logs` why not";
 
 /// What to do when it asks to try again later. Postfix answers so to all commands while a filter doesn't answer.
 pub(super) const LATER: &str = "a service that Postfix needs doesn't answer, such as ClamAV while it has no \

@@ -2,7 +2,6 @@ use std::time::{Duration, Instant};
 
 use super::check::{Check, Recorder, id};
 use super::imap::Mailbox;
-use super::mailbox::imap_endpoint;
 use super::smtp::Sent;
 use super::target::{Account, ProbeError, Target};
 use super::tls::Trust;
@@ -59,7 +58,7 @@ impl Run<'_> {
             self.transport(*endpoint).await;
         }
         self.strangers().await;
-        if let (Some(account), Some(endpoint)) = (account, imap_endpoint(self.target)) {
+        if let (Some(account), Some(endpoint)) = (account, self.target.imap_endpoint()) {
             self.open_mailbox(account).await;
             let login = id(endpoint.port, "login");
             self.incoming(account, login).await;

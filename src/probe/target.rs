@@ -6,8 +6,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use tokio::net::TcpStream;
 
-use super::endpoint::{ENDPOINTS, Endpoint};
-use super::mailbox::imap_endpoint;
+use super::endpoint::{ENDPOINTS, Endpoint, Protocol};
 use super::reply::Problem;
 use crate::config::{Address, ConfigError, DomainName, Project};
 
@@ -94,7 +93,7 @@ impl Target {
     /// Checks that this user's mailbox is on this site, and can be read.
     pub fn check_user(&self, user: &Address) -> Result<(), ProbeError> {
         if self.domains.contains(user.domain()) {
-            return imap_endpoint(self).map(|_| ()).ok_or(ProbeError::NoMailbox);
+            return self.imap_endpoint().map(|_| ()).ok_or(ProbeError::NoMailbox);
         }
         let domains = self.domains.iter().map(ToString::to_string).collect();
         Err(ProbeError::ForeignUser { user: user.clone(), domains })
@@ -102,6 +101,11 @@ impl Target {
 
     pub(super) fn endpoint(&self, port: u16) -> Option<Endpoint> {
         self.endpoints.iter().map(|(endpoint, _)| *endpoint).find(|endpoint| endpoint.port == port)
+    }
+
+    /// Where mailboxes are read.
+    pub(super) fn imap_endpoint(&self) -> Option<Endpoint> {
+        self.endpoints.iter().map(|(endpoint, _)| *endpoint).find(|endpoint| endpoint.protocol == Protocol::Imap)
     }
 
     /// Where an image's port is published.
@@ -117,8 +121,8 @@ impl Target {
             TcpStream::connect((host, port)).await.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
         connected.map_err(|error| {
             Problem::new(&format!("can't connect to {host}, port {port}"), &error).hint(
-                "see whether the server runs (`mailimg status`) and its firewall lets this machine in; --server names \
-                 another way to reach it",
+                "check that the server is running (`mailimg status`) and that its firewall lets this machine in. \
+                 --server connects to another name or address",
             )
         })
     }

@@ -198,7 +198,7 @@ fn a_password_from_others_is_stored_and_kept() {
     }
     let (code, said) = set("database-password", "guess");
     assert_eq!(code, Some(2));
-    assert!(said.contains("made by mailimg") && said.contains("secrets rotate database-password"), "{said}");
+    assert!(said.contains("mailimg creates") && said.contains("secrets rotate database-password"), "{said}");
     assert_eq!(set("nothing", "x").0, Some(2));
 
     let output = project.mailimg(["secrets", "rotate", "relay-password"]).output().unwrap();

@@ -247,5 +247,5 @@ fn containers_that_vanish_are_not_healthy() {
     project.write("vanished", "");
     let (code, _, said) = run(&project, &["up", "--timeout", "1"]);
     assert_eq!(code, 1, "{said}");
-    assert!(said.contains("no container is left of those that were started"), "{said}");
+    assert!(said.contains("none of the containers that were started is left"), "{said}");
 }

@@ -6,8 +6,8 @@ use super::{Context, Failure};
 
 /// Store a password that somebody else gave you
 ///
-/// This is for the secrets that recipes declare as "given", such as the password for a relay host. Prompts for it.
-/// Running services take it with the next `mailimg up`.
+/// This is for the secrets that recipes declare as "given", such as the password for a relay host. Prompts for the
+/// password. Running services start to use it with the next `mailimg up`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:

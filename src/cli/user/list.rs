@@ -4,8 +4,8 @@ use crate::mail::accounts::{Usage, User};
 /// List the users.
 ///
 /// Prints one user per line: address, quota, with --usage the size of the mailbox and its number of mails (- for a user
-/// who can't log in), and `inactive` or, if the domain has been taken out of the site's, `resting` for a user who can't
-/// log in or receive mail. The server must be running.
+/// who can't log in), and, for a user who can't log in or receive mail, `inactive`, or `resting` if the domain has been
+/// removed from the site. The server must be running.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:

@@ -90,7 +90,7 @@ pub(super) fn certificate(
             wrong(format!("the certificate expired {} days ago", days_left.saturating_neg()), renew)
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => wrong(
-            format!("the certificate is for another name than {hostname}: {}", shown(&reason.to_string())),
+            format!("the certificate isn't for {hostname}: {}", shown(&reason.to_string())),
             "get one for `hostname` in mailimg.toml. For a self-signed one, remove secrets/tls and run `mailimg up`",
         ),
         other => wrong(shown(&other.to_string()), renew),
@@ -115,7 +115,7 @@ pub(super) fn versions(seen: &[(&str, bool, Option<bool>)]) -> Verdict {
         return wrong(format!("TLS {missing} {} refused", are(&missing)), SERVICES);
     }
     if !excess.is_empty() {
-        return wrong(format!("TLS {excess} {} accepted, but not secure", are(&excess)), CONFIGURATION);
+        return wrong(format!("TLS {excess} {} accepted, but insecure", are(&excess)), CONFIGURATION);
     }
     let mut told = format!("TLS {}", names(&|_, accepted| accepted == Some(true)));
     let refused = names(&|_, accepted| accepted == Some(false));
@@ -207,9 +207,9 @@ pub(super) fn login(reply: &Reply) -> Verdict {
         235 => Ok(reply.to_string()),
         535 => wrong(
             format!("the login is refused: {reply}"),
-            "on another port, this password is right: see `mailimg logs postfix dovecot`",
+            "the same password works on another port: see `mailimg logs postfix dovecot`",
         ),
-        _ => wrong(format!("no login: {reply}"), services(reply)),
+        _ => wrong(format!("the login fails: {reply}"), services(reply)),
     }
 }
 
@@ -218,7 +218,7 @@ pub(super) fn wrong_password(reply: &Reply) -> Verdict {
     match reply.code {
         535 => Ok(reply.to_string()),
         code if code < 400 => wrong(format!("a wrong password is accepted: {reply}"), ANY_PASSWORD),
-        _ => wrong(format!("neither accepted nor refused: {reply}"), services(reply)),
+        _ => wrong(format!("the login is neither accepted nor refused: {reply}"), services(reply)),
     }
 }
 
@@ -234,7 +234,7 @@ pub(super) fn imap_login(refusal: Option<&str>) -> Verdict {
             "try the password again; `mailimg user list` says whether there is such a user, `mailimg user passwd` \
              sets a new password",
         ),
-        Some(reason) => wrong(format!("no login: {reason}"), SERVICES),
+        Some(reason) => wrong(format!("the login fails: {reason}"), SERVICES),
     }
 }
 
@@ -243,13 +243,13 @@ pub(super) fn imap_wrong_password(refusal: Option<&str>) -> Verdict {
     match refusal {
         None => wrong("a wrong password is accepted", ANY_PASSWORD),
         Some(reason) if is_about_password(reason) => Ok(reason.to_owned()),
-        Some(reason) => wrong(format!("neither accepted nor refused: {reason}"), SERVICES),
+        Some(reason) => wrong(format!("the login is neither accepted nor refused: {reason}"), SERVICES),
     }
 }
 
-/// Dovecot answers with other codes while it can't ask the database (RFC 5530).
+/// Dovecot answers with other codes while it can't ask the database, or has a connection too many (RFC 5530).
 fn is_about_password(reason: &str) -> bool {
-    !reason.to_ascii_uppercase().contains("UNAVAILABLE")
+    reason.to_ascii_uppercase().replace(' ', "").contains("AUTHENTICATIONFAILED")
 }
 
 /// Where an accepted mail was found, if it was.
@@ -258,8 +258,8 @@ pub(super) fn arrival(folder: Option<&str>, seconds: f32) -> Verdict {
         Some(folder) => Ok(format!("in {} after {seconds:.1} s", shown(folder))),
         None => wrong(
             format!("the mail was accepted, but isn't in the mailbox after {seconds:.0} s"),
-            "`mailimg queue list` says whether it waits. An alias of the user's name, or a Sieve script, may send it \
-             elsewhere",
+            "`mailimg queue list` says whether it is waiting. An alias of the user's name, or a Sieve script, may send \
+             it elsewhere",
         ),
     }
 }
@@ -274,7 +274,7 @@ pub(super) fn results(headers: &str, hostname: &str) -> Verdict {
     let own: Vec<_> = own.collect();
     if own.is_empty() {
         return wrong(
-            format!("no Authentication-Results of {hostname}: nobody has checked SPF, DKIM and DMARC"),
+            format!("no Authentication-Results from {hostname}: nobody has checked SPF, DKIM and DMARC"),
             "see why OpenDMARC doesn't answer: `mailimg logs postfix`",
         );
     }

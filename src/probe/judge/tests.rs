@@ -66,7 +66,7 @@ fn certificates_are_judged_by_what_is_wrong_with_them() {
     passes(&certificate(&Ok(()), 800, true, "mail.example.test"), "the site's own, self-signed, 800 days left");
     fails(&judge(CertificateError::UnknownIssuer, 80), "nobody that this machine trusts");
     fails(&judge(CertificateError::Expired, -3), "expired 3 days ago");
-    fails(&judge(CertificateError::NotValidForName, 80), "another name than mail.example.test");
+    fails(&judge(CertificateError::NotValidForName, 80), "the certificate isn't for mail.example.test");
     fails(&judge(CertificateError::Revoked, 80), "Revoked");
     fails(&certificate(&Err(rustls::Error::NoCertificatesPresented), 0, false, "mail.example.test"), "no certificates");
 }
@@ -120,16 +120,17 @@ fn mail_is_accepted_and_viruses_are_not() {
 fn the_right_password_alone_is_right() {
     passes(&login(&reply(235, "so")), "235");
     fails(&login(&reply(535, "so")), "the login is refused: 535 so");
-    fails(&login(&reply(454, "so")), "no login: 454 so");
+    fails(&login(&reply(454, "so")), "the login fails: 454 so");
     passes(&wrong_password(&reply(535, "so")), "535");
     fails(&wrong_password(&reply(235, "so")), "a wrong password is accepted");
     fails(&wrong_password(&reply(454, "so")), "neither");
     passes(&imap_login(None), "logged in");
     fails(&imap_login(Some("Authentication failed.")), "the login is refused");
-    fails(&imap_login(Some("[UNAVAILABLE] Temporary")), "no login");
+    fails(&imap_login(Some("[UNAVAILABLE] Temporary")), "the login fails");
     passes(&imap_wrong_password(Some("Authentication failed.")), "Authentication failed.");
     fails(&imap_wrong_password(None), "a wrong password is accepted");
     fails(&imap_wrong_password(Some("code: Some(Unavailable)")), "neither");
+    fails(&imap_wrong_password(Some("[LIMIT] Too many connections")), "neither");
 }
 
 #[test]
@@ -145,7 +146,7 @@ fn only_results_under_the_sites_name_count() {
                    X-Other: Authentication-Results: mail.example.test; spf=pass\r\n\
                    Authentication-Results: mail.example.test; dmarc=none\r\n\r\n";
     assert_eq!(results(headers, "mail.example.test"), Ok("spf=none smtp.mailfrom=a@b.test; dmarc=none".to_owned()));
-    fails(&results(headers, "mx.example.test"), "no Authentication-Results of mx.example.test");
+    fails(&results(headers, "mx.example.test"), "no Authentication-Results from mx.example.test");
     fails(&results("", "mail.example.test"), "nobody has checked");
 }
 
