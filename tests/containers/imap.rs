@@ -20,7 +20,7 @@ fn folders_are_there_from_the_start() {
 #[test]
 fn a_folder_can_be_called_like_a_domain() {
     let stack = stack::shared();
-    let (owner, password) = (format!("dora@{DOMAIN}"), "dora-Password-6");
+    let (owner, password) = (format!("erin@{DOMAIN}"), "erin-Password-6");
     stack.add_user(&owner, password);
     let mailbox = stack.mailbox((&owner, password));
     for folder in ["example.com", "Customers/example.com", "~old", "Price^2"] {
@@ -30,7 +30,7 @@ fn a_folder_can_be_called_like_a_domain() {
         assert!(mailbox.folders().iter().any(|line| line.starts_with(&format!("{folder} "))), "{folder}");
     }
     let (mark, script) = (mark("filed"), "require \"fileinto\";\nfileinto \"Customers/example.com\";\n");
-    stack.install_script("dora", script);
+    stack.install_script("erin", script);
     deliver(&stack, &owner, &mark);
     wait_for("the mail in its folder", Duration::from_secs(30), || mailbox.find("Customers/example.com", &mark));
 }
