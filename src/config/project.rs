@@ -25,6 +25,8 @@ pub struct Project {
     site: Site,
     channel: Channel,
     recipes: BTreeMap<String, Recipe>,
+    /// The site's switches, such as `antivirus.enabled`, and whether each is on.
+    switches: BTreeMap<String, bool>,
 }
 
 impl Project {
@@ -41,7 +43,8 @@ impl Project {
         }
         let document = Document::read(&path)?;
         let mut site: Site = document.parse()?;
-        let recipes = read_recipes(&root.join("recipes"), &switches(&site))?;
+        let switches = switches(&site);
+        let recipes = read_recipes(&root.join("recipes"), &switches)?;
         check_site(&document, &site, &recipes)?;
         let channel = match channel {
             Some(name) => {
@@ -51,7 +54,7 @@ impl Project {
             }
             None => read_channel(root, &site.channel).map_err(|error| at(&document, &[Step::Key("channel")], error))?,
         };
-        Ok(Self { root: root.to_owned(), site, channel, recipes })
+        Ok(Self { root: root.to_owned(), site, channel, recipes, switches })
     }
 
     /// The project directory, as given.
@@ -104,9 +107,8 @@ impl Project {
 
     /// The images in the site's list, in its order, except those whose feature is off.
     pub fn recipes(&self) -> impl Iterator<Item = &Recipe> {
-        let switches = switches(&self.site);
-        let is_on = move |feature: &Name| switches.get(&enabled(feature)).copied().unwrap_or_default();
-        self.listed().filter(move |recipe| recipe.feature.as_ref().is_none_or(&is_on))
+        let is_on = |feature: &Name| self.switches.get(&enabled(feature)).copied().unwrap_or_default();
+        self.listed().filter(move |recipe| recipe.feature.as_ref().is_none_or(is_on))
     }
 
     /// The images in the site's list, in its order, also those whose feature is off.
@@ -186,7 +188,6 @@ impl Project {
     }
 }
 
-/// The site's switches, such as `antivirus.enabled`, and whether each is on.
 fn switches(site: &Site) -> BTreeMap<String, bool> {
     let site = serde_json::to_value(site).unwrap_or_default();
     let sections = site.as_object().into_iter().flatten();

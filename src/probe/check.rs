@@ -29,7 +29,8 @@ pub(super) fn id(port: u16, what: &'static str) -> Id {
 /// Always done: whatever was sent must go.
 pub(super) const CLEANUP: Id = Id { port: None, what: "cleanup" };
 
-const USERS_PORT: [&str; 8] = ["certificate", "tls", "login", "wrong-password", "message", "arrival", "dkim", "virus"];
+const LOGIN: [&str; 4] = ["certificate", "tls", "login", "wrong-password"];
+const SUBMISSION: [&str; 4] = ["message", "arrival", "dkim", "virus"];
 const OUTSIDE: [&str; 11] = [
     "greeting",
     "offers",
@@ -50,10 +51,10 @@ pub fn ids() -> Vec<String> {
     let starttls: &[_] = &["greeting", "offers"];
     let table: [(u16, &[&[&'static str]]); 5] = [
         (25, &[&OUTSIDE]),
-        (587, &[starttls, &USERS_PORT]),
-        (465, &[&USERS_PORT]),
-        (993, &[USERS_PORT.get(..4).unwrap_or_default()]),
-        (143, &[starttls, USERS_PORT.get(..4).unwrap_or_default()]),
+        (587, &[starttls, &LOGIN, &SUBMISSION]),
+        (465, &[&LOGIN, &SUBMISSION]),
+        (993, &[&LOGIN]),
+        (143, &[starttls, &LOGIN]),
     ];
     let names = |(port, lists): (u16, &[&[&'static str]])| {
         lists.concat().into_iter().map(|what| id(port, what).to_string()).collect::<Vec<_>>()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::check::{Id, id};
+use super::check::{Id, Verdict, id};
 use super::judge;
 use super::message::{self, TestMail};
 use super::reply::{Problem, Reply};
@@ -54,7 +54,8 @@ impl Run<'_> {
         }
         let (from, to) = (sender(), account.address.to_string());
         let message_id = message::new_id(self.target);
-        self.stranger_sends("message", &[id(PORT, "greeting"), login], message::plain(&from, &to, &message_id)).await;
+        let mail = message::plain(&from, &to, &message_id);
+        self.stranger_sends("message", &[id(PORT, "greeting"), login], mail, judge::message).await;
         let headers = self.arrival(PORT, &message_id).await;
         self.results(headers.as_deref()).await;
 
@@ -63,7 +64,8 @@ impl Run<'_> {
             return self.recorder.skipped(virus, "antivirus.enabled is false");
         }
         let message_id = message::new_id(self.target);
-        self.stranger_sends("virus", &[id(PORT, "message")], message::virus(&from, &to, &message_id)).await;
+        let mail = message::virus(&from, &to, &message_id);
+        self.stranger_sends("virus", &[id(PORT, "message")], mail, judge::virus).await;
     }
 
     async fn results(&mut self, headers: Option<&str>) {
@@ -76,12 +78,18 @@ impl Run<'_> {
         self.recorder.check(results, &[id(PORT, "arrival")], work).await;
     }
 
-    async fn stranger_sends(&mut self, what: &'static str, needs: &[Id], mail: Result<TestMail, Problem>) {
+    async fn stranger_sends(
+        &mut self,
+        what: &'static str,
+        needs: &[Id],
+        mail: Result<TestMail, Problem>,
+        judge: fn(Stage, &Reply) -> Verdict,
+    ) {
         let (target, sent) = (self.target, &mut self.sent);
         let work = async {
             let mail = mail?;
             let (stage, reply) = patiently(target, What::Mail(&mail, sent)).await?;
-            if what == "virus" { judge::virus(stage, &reply) } else { judge::message(stage, &reply) }
+            judge(stage, &reply)
         };
         self.recorder.check(id(PORT, what), needs, work).await;
     }

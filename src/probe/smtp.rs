@@ -97,8 +97,11 @@ impl Smtp {
         }
         sent.push(Sent { id: mail.id.clone(), is_accepted: false });
         let answer = reply(self.connection.message(&mail.bytes).await)?;
-        let last = sent.pop().filter(|_| answer.is_positive());
-        sent.extend(last.map(|last| Sent { is_accepted: true, ..last }));
+        if !answer.is_positive() {
+            sent.pop();
+        } else if let Some(last) = sent.last_mut() {
+            last.is_accepted = true;
+        }
         Ok((Stage::Message, answer))
     }
 

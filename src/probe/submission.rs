@@ -1,12 +1,12 @@
 //! Ports 587 and 465: mail from the site's users.
 
-use super::check::{Id, id};
+use super::check::{Id, Verdict, id};
 use super::endpoint::Endpoint;
 use super::judge;
 use super::message::{self, TestMail};
 use super::reply::{Problem, Reply};
 use super::run::{Run, wrong_password};
-use super::smtp::Smtp;
+use super::smtp::{Smtp, Stage};
 use super::target::{Account, Target};
 use super::tls::Trust;
 
@@ -24,7 +24,7 @@ impl Run<'_> {
             let address = account.address.to_string();
             let message_id = message::new_id(self.target);
             let mail = message::plain(&address, &address, &message_id);
-            self.user_sends(account, endpoint, "message", id(port, "login"), mail).await;
+            self.user_sends(account, endpoint, id(port, "message"), id(port, "login"), mail, judge::message).await;
             let headers = self.arrival(port, &message_id).await;
             if position == 0 {
                 self.dkim(account, port, headers.as_deref()).await;
@@ -56,21 +56,23 @@ impl Run<'_> {
     }
 
     async fn submitted_virus(&mut self, account: &Account, endpoint: Endpoint) {
+        let virus = id(endpoint.port, "virus");
         if !self.target.antivirus {
-            return self.recorder.skipped(id(endpoint.port, "virus"), "antivirus.enabled is false");
+            return self.recorder.skipped(virus, "antivirus.enabled is false");
         }
         let address = account.address.to_string();
         let mail = message::virus(&address, &address, &message::new_id(self.target));
-        self.user_sends(account, endpoint, "virus", id(endpoint.port, "message"), mail).await;
+        self.user_sends(account, endpoint, virus, id(endpoint.port, "message"), mail, judge::virus).await;
     }
 
     async fn user_sends(
         &mut self,
         account: &Account,
         endpoint: Endpoint,
-        what: &'static str,
+        check: Id,
         need: Id,
         mail: Result<TestMail, Problem>,
+        judge: fn(Stage, &Reply) -> Verdict,
     ) {
         let (target, trust, sent) = (self.target, &self.trust, &mut self.sent);
         let work = async {
@@ -82,9 +84,9 @@ impl Run<'_> {
             }
             let (stage, reply) = smtp.send(&mail, sent).await?;
             smtp.close().await;
-            if what == "virus" { judge::virus(stage, &reply) } else { judge::message(stage, &reply) }
+            judge(stage, &reply)
         };
-        self.recorder.check(id(endpoint.port, what), &[need], work).await;
+        self.recorder.check(check, &[need], work).await;
     }
 }
 

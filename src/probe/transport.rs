@@ -23,10 +23,11 @@ impl Run<'_> {
         let (target, trust, recorder) = (self.target, &self.trust, &mut self.recorder);
         let port = endpoint.port;
         let greeting = id(port, "greeting");
-        let mut offers = Offers::default();
+        // What the server offers before TLS, a line each.
+        let mut offers = Vec::new();
         if endpoint.starttls {
             recorder.check(greeting, &[], greet(target, endpoint, &mut offers)).await;
-            let judged = async { judge::offers(endpoint.protocol, &offers.lines) };
+            let judged = async { judge::offers(endpoint.protocol, &offers) };
             recorder.check(id(port, "offers"), &[greeting], judged).await;
         }
         let needs: &[_] = if endpoint.starttls { &[greeting] } else { &[] };
@@ -35,17 +36,11 @@ impl Run<'_> {
     }
 }
 
-/// What a server offers before TLS, a line each.
-#[derive(Default)]
-struct Offers {
-    lines: Vec<String>,
-}
-
-async fn greet(target: &Target, endpoint: Endpoint, offers: &mut Offers) -> Verdict {
+async fn greet(target: &Target, endpoint: Endpoint, offers: &mut Vec<String>) -> Verdict {
     if endpoint.protocol == Protocol::Imap {
         let mut wire = Wire::open(target, endpoint.port).await?;
         let greeting = wire.lines(|_| true).await?.concat();
-        offers.lines = wire.ask("a CAPABILITY", |line| line.starts_with("a ")).await?;
+        *offers = wire.ask("a CAPABILITY", |line| line.starts_with("a ")).await?;
         return Ok(shown(&greeting));
     }
     let mut smtp = Smtp::open(target, endpoint.port).await?;
@@ -53,7 +48,7 @@ async fn greet(target: &Target, endpoint: Endpoint, offers: &mut Offers) -> Verd
     smtp.close().await;
     let mut lines = reply.text.lines().map(str::to_owned);
     let name = lines.next().unwrap_or_default();
-    offers.lines = lines.collect();
+    *offers = lines.collect();
     judge::greeting(&name, target.hostname.as_str())
 }
 
