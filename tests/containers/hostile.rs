@@ -3,12 +3,12 @@
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-
 use crate::common::imap::Mailbox;
+use crate::common::packages::gzip;
 use crate::common::smtp::{Reply, Smtp};
-use crate::load::{count, legitimate_work, memory_during};
-use crate::stack::{self, ALICE, BOB, DOMAIN, Stack, mark, message};
+use crate::common::{engine, wait_for};
+use crate::load::{OWN_ADDRESSES, count, legitimate_work, memory_during};
+use crate::stack::{self, ALICE, BOB, DOMAIN, Stack, base64_lines, headers, mark, message};
 
 const STRANGER: &str = "someone@outside.test";
 
@@ -116,7 +116,10 @@ fn headers_without_end_are_bounded() {
     ] {
         let (reply, took, memory) = survives(&stack, |smtp| {
             smtp.start_message(STRANGER, ALICE.0);
-            smtp.write(format!("{}X-First: 1\r\n", headers("headers").replace('\n', "\r\n")).as_bytes()).unwrap();
+            smtp.write(
+                format!("{}X-First: 1\r\n", headers(STRANGER, ALICE.0, "headers").replace('\n', "\r\n")).as_bytes(),
+            )
+            .unwrap();
             (0..megabytes).try_for_each(|_| smtp.write(piece.as_bytes())).unwrap();
             smtp.say("X-Last: 1\r\n\r\nHello.\r\n.")
         });
@@ -136,7 +139,7 @@ fn deeply_nested_mail_is_bounded() {
     let messages = "Content-Type: message/rfc822\n\n".repeat(depth) + "Subject: inner\n\nHello.\n";
     for (name, nested) in [("multiparts", multiparts), ("messages", messages)] {
         let mark = mark("nested");
-        let mail = format!("{}MIME-Version: 1.0\n{nested}", headers(&mark));
+        let mail = format!("{}MIME-Version: 1.0\n{nested}", headers(STRANGER, BOB.0, &mark));
         let (reply, took, memory) = survives(&stack, |smtp| smtp.send(STRANGER, BOB.0, &mail));
         eprintln!("{depth} nested {name}: {reply:?} in {took:.1?}; memory {memory:?}");
         if reply.code == 250 {
@@ -151,15 +154,13 @@ fn bombs_in_attachments_are_bounded() {
     let megabytes = count(512, 4096);
     let zeros = vec![0; 1_000_000];
     let bomb = compress(std::iter::repeat_n(zeros.as_slice(), megabytes));
-    let in_layers = (0..10).fold(bomb.clone(), |inner, _| compress([inner.as_slice()].into_iter()));
+    let in_layers = (0..10).fold(bomb.clone(), |inner, _| gzip(&inner));
     for (name, bomb) in [("bomb", bomb), ("bomb in ten layers", in_layers)] {
         let mark = mark("bomb");
-        let encoded = base64::engine::general_purpose::STANDARD.encode(&bomb);
-        let lines: Vec<&str> = encoded.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect();
         let mail = format!(
             "{}MIME-Version: 1.0\nContent-Type: application/gzip\nContent-Transfer-Encoding: base64\n\n{}\n",
-            headers(&mark),
-            lines.join("\n")
+            headers(STRANGER, BOB.0, &mark),
+            base64_lines(&bomb)
         );
         let (reply, took, memory) = survives(&stack, |smtp| smtp.send(STRANGER, BOB.0, &mail));
         eprintln!("{name} of {megabytes} MB in {} bytes: {reply:?} in {took:.1?}; memory {memory:?}", bomb.len());
@@ -185,9 +186,9 @@ fn slow_clients_keep_nobody_out() {
     let stack = stack::exclusive();
     let before = stack.started();
     let clients = count(60, 200);
-    let crowd = stack.start_elsewhere(&format!("clients = {clients}\n{SLOW}"));
-    crate::common::wait_for("the slow clients", Duration::from_mins(2), || {
-        (crate::common::engine::logs(&crowd.name).matches("in data").count() >= 24).then_some(())
+    let crowd = stack.start_elsewhere(&format!("clients, addresses = {clients}, 50\n{OWN_ADDRESSES}{SLOW}"));
+    wait_for("the slow clients", Duration::from_mins(2), || {
+        (engine::logs(&crowd.name).matches("in data").count() >= 24).then_some(())
     });
     let took = legitimate_work(&stack);
     eprintln!("beside {clients} slow clients: {took:.1?}");
@@ -196,16 +197,12 @@ fn slow_clients_keep_nobody_out() {
 
 /// Clients with fifty addresses that send a byte of a mail now and then, and begin again when they are cut off.
 const SLOW: &str = r#"
-import socket, subprocess, threading, time
-base = subprocess.check_output(["busybox", "hostname", "-i"], text=True).split()[0].rsplit(".", 1)[0]
-own = [f"{base}.{100 + number}" for number in range(50)]
-for address in own:
-    subprocess.run(["busybox", "ip", "address", "add", address + "/16", "dev", "eth0"], check=True)
+import socket, threading, time
 
 def send_slowly(number):
     while True:
         try:
-            with socket.create_connection(("postfix", 25), timeout=120, source_address=(own[number % 50], 0)) as client:
+            with socket.create_connection(("postfix", 25), timeout=120, source_address=(own[number % addresses], 0)) as client:
                 for line in (b"", b"EHLO slow.outside.test", b"MAIL FROM:<someone@outside.test>", b"RCPT TO:<alice@example.test>", b"DATA"):
                     if line: client.sendall(line + b"\r\n")
                     if not client.recv(4096): break
@@ -236,12 +233,6 @@ fn survives(stack: &Stack, send: impl FnOnce(&mut Smtp) -> Reply) -> (Reply, Dur
     legitimate_work(stack);
     assert_eq!(stack.started(), before, "a container was restarted");
     (reply, took, memory)
-}
-
-/// The headers that every mail needs, to Bob.
-fn headers(subject: &str) -> String {
-    let message = message(STRANGER, BOB.0, subject);
-    message.split("\n\n").next().unwrap().to_owned() + "\n"
 }
 
 fn compress<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {

@@ -1,7 +1,7 @@
 //! Mail from strangers, on port 25.
 
 use crate::common::smtp::Smtp;
-use crate::stack::{self, ALICE, HOSTNAME, POSTMASTER, deliver, mark, message};
+use crate::stack::{self, ALICE, HOSTNAME, POSTMASTER, deliver, headers, mark, message};
 
 #[test]
 fn mail_for_a_user_lands_in_the_mailbox() {
@@ -133,12 +133,11 @@ fn a_message_keeps_its_bytes() {
 fn an_attached_message_keeps_its_headers() {
     let stack = stack::shared();
     let mark = mark("attached");
-    let headers = message("someone@outside.test", ALICE.0, &mark);
-    let headers = headers.trim_end().trim_end_matches("Hello.").trim_end();
+    let headers = headers("someone@outside.test", ALICE.0, &mark);
     let attached =
         format!("Received-SPF: pass (elsewhere)\nAuthentication-Results: {HOSTNAME}; spf=pass\nSubject: inner");
     let mail = format!(
-        "{headers}\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822\n\n\
+        "{headers}MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822\n\n\
          {attached}\n\nHello.\n--b--\n"
     );
     let reply = Smtp::open(stack.address(25)).send("someone@outside.test", ALICE.0, &mail);

@@ -185,7 +185,8 @@ fn idle_strangers_and_guessers_keep_nobody_out() {
     let before = stack.started();
     for addresses in [1, 50] {
         let connections = count(300, 1000);
-        let crowd = stack.start_elsewhere(&format!("connections, addresses = {connections}, {addresses}\n{CROWD}"));
+        let crowd = stack
+            .start_elsewhere(&format!("connections, addresses = {connections}, {addresses}\n{OWN_ADDRESSES}{CROWD}"));
         crate::common::wait_for("the crowd", Duration::from_mins(1), || {
             engine::logs(&crowd.name).contains("all are there").then_some(())
         });
@@ -197,13 +198,18 @@ fn idle_strangers_and_guessers_keep_nobody_out() {
     assert_eq!(stack.started(), before, "a container was restarted");
 }
 
-/// Opens idle connections to all ports, opens each again a second after it was closed, and tries 500 passwords a minute.
-const CROWD: &str = r#"
-import collections, selectors, socket, ssl, subprocess, threading, time
+/// Gives the container of a client as many `own` addresses as `addresses` says.
+pub const OWN_ADDRESSES: &str = r#"
+import subprocess
 base = subprocess.check_output(["busybox", "hostname", "-i"], text=True).split()[0].rsplit(".", 1)[0]
 own = [f"{base}.{100 + number}" for number in range(addresses)]
 for address in own:
     subprocess.run(["busybox", "ip", "address", "add", address + "/16", "dev", "eth0"], check=True)
+"#;
+
+/// Opens idle connections to all ports, opens each again a second after it was closed, and tries 500 passwords a minute.
+const CROWD: &str = r#"
+import collections, selectors, socket, ssl, threading, time
 hosts = {port: socket.gethostbyname(name) for name, ports in (("postfix", (25, 465, 587)), ("dovecot", (993,))) for port in ports}
 ports = list(hosts)
 selector = selectors.DefaultSelector()

@@ -6,6 +6,8 @@ use std::process::Stdio;
 use std::sync::{OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
+use base64::Engine as _;
+
 use crate::common::dns::{DnsServer, Record};
 use crate::common::http::HttpServer;
 use crate::common::imap::Mailbox;
@@ -431,10 +433,22 @@ pub fn deliver(stack: &Stack, to: &str, mark: &str) {
 
 /// A short message with a subject.
 pub fn message(from: &str, to: &str, subject: &str) -> String {
+    format!("{}\nHello.\n", headers(from, to, subject))
+}
+
+/// The headers that every message needs.
+pub fn headers(from: &str, to: &str, subject: &str) -> String {
     format!(
         "From: <{from}>\nTo: <{to}>\nSubject: {subject}\nDate: Thu, 1 Jan 2026 00:00:00 +0000\n\
-         Message-ID: <{subject}@outside.test>\n\nHello.\n"
+         Message-ID: <{subject}@outside.test>\n"
     )
+}
+
+/// An attachment's content, in Base64.
+pub fn base64_lines(content: &[u8]) -> String {
+    let encoded = base64::engine::general_purpose::STANDARD.encode(content);
+    let lines: Vec<_> = encoded.as_bytes().chunks(76).map(String::from_utf8_lossy).collect();
+    lines.join("\n")
 }
 
 /// A unique text.

@@ -1,19 +1,16 @@
 //! Viruses, and what happens while mail can't be scanned.
 
-use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use lettre::Transport as _;
 use lettre::message::header::ContentType;
 use lettre::message::{Attachment, Message, SinglePart};
 use lettre::transport::smtp::authentication::Mechanism;
 
 use crate::common::engine;
+use crate::common::packages::gzip;
 use crate::common::smtp::{Reply, Smtp};
-use crate::stack::{self, ALICE, BOB, FETCHED_VIRUS, Stack, deliver, eicar, mark, message};
+use crate::stack::{self, ALICE, BOB, FETCHED_VIRUS, Stack, base64_lines, deliver, eicar, headers, mark, message};
 use crate::submission::client;
 
 #[test]
@@ -39,21 +36,18 @@ fn send(stack: &Stack, mail: &str) -> Reply {
 
 /// A mail with an attachment, whatever that is.
 fn with_attachment(mark: &str, attached: &[u8]) -> String {
-    let encoded = base64::engine::general_purpose::STANDARD.encode(attached);
-    let lines: Vec<_> = encoded.as_bytes().chunks(76).map(String::from_utf8_lossy).collect();
-    let headers = message("someone@outside.test", ALICE.0, mark);
-    let headers = headers.trim_end().trim_end_matches("Hello.").trim_end();
+    let headers = headers("someone@outside.test", ALICE.0, mark);
     format!(
-        "{headers}\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\n\n\
+        "{headers}MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\n\n\
          Look at this.\n--b\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\
          Content-Disposition: attachment; filename=attached\n\n{}\n--b--\n",
-        lines.join("\n")
+        base64_lines(attached)
     )
 }
 
 /// The virus behind so many files. It is compressed itself, or else it would be found in the archive as such.
 fn behind(files: u32) -> Vec<u8> {
-    let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    let mut archive = tar::Builder::new(Vec::new());
     let mut add = |name: &str, content: &[u8]| {
         let mut header = tar::Header::new_ustar();
         header.set_size(content.len() as u64);
@@ -64,16 +58,12 @@ fn behind(files: u32) -> Vec<u8> {
         add(&format!("{number}.txt"), format!("This is file {number}.").as_bytes());
     }
     add("virus.com.gz", &nested(1));
-    archive.into_inner().unwrap().finish().unwrap()
+    gzip(&archive.into_inner().unwrap())
 }
 
 /// The virus in so many archives, one in the other.
 fn nested(archives: u32) -> Vec<u8> {
-    (0..archives).fold(eicar().into_bytes(), |inner, _| {
-        let mut archive = GzEncoder::new(Vec::new(), Compression::fast());
-        archive.write_all(&inner).unwrap();
-        archive.finish().unwrap()
-    })
+    (0..archives).fold(eicar().into_bytes(), |inner, _| gzip(&inner))
 }
 
 /// What no archive makes smaller.
@@ -84,10 +74,9 @@ fn noise(size: usize) -> Vec<u8> {
 
 /// A newsletter's link: it counts clicks, and its text names the server that it leads to in the end.
 fn with_tracked_link(mark: &str) -> String {
-    let headers = message("someone@outside.test", ALICE.0, mark);
-    let headers = headers.trim_end().trim_end_matches("Hello.").trim_end();
+    let headers = headers("someone@outside.test", ALICE.0, mark);
     format!(
-        "{headers}\nMIME-Version: 1.0\nContent-Type: text/html\n\n<html><body>\
+        "{headers}MIME-Version: 1.0\nContent-Type: text/html\n\n<html><body>\
          <a href=\"http://track.news.example/c/123\">https://www.bank.example/login</a></body></html>\n"
     )
 }
