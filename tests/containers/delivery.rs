@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::common::smtp::Smtp;
 use crate::common::wait_for;
-use crate::stack::{self, ALICE, BOB, DOMAIN, deliver, mark, message};
+use crate::stack::{self, ALICE, BOB, DOMAIN, deliver, mark, message, new_address};
 
 #[test]
 fn a_catch_all_gets_what_nobody_else_does() {
@@ -32,7 +32,7 @@ fn a_tag_does_not_change_who_gets_mail() {
 #[test]
 fn users_send_from_their_own_addresses_only() {
     let stack = stack::shared();
-    let sales = format!("sales@{DOMAIN}");
+    let sales = new_address("sales");
     stack.mailimg(&["alias", "add", &sales, ALICE.0], "");
     for (from, code) in [(ALICE.0, 250), (sales.as_str(), 250), (BOB.0, 553), ("alice@elsewhere.test", 553)] {
         let mut smtp = Smtp::open_tls(stack.address(465));
@@ -46,8 +46,8 @@ fn users_send_from_their_own_addresses_only() {
 #[test]
 fn a_full_mailbox_refuses_mail_before_it_is_sent() {
     let stack = stack::shared();
-    let full = (format!("full@{DOMAIN}"), "full-Password-9");
-    stack.mailimg(&["user", "add", &full.0, "--quota", "1M", "--password-stdin"], full.1);
+    let full = stack.new_user("full");
+    stack.mailimg(&["user", "set", &full.0, "--quota", "1M"], "");
     let mark = mark("fills-the-mailbox");
     let text = "A line of a long message, which says nothing at all.\n".repeat(30_000);
     let message = format!("{}{text}", message("someone@outside.test", &full.0, &mark));
@@ -62,10 +62,9 @@ fn a_full_mailbox_refuses_mail_before_it_is_sent() {
 #[test]
 fn a_sieve_script_files_mail_into_a_folder() {
     let stack = stack::shared();
-    let dave = (format!("dave@{DOMAIN}"), "dave-Password-8");
-    stack.add_user(&dave.0, dave.1);
+    let dave = stack.new_user("dave");
     let script = r#"require ["fileinto", "mailbox"]; if header :contains "Subject" "newsletter" { fileinto :create "Lists/News"; }"#;
-    stack.install_script("dave", script);
+    stack.install_script(&dave.0, script);
     let (news, other) = (mark("newsletter"), mark("letter"));
     deliver(&stack, &dave.0, &news);
     deliver(&stack, &dave.0, &other);

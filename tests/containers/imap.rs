@@ -20,8 +20,7 @@ fn folders_are_there_from_the_start() {
 #[test]
 fn a_folder_can_be_called_like_a_domain() {
     let stack = stack::shared();
-    let (owner, password) = (format!("erin@{DOMAIN}"), "erin-Password-6");
-    stack.add_user(&owner, password);
+    let (owner, password) = stack.new_user("owner");
     let mailbox = stack.mailbox((&owner, password));
     for folder in ["example.com", "Customers/example.com", "~old", "Price^2"] {
         let mark = mark("kept");
@@ -30,7 +29,7 @@ fn a_folder_can_be_called_like_a_domain() {
         assert!(mailbox.folders().iter().any(|line| line.starts_with(&format!("{folder} "))), "{folder}");
     }
     let (mark, script) = (mark("filed"), "require \"fileinto\";\nfileinto \"Customers/example.com\";\n");
-    stack.install_script("erin", script);
+    stack.install_script(&owner, script);
     deliver(&stack, &owner, &mark);
     wait_for("the mail in its folder", Duration::from_secs(30), || mailbox.find("Customers/example.com", &mark));
 }
@@ -38,8 +37,7 @@ fn a_folder_can_be_called_like_a_domain() {
 #[test]
 fn one_user_can_have_fifteen_sessions_from_one_address() {
     let stack = stack::shared();
-    let (owner, password) = (format!("emil@{DOMAIN}"), "emil-Password-7");
-    stack.add_user(&owner, password);
+    let (owner, password) = stack.new_user("busy");
     let mailbox = stack.mailbox((&owner, password));
     assert_eq!(mailbox.with_sessions(20, || assert!(stack.mailbox(ALICE).can_login())), 15);
 }
@@ -50,10 +48,7 @@ fn sessions_before_and_after_a_reload_fit_into_the_containers_memory() {
     const AT_ONCE: usize = 36;
     let stack = stack::exclusive();
     let (container, before) = (stack.container("dovecot"), stack.started());
-    let users: Vec<_> = (0..6).map(|number| (format!("many{number}@{DOMAIN}"), "many-Password-8")).collect();
-    for (user, password) in &users {
-        stack.add_user(user, password);
-    }
+    let users: Vec<_> = (0..6).map(|_| stack.new_user("many")).collect();
     let mailboxes: Vec<_> = users.iter().map(|(user, password)| stack.mailbox((user, password))).collect();
     let open = |meanwhile: &(dyn Fn() + Sync)| open_all(&mailboxes, AT_ONCE / mailboxes.len(), meanwhile);
     open(&|| {

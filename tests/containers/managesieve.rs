@@ -9,7 +9,7 @@ use openssl::ssl::{SslConnector, SslMethod};
 use openssl::x509::X509;
 
 use crate::common::{engine, wait_for};
-use crate::stack::{self, DOMAIN, HOSTNAME, deliver, mark};
+use crate::stack::{self, HOSTNAME, deliver, mark};
 
 #[test]
 fn users_edit_their_scripts_over_managesieve() {
@@ -19,8 +19,7 @@ fn users_edit_their_scripts_over_managesieve() {
         ports.contains(&format!("\"{port}/tcp\""))
     };
     assert!(published("993") && !published("4190"));
-    let (owner, password) = (format!("frida@{DOMAIN}"), "frida-Password-9");
-    stack.add_user(&owner, password);
+    let (owner, password) = stack.new_user("writer");
     let port = stack::free_port();
     let mut ports: toml::Table = stack.project.read("mailimg.toml").parse().unwrap();
     let mut ports = ports.remove("publish").unwrap().as_table().unwrap()["ports"].clone();

@@ -14,7 +14,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use crate::common::dns::Record;
 use crate::common::engine;
 use crate::common::smtp::{Reply, Smtp};
-use crate::stack::{self, ALICE, BOB, DOMAIN, EXEMPT, SHOP, Stack, mark, message};
+use crate::stack::{self, ALICE, BOB, DOMAIN, EXEMPT, SHOP, Stack, mark, message, new_address};
 use crate::submission::{client, mail};
 
 /// Every address that a container's network may have, so that the tests' own mail passes SPF.
@@ -154,7 +154,7 @@ fn strangers_can_not_send_in_our_domains() {
 #[test]
 fn users_sign_only_their_own_from() {
     let stack = stack::shared();
-    let alias = "sales@example.test";
+    let alias = &new_address("sales");
     stack.mailimg(&["alias", "add", alias, ALICE.0], "");
     let send = |sender: &str, from: &str| {
         let mut smtp = Smtp::open(stack.address(587));
@@ -180,10 +180,9 @@ fn users_sign_only_their_own_from() {
 fn mail_to_be_quarantined_lands_in_junk_and_other_mail_where_users_want_it() {
     let stack = stack::shared();
     publish(&stack, "_dmarc.quarantine.test", "v=DMARC1; p=quarantine");
-    let dora = (format!("dora@{DOMAIN}"), "dora-Password-4");
-    stack.add_user(&dora.0, dora.1);
+    let dora = stack.new_user("dora");
     let mailbox = stack.mailbox((&dora.0, dora.1));
-    stack.install_script("dora", "require \"fileinto\";\nfileinto \"Drafts\";\n");
+    stack.install_script(&dora.0, "require \"fileinto\";\nfileinto \"Drafts\";\n");
     let send = |from: &str, more: &str| {
         let mark = mark("quarantine");
         let text = format!("{more}{}", message(from, &dora.0, &mark));

@@ -1,23 +1,22 @@
 //! Users' Sieve scripts and the address that a mail was sent to.
 
 use crate::common::smtp::Smtp;
-use crate::stack::{self, ALICE, DOMAIN, deliver, mark, message};
+use crate::stack::{self, ALICE, deliver, mark, message, new_address};
 
 #[test]
 fn scripts_see_the_alias_and_vacation_answers_for_it() {
     let stack = stack::shared();
-    let (erin, shop) = (format!("erin@{DOMAIN}"), format!("shop@{DOMAIN}"));
-    stack.add_user(&erin, "erin-Password-5");
+    let ((erin, password), shop) = (stack.new_user("erin"), new_address("shop"));
     stack.mailimg(&["alias", "add", &shop, &erin], "");
     let rules = format!(
         "require [\"fileinto\", \"mailbox\", \"vacation\"];\n\
          if header :is \"X-Original-To\" \"{shop}\" {{ fileinto :create \"Shop\"; vacation \"We are closed.\"; }}\n"
     );
-    stack.install_script("erin", &rules);
+    stack.install_script(&erin, &rules);
 
     let direct = mark("direct");
     deliver(&stack, &erin, &direct);
-    let mailbox = stack.mailbox((&erin, "erin-Password-5"));
+    let mailbox = stack.mailbox((&erin, password));
     assert!(mailbox.wait_for_message(&direct).contains(&format!("X-Original-To: {erin}")));
 
     let asked = mark("asked");
@@ -27,7 +26,4 @@ fn scripts_see_the_alias_and_vacation_answers_for_it() {
     let answer = stack.mailbox(ALICE).wait_for_message(&asked);
     assert!(answer.contains("We are closed.") && answer.contains(&format!("From: <{shop}>")), "{answer}");
     assert!(mailbox.find("Shop", &asked).is_some() && mailbox.find("INBOX", &asked).is_none());
-
-    stack.mailimg(&["alias", "del", &shop], "");
-    stack.mailimg(&["user", "del", &erin], "");
 }

@@ -24,6 +24,8 @@ pub const BOB: (&str, &str) = ("bob@example.test", "bob-Password-2");
 pub const DEFERRED: &str = "down.test";
 /// Receives mail for postmaster@ and abuse@.
 pub const POSTMASTER: (&str, &str) = ("admin@example.test", "admin-Password-3");
+/// The password of users that single tests add.
+pub const PASSWORD: &str = "a-Password-of-a-test";
 /// All services, in the order in which they are checked.
 pub const SERVICES: [&str; 4] = ["mysql", "clamav", "dovecot", "postfix"];
 
@@ -249,9 +251,16 @@ impl Stack {
         self.mailimg(&["user", "add", user, "--password-stdin"], &format!("{password}\n"));
     }
 
-    /// Makes a Sieve script that of a user of the first domain, from the next mail on.
+    /// Adds a user that no other test knows, and returns its address and password.
+    pub fn new_user(&self, name: &str) -> (String, &'static str) {
+        let user = new_address(name);
+        self.add_user(&user, PASSWORD);
+        (user, PASSWORD)
+    }
+
+    /// Makes a Sieve script that of a user, from the next mail on.
     pub fn install_script(&self, user: &str, script: &str) {
-        let home = format!("/srv/mail/{DOMAIN}/{user}");
+        let home = home(user);
         let write = r#"mkdir -p "$0" && printf '%s' "$1" >"$0/.dovecot.sieve""#;
         engine::docker(["exec", "--user", "vmail", &self.container("dovecot"), "sh", "-c", write, &home, script]);
     }
@@ -400,9 +409,11 @@ fn signature(name: &str, text: &str) -> Vec<u8> {
     format!("{name}:0:*:{}\n", hex::encode(text)).into_bytes()
 }
 
-/// Additions to an owner's stack for tests: labels to find its containers.
+/// Additions to an owner's stack for tests: labels to find its containers, and checks so often that no test waits long
+/// for the first one.
 fn overrides() -> String {
-    let service = serde_json::json!({ "labels": { engine::LABEL: engine::run() } });
+    let labels = serde_json::json!({ engine::LABEL: engine::run() });
+    let service = serde_json::json!({ "labels": labels, "healthcheck": { "interval": "2s" } });
     let services: serde_json::Map<_, _> = SERVICES.iter().map(|name| ((*name).to_owned(), service.clone())).collect();
     // JSON is YAML, too.
     serde_json::json!({ "services": services }).to_string()
@@ -449,6 +460,17 @@ pub fn base64_lines(content: &[u8]) -> String {
     let encoded = base64::engine::general_purpose::STANDARD.encode(content);
     let lines: Vec<_> = encoded.as_bytes().chunks(76).map(String::from_utf8_lossy).collect();
     lines.join("\n")
+}
+
+/// An address of the first domain that no other test uses.
+pub fn new_address(name: &str) -> String {
+    format!("{}@{DOMAIN}", mark(name))
+}
+
+/// Where a user's mail is, in the container of Dovecot.
+pub fn home(user: &str) -> String {
+    let (name, domain) = user.split_once('@').unwrap();
+    format!("/srv/mail/{domain}/{name}")
 }
 
 /// A unique text.

@@ -1,12 +1,12 @@
 //! `mailimg user` and `mailimg alias` on the running server.
 
 use crate::common::smtp::Smtp;
-use crate::stack::{self, ALICE, BOB, DOMAIN, Stack, deliver, mark};
+use crate::stack::{self, ALICE, BOB, DOMAIN, Stack, deliver, mark, new_address};
 
 #[test]
 fn a_user_comes_changes_the_password_and_goes() {
     let stack = stack::shared();
-    let carol = format!("carol@{DOMAIN}");
+    let carol = new_address("carol");
     stack.mailimg(&["user", "add", &carol, "--quota", "5M", "--password-stdin"], "first-Password\n");
     assert!(stack.mailbox((&carol, "first-Password")).can_login());
 
@@ -25,7 +25,7 @@ fn a_user_comes_changes_the_password_and_goes() {
     stack.mailbox((&carol, "second-Password")).wait_for_message(&mark);
     stack.mailimg(&["user", "del", &carol, "--purge", "--yes"], "");
     assert!(!stack.mailbox((&carol, "second-Password")).can_login());
-    let home = format!("/srv/mail/{DOMAIN}/carol");
+    let home = stack::home(&carol);
     let script = format!("[ ! -e {home} ] && [ -e /srv/mail/{DOMAIN} ]");
     stack.compose(&["exec", "-T", "--user", "vmail", "dovecot", "sh", "-c", &script]);
 }
@@ -33,7 +33,7 @@ fn a_user_comes_changes_the_password_and_goes() {
 #[test]
 fn an_alias_sends_mail_on_until_it_is_deleted() {
     let stack = stack::shared();
-    let team = format!("team@{DOMAIN}");
+    let team = new_address("team");
     stack.mailimg(&["alias", "add", &team, ALICE.0, BOB.0], "");
     let first = mark("to-both");
     deliver(&stack, &team, &first);
@@ -58,9 +58,8 @@ fn user(stack: &Stack, address: &str) -> serde_json::Value {
 #[test]
 fn a_user_is_turned_off_and_on_and_has_a_size() {
     let stack = stack::shared();
-    let frank = format!("frank@{DOMAIN}");
-    let login = (frank.as_str(), "frank-Password-6");
-    stack.mailimg(&["user", "add", &frank, "--password-stdin"], login.1);
+    let (frank, password) = stack.new_user("frank");
+    let login = (frank.as_str(), password);
     assert_eq!(user(&stack, &frank)["messages"], 0);
     let kept = mark("kept");
     deliver(&stack, &frank, &kept);
@@ -93,9 +92,8 @@ fn a_user_is_turned_off_and_on_and_has_a_size() {
 #[test]
 fn a_new_password_ends_open_sessions() {
     let stack = stack::shared();
-    let grace = format!("grace@{DOMAIN}");
-    stack.mailimg(&["user", "add", &grace, "--password-stdin"], "grace-Password-7");
-    let ended = stack.mailbox((&grace, "grace-Password-7")).ends_with(|| {
+    let (grace, password) = stack.new_user("grace");
+    let ended = stack.mailbox((&grace, password)).ends_with(|| {
         stack.mailimg(&["user", "passwd", &grace, "--password-stdin"], "grace-Password-8");
     });
     assert!(ended, "the session went on");
@@ -105,9 +103,8 @@ fn a_new_password_ends_open_sessions() {
 #[test]
 fn an_alias_comes_before_the_user_of_its_name() {
     let stack = stack::shared();
-    let heidi = format!("heidi@{DOMAIN}");
-    let login = (heidi.as_str(), "heidi-Password-9");
-    stack.mailimg(&["user", "add", &heidi, "--password-stdin"], login.1);
+    let (heidi, password) = stack.new_user("heidi");
+    let login = (heidi.as_str(), password);
     let (_, _, said) = stack.try_mailimg(&["alias", "add", &heidi, BOB.0], "");
     assert!(said.contains(&format!("the user {heidi} no longer gets this mail")), "{said}");
     let forwarded = mark("forwarded");
