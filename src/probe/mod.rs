@@ -4,6 +4,7 @@
 
 mod check;
 mod endpoint;
+mod hello;
 mod imap;
 mod incoming;
 mod judge;

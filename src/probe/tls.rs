@@ -1,22 +1,17 @@
-//! Certificates and versions of TLS.
-//!
-//! rustls verifies certificates, as in `http`. OpenSSL only finds out what the server would accept: it sends nothing
-//! that must stay secret, so it needs no valid certificate.
+//! Certificates and versions of TLS, with rustls as in `http`.
 
 use std::fmt;
-use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use lettre::transport::smtp::client::{Certificate, TlsParameters};
 use openssl::asn1::Asn1Time;
 use openssl::error::ErrorStack;
-use openssl::ssl::{Ssl, SslConnector, SslMethod, SslVerifyMode, SslVersion};
-use rustls::ClientConfig;
-use rustls::client::danger::ServerCertVerifier as _;
+use openssl::x509::X509;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme, SupportedProtocolVersion};
 use rustls_platform_verifier::Verifier;
-use tokio_openssl::SslStream;
 
 use super::endpoint::Endpoint;
 use super::imap::Imap;
@@ -85,53 +80,78 @@ pub(super) struct Presented {
 pub(super) enum Handshake {
     Done(Presented),
     Refused(String),
-    /// This machine's OpenSSL doesn't speak this version.
-    Unable,
 }
 
-/// Starts TLS, whatever the certificate, with this version only or with any.
+/// Starts TLS with one of these versions, whatever the certificate. Nothing is sent that must stay secret.
 pub(super) async fn handshake(
     target: &Target,
+    trust: &Trust,
     endpoint: Endpoint,
-    only: Option<SslVersion>,
+    versions: &[&'static SupportedProtocolVersion],
 ) -> Result<Handshake, Problem> {
     let tcp = before_tls(target, endpoint).await?;
-    let local = |error: ErrorStack| Problem::new("can't set up TLS", &error);
-    let ssl = client(target.hostname.as_str(), only).map_err(local)?;
-    let mut stream = SslStream::new(ssl, tcp).map_err(local)?;
-    match Pin::new(&mut stream).connect().await {
-        Ok(()) => presented(&stream).map(Handshake::Done).map_err(local),
-        Err(error) if is_unable(error.ssl_error()) => Ok(Handshake::Unable),
+    let local = |error: &dyn std::error::Error| Problem::new("can't set up TLS", error);
+    let witness = Arc::new(Witness { verifier: Arc::clone(&trust.verifier), seen: OnceLock::new() });
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+    let config = config.with_protocol_versions(versions).map_err(|error| local(&error))?;
+    let config = config.dangerous().with_custom_certificate_verifier(Arc::clone(&witness) as _).with_no_client_auth();
+    match tokio_rustls::TlsConnector::from(Arc::new(config)).connect(trust.name.clone(), tcp).await {
+        Ok(_) => {
+            let chain = witness.seen.get().cloned().unwrap_or_default();
+            let days_left = days_left(&chain).map_err(|error| local(&error))?;
+            Ok(Handshake::Done(Presented { chain, days_left }))
+        }
         Err(error) => Ok(Handshake::Refused(Problem::new("TLS can't be started", &error).detail)),
     }
 }
 
-fn client(hostname: &str, only: Option<SslVersion>) -> Result<Ssl, ErrorStack> {
-    let mut builder = SslConnector::builder(SslMethod::tls_client())?;
-    builder.set_verify(SslVerifyMode::NONE);
-    if only.is_some() {
-        // OpenSSL's default level would refuse old versions by itself, and so would some machines' configuration.
-        builder.set_cipher_list("ALL:@SECLEVEL=0")?;
-        builder.set_min_proto_version(only)?;
-        builder.set_max_proto_version(only)?;
+fn days_left(chain: &[CertificateDer]) -> Result<i32, ErrorStack> {
+    let Some(certificate) = chain.first() else { return Ok(0) };
+    let certificate = X509::from_der(certificate)?;
+    Ok(Asn1Time::days_from_now(0)?.diff(certificate.not_after())?.days)
+}
+
+/// Accepts every certificate, and keeps what it saw.
+#[derive(Debug)]
+struct Witness {
+    verifier: Arc<Verifier>,
+    seen: OnceLock<Vec<CertificateDer<'static>>>,
+}
+
+impl ServerCertVerifier for Witness {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        self.seen.get_or_init(|| {
+            [&[certificate.clone()], others].concat().iter().map(|it| it.clone().into_owned()).collect()
+        });
+        Ok(ServerCertVerified::assertion())
     }
-    let mut ssl = Ssl::new(builder.build().context())?;
-    ssl.set_hostname(hostname)?;
-    Ok(ssl)
-}
 
-/// Whether OpenSSL gave up before it asked the server.
-fn is_unable(errors: Option<&ErrorStack>) -> bool {
-    let reasons = errors.into_iter().flat_map(ErrorStack::errors).filter_map(openssl::error::Error::reason);
-    reasons.into_iter().any(|reason| ["no protocols available", "unsupported protocol version"].contains(&reason))
-}
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier.verify_tls12_signature(message, certificate, signature)
+    }
 
-fn presented<S>(stream: &SslStream<S>) -> Result<Presented, ErrorStack> {
-    let certificates = stream.ssl().peer_cert_chain().into_iter().flatten();
-    let chain = certificates.map(|it| Ok(CertificateDer::from(it.to_der()?))).collect::<Result<_, ErrorStack>>()?;
-    let days_left = match stream.ssl().peer_certificate() {
-        Some(certificate) => Asn1Time::days_from_now(0)?.diff(certificate.not_after())?.days,
-        None => 0,
-    };
-    Ok(Presented { chain, days_left })
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
+    }
 }

@@ -1,11 +1,12 @@
 //! What every port shows before anybody logs in: greeting, offers, certificate, versions of TLS.
 
-use openssl::ssl::SslVersion;
+use rustls::version::{TLS12, TLS13};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
 use super::check::{Verdict, id};
 use super::endpoint::{Endpoint, Protocol};
+use super::hello::{OldVersion, accepts};
 use super::judge;
 use super::reply::{LATER, Problem, shown};
 use super::run::Run;
@@ -32,7 +33,7 @@ impl Run<'_> {
         }
         let needs: &[_] = if endpoint.starttls { &[greeting] } else { &[] };
         recorder.check(id(port, "certificate"), needs, certificate(target, trust, endpoint)).await;
-        recorder.check(id(port, "tls"), needs, versions(target, endpoint)).await;
+        recorder.check(id(port, "tls"), needs, versions(target, trust, endpoint)).await;
     }
 }
 
@@ -53,31 +54,24 @@ async fn greet(target: &Target, endpoint: Endpoint, offers: &mut Vec<String>) ->
 }
 
 async fn certificate(target: &Target, trust: &Trust, endpoint: Endpoint) -> Verdict {
-    let presented = match handshake(target, endpoint, None).await? {
+    let presented = match handshake(target, trust, endpoint, rustls::ALL_VERSIONS).await? {
         Handshake::Done(presented) => presented,
         Handshake::Refused(reason) => return judge::no_tls(&reason),
-        Handshake::Unable => return judge::no_tls("this machine's OpenSSL speaks no version of TLS"),
     };
     let is_own = presented.chain.first().is_some_and(|it| target.own_certificates.contains(it));
     judge::certificate(&trust.verify(&presented), presented.days_left, is_own, target.hostname.as_str())
 }
 
-async fn versions(target: &Target, endpoint: Endpoint) -> Verdict {
-    let mut seen = Vec::new();
-    for (name, version, wanted) in [
-        ("1.0", SslVersion::TLS1, false),
-        ("1.1", SslVersion::TLS1_1, false),
-        ("1.2", SslVersion::TLS1_2, true),
-        ("1.3", SslVersion::TLS1_3, true),
-    ] {
-        let accepted = match handshake(target, endpoint, Some(version)).await? {
-            Handshake::Done(_) => Some(true),
-            Handshake::Refused(_) => Some(false),
-            Handshake::Unable => None,
-        };
-        seen.push((name, wanted, accepted));
+async fn versions(target: &Target, trust: &Trust, endpoint: Endpoint) -> Verdict {
+    let mut accepted = Vec::new();
+    for (name, version) in [("1.0", OldVersion::Tls1_0), ("1.1", OldVersion::Tls1_1)] {
+        accepted.push((name, false, accepts(target, endpoint, version).await?));
     }
-    judge::versions(&seen)
+    for (name, version) in [("1.2", &TLS12), ("1.3", &TLS13)] {
+        let is_done = matches!(handshake(target, trust, endpoint, &[version]).await?, Handshake::Done(_));
+        accepted.push((name, true, is_done));
+    }
+    judge::versions(&accepted)
 }
 
 /// A connection on which TLS comes next.
@@ -106,7 +100,7 @@ pub(super) async fn before_tls(target: &Target, endpoint: Endpoint) -> Result<Tc
     Err(if said.starts_with('4') { problem.hint(LATER) } else { problem })
 }
 
-/// Lines without TLS. The clients that check the rest keep their connection to themselves, and OpenSSL needs it.
+/// Lines without TLS. The clients that check the rest keep their connection to themselves.
 struct Wire {
     stream: BufReader<TcpStream>,
 }

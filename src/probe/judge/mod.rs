@@ -102,14 +102,14 @@ pub(super) fn no_tls(reason: &str) -> Verdict {
     wrong(reason, SERVICES)
 }
 
-/// Versions of TLS: whether each should be accepted, and whether it was; unknown if this machine can't speak it.
-pub(super) fn versions(seen: &[(&str, bool, Option<bool>)]) -> Verdict {
-    let names = |is: &dyn Fn(bool, Option<bool>) -> bool| {
+/// Versions of TLS: whether each should be accepted, and whether it was.
+pub(super) fn versions(seen: &[(&str, bool, bool)]) -> Verdict {
+    let names = |is: &dyn Fn(bool, bool) -> bool| {
         let names = seen.iter().filter(|(_, wanted, accepted)| is(*wanted, *accepted)).map(|(name, ..)| *name);
         names.collect::<Vec<_>>().join(" and ")
     };
-    let missing = names(&|wanted, accepted| wanted && accepted != Some(true));
-    let excess = names(&|wanted, accepted| !wanted && accepted == Some(true));
+    let missing = names(&|wanted, accepted| wanted && !accepted);
+    let excess = names(&|wanted, accepted| !wanted && accepted);
     let are = |names: &str| if names.contains(' ') { "are" } else { "is" };
     if !missing.is_empty() {
         return wrong(format!("TLS {missing} {} refused", are(&missing)), SERVICES);
@@ -117,16 +117,8 @@ pub(super) fn versions(seen: &[(&str, bool, Option<bool>)]) -> Verdict {
     if !excess.is_empty() {
         return wrong(format!("TLS {excess} {} accepted, but insecure", are(&excess)), CONFIGURATION);
     }
-    let mut told = format!("TLS {}", names(&|_, accepted| accepted == Some(true)));
-    let refused = names(&|_, accepted| accepted == Some(false));
-    if !refused.is_empty() {
-        told = format!("{told}; {refused} {} refused", are(&refused));
-    }
-    let untried = names(&|_, accepted| accepted.is_none());
-    if !untried.is_empty() {
-        told = format!("{told}; {untried} not tried, because this machine's OpenSSL can't");
-    }
-    Ok(told)
+    let refused = names(&|_, accepted| !accepted);
+    Ok(format!("TLS {}; {refused} {} refused", names(&|_, accepted| accepted), are(&refused)))
 }
 
 /// The reply to a recipient elsewhere, without login.
