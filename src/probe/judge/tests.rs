@@ -73,7 +73,7 @@ fn certificates_are_judged_by_what_is_wrong_with_them() {
 
 #[test]
 fn only_new_versions_of_tls_are_right() {
-    let judge = |[first, second, third, fourth]| {
+    let judge = |[first, second, third, fourth]: [bool; 4]| {
         versions(&[("1.0", false, first), ("1.1", false, second), ("1.2", true, third), ("1.3", true, fourth)])
     };
     passes(&judge([false, false, true, true]), "TLS 1.2 and 1.3; 1.0 and 1.1 are refused");
