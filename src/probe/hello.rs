@@ -71,9 +71,9 @@ fn client_hello(version: OldVersion, hostname: &str) -> Vec<u8> {
     fastrand::Rng::new().fill(&mut random);
     let suites: Vec<u8> = CIPHER_SUITES.iter().chain([&RENEGOTIATION_INFO]).flat_map(|it| it.to_be_bytes()).collect();
     let curves: Vec<u8> = CURVES.iter().flat_map(|it| it.to_be_bytes()).collect();
-    let host_name = [&[0], sized(hostname.as_bytes()).as_slice()].concat();
+    let server_name = [&[0], sized(hostname.as_bytes()).as_slice()].concat();
     let extensions = [
-        extension(0, &sized(&host_name)),
+        extension(0, &sized(&server_name)),
         extension(10, &sized(&curves)),
         // Points that aren't compressed.
         extension(11, &[1, 0]),

@@ -127,9 +127,8 @@ impl ServerCertVerifier for Witness {
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        self.seen.get_or_init(|| {
-            [&[certificate.clone()], others].concat().iter().map(|it| it.clone().into_owned()).collect()
-        });
+        self.seen
+            .get_or_init(|| std::iter::once(certificate).chain(others).map(|it| it.clone().into_owned()).collect());
         Ok(ServerCertVerified::assertion())
     }
 
