@@ -76,7 +76,10 @@ pub(super) fn render(path: &Utf8Path, text: &str, values: &Values) -> Result<Str
     handlebars.register_escape_fn(handlebars::no_escape);
     handlebars.register_helper("join", Box::new(join));
     handlebars.register_template("", template);
-    handlebars.render("", &values.set).map_err(|error| explain(path, text, values, &error))
+    let mut rendered = handlebars.render("", &values.set).map_err(|error| explain(path, text, values, &error))?;
+    // handlebars reserves 8 KiB for each.
+    rendered.shrink_to_fit();
+    Ok(rendered)
 }
 
 fn explain(path: &Utf8Path, text: &str, values: &Values, error: &RenderError) -> Box<Wrong> {

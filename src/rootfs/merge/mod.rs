@@ -161,6 +161,9 @@ impl<'a> Merger<'a> {
                 self.add_file(&mut current, index, entry, path)?;
             }
         }
+        // There is one of these per package until the image is done.
+        current.owned.files.shrink_to_fit();
+        current.owned.directories.shrink_to_fit();
         self.owned[id] = current.owned;
         // These count from the next package on, because apk puts files in place only at the end of a package.
         for entry in files.entries.items() {
