@@ -2,8 +2,8 @@
 //! printed.
 //!
 //! Templates see `site` (mailimg.toml, same keys), `channel` (its name), `paths` (the recipe's for this channel) and
-//! `image` (its name). Helpers: `if`, `unless`, `each`, `with`, `eq`, `ne`, `and`, `or`, `not`, and `join LIST
-//! SEPARATOR`.
+//! `image` (its name). Helpers: `if`, `unless`, `each`, `with`, `eq`, `ne`, `and`, `or`, `not`, `join LIST
+//! SEPARATOR` and `regexp TEXT`.
 
 use camino::Utf8Path;
 use handlebars::template::{BlockParam, HelperTemplate, Parameter, TemplateElement};
@@ -17,7 +17,7 @@ use super::{Project, Recipe};
 use crate::similar::similar;
 
 const BLOCKS: [&str; 4] = ["if", "unless", "each", "with"];
-const HELPERS: [&str; 6] = ["eq", "ne", "and", "or", "not", "join"];
+const HELPERS: [&str; 7] = ["eq", "ne", "and", "or", "not", "join", "regexp"];
 
 /// The values for the templates of one image.
 #[derive(Debug)]
@@ -75,6 +75,7 @@ pub(super) fn render(path: &Utf8Path, text: &str, values: &Values) -> Result<Str
     handlebars.set_strict_mode(true);
     handlebars.register_escape_fn(handlebars::no_escape);
     handlebars.register_helper("join", Box::new(join));
+    handlebars.register_helper("regexp", Box::new(regexp));
     handlebars.register_template("", template);
     let mut rendered = handlebars.render("", &values.set).map_err(|error| explain(path, text, values, &error))?;
     // handlebars reserves 8 KiB for each.
@@ -127,6 +128,29 @@ fn join(
     let items: Vec<String> =
         list.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect();
     out.write(&items.join(separator))?;
+    Ok(())
+}
+
+/// `{{regexp TEXT}}`: an extended regular expression (POSIX) that matches this text alone.
+fn regexp(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    out: &mut dyn Output,
+) -> HelperResult {
+    if let Some(text) = helper.param(0).filter(|param| param.is_value_missing()) {
+        return Err(RenderError::strict_error(text.relative_path()));
+    }
+    let Some(text) = helper.param(0).and_then(|param| param.value().as_str()) else {
+        return Err(RenderErrorReason::InvalidParamType("{{regexp TEXT}}").into());
+    };
+    for letter in text.chars() {
+        if ".[]{}()\\*+?^$|/".contains(letter) {
+            out.write("\\")?;
+        }
+        out.write(letter.encode_utf8(&mut [0; 4]))?;
+    }
     Ok(())
 }
 
@@ -342,6 +366,14 @@ mod tests {
             rendered("{{#each site.domains as |domain|}}\n{{domain}} {{this}} {{@root.channel}}\n{{/each}}\n"),
             "example.org example.org debian-13\nexample.net example.net debian-13\n"
         );
+    }
+
+    #[test]
+    fn a_regular_expression_matches_a_value_as_it_is() {
+        assert_eq!(rendered("/@{{regexp site.hostname}}$/"), "/@mail\\.example\\.org$/");
+        assert_eq!(rendered("{{#each site.domains}}{{regexp this}} {{/each}}"), "example\\.org example\\.net ");
+        assert_eq!(wrong(" {{regexp site.postmaster}}").message, "isn't set in mailimg.toml");
+        assert!(wrong("{{regexp site.domains}}").message.contains("regexp TEXT"));
     }
 
     #[test]
