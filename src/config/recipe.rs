@@ -320,6 +320,9 @@ impl fmt::Display for Role {
 pub enum SecretKind {
     /// Random letters and digits.
     Password,
+    /// Random keys of letters and digits, one per line. The first is the one to use; the others are still accepted.
+    /// `mailimg secrets rotate` adds a new one at the top, and keeps the two before it.
+    Keys,
     /// A password that somebody else gave you, such as the one for a relay host. `mailimg secrets set` stores it; until
     /// then, the file is empty.
     Given,

@@ -18,6 +18,9 @@ use crate::store::{WriteError, lock_exclusive, write_atomic};
 /// 238 bits.
 const PASSWORD_LENGTH: usize = 40;
 
+/// How many keys a file holds at most: the newest, and those that are still accepted.
+const MOST_KEYS: usize = 3;
+
 /// Why secrets could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretsError {
@@ -182,6 +185,10 @@ impl Maker {
             let path = Utf8Path::new(secret.name.as_str());
             match (secret.kind, &authority, secret.images.first()) {
                 (SecretKind::Password, ..) => self.make(path, 0o444, random_password)?,
+                (SecretKind::Keys, ..) => {
+                    let full = self.directory.join(path);
+                    self.make(path, 0o444, || new_keys(&full))?;
+                }
                 (SecretKind::Given, ..) => self.make(path, 0o444, || Ok(String::new()))?,
                 (SecretKind::Certificate, Some(authority), Some(service)) => {
                     self.service_pair(path, service, &authority.key)?;
@@ -307,6 +314,17 @@ fn random_password() -> Result<String, String> {
     Ok(password)
 }
 
+/// A new key, then the newest of those in the file, if there is one.
+fn new_keys(path: &Utf8Path) -> Result<String, String> {
+    let old = match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        other => other.map_err(|error| error.to_string())?,
+    };
+    let new = random_password()?;
+    let keys: Vec<&str> = std::iter::once(new.as_str()).chain(old.lines()).take(MOST_KEYS).collect();
+    Ok(keys.join("\n") + "\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -317,6 +335,17 @@ mod tests {
         assert_eq!(one.len(), PASSWORD_LENGTH);
         assert!(one.bytes().all(|byte| byte.is_ascii_alphanumeric()));
         assert_ne!(one, random_password().unwrap());
+    }
+
+    #[test]
+    fn the_newest_keys_stay() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(directory.path().join("keys")).unwrap();
+        assert_eq!(new_keys(&path).unwrap().len(), PASSWORD_LENGTH + 1);
+        fs_err::write(&path, "a\nb\nc\n").unwrap();
+        let keys = new_keys(&path).unwrap();
+        let (new, old) = keys.split_once('\n').unwrap();
+        assert_eq!((new.len(), old), (PASSWORD_LENGTH, "a\nb\n"));
     }
 
     #[test]
