@@ -138,6 +138,10 @@ pub struct Smtp {
     /// Let Postfix's postscreen refuse clients on port 25 that talk before they are greeted, as bots do. They never
     /// reach the mail server itself.
     pub postscreen: bool,
+    /// Give mail that aliases and Sieve scripts forward to other servers a sender in the primary domain, because the SPF
+    /// record of the original one doesn't list this server. Bounces still reach the original sender. Mail from the
+    /// site's own `domains`, and mail that stays here, keeps its sender.
+    pub srs: bool,
 }
 
 /// A server that relays all outgoing mail, for networks whose port 25 is blocked, or whose addresses are not trusted.
@@ -263,7 +267,14 @@ pub struct Registry {
 
 impl Default for Smtp {
     fn default() -> Self {
-        Self { auth_on_25: false, check_from: true, hide_clients: true, trusted_networks: Vec::new(), postscreen: true }
+        Self {
+            auth_on_25: false,
+            check_from: true,
+            hide_clients: true,
+            trusted_networks: Vec::new(),
+            postscreen: true,
+            srs: true,
+        }
     }
 }
 

@@ -57,6 +57,7 @@ fn secrets_are_made_once_and_never_shown() {
             "mysql.pem",
             "postfix.pem",
             "relay-password",
+            "srs-keys",
             "tls/fullchain.pem",
             "tls/privkey.pem",
         ]
@@ -161,8 +162,30 @@ fn one_secret_or_all_are_replaced() {
     let signed = ["dovecot.pem", "internal-ca.key", "internal-ca.pem", "mysql.pem", "postfix.pem"];
     assert_eq!(rotated(&project, &["internal-ca.pem"]).0, signed);
     openssl(&project, &["verify", "-CAfile", "internal-ca.pem", "-verify_hostname", "dovecot", "dovecot.pem"]);
-    let all: Vec<&str> = ["database-password"].into_iter().chain(signed).collect();
+    let all: Vec<&str> = ["database-password"].into_iter().chain(signed).chain(["srs-keys"]).collect();
     assert_eq!(rotated(&project, &[]).0, all, "keys that others know stay");
+}
+
+#[test]
+fn new_keys_come_first_and_two_old_ones_stay() {
+    let project = project();
+    project.run(["secrets", "init"]);
+    let keys = || -> Vec<String> { project.read("secrets/srs-keys").lines().map(str::to_owned).collect() };
+    let first = keys();
+    assert_eq!(first.len(), 1);
+    assert!(first[0].len() >= 32 && first[0].bytes().all(|byte| byte.is_ascii_alphanumeric()), "{first:?}");
+    let (changed, said) = rotated(&project, &["srs-keys"]);
+    assert_eq!(changed, ["srs-keys"]);
+    assert!(said.ends_with("restarts the services that use them: postfix\n"), "{said}");
+    let second = keys();
+    assert_eq!((second.len(), &second[1..]), (2, &first[..]));
+    rotated(&project, &["srs-keys"]);
+    let third = keys();
+    rotated(&project, &["srs-keys"]);
+    let fourth = keys();
+    assert_eq!((third.len(), &third[1..]), (3, &second[..]));
+    assert_eq!((fourth.len(), &fourth[1..]), (3, &third[..2]));
+    assert!(fourth[0] != third[0]);
 }
 
 #[test]

@@ -19,6 +19,14 @@ pub fn record(stack: &Stack) -> String {
 }
 
 pub fn verify(message: &str, zone: &DnsServer) -> Vec<DkimResult> {
+    let message = AuthenticatedMessage::parse(message.as_bytes()).unwrap();
+    ask(zone, async |verifier| {
+        verifier.verify_dkim(&message).await.iter().map(|output| output.result().clone()).collect()
+    })
+}
+
+/// What a verifier finds out with the records of a zone.
+pub fn ask<T>(zone: &DnsServer, question: impl AsyncFnOnce(&MessageAuthenticator) -> T) -> T {
     let mut server = ConnectionConfig::udp();
     server.port = zone.address().port();
     let servers = vec![NameServerConfig::new(zone.address().ip(), true, vec![server])];
@@ -26,8 +34,7 @@ pub fn verify(message: &str, zone: &DnsServer) -> Vec<DkimResult> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let verifier = MessageAuthenticator::new(resolver, ResolverOpts::default()).unwrap();
-        let message = AuthenticatedMessage::parse(message.as_bytes()).unwrap();
-        verifier.verify_dkim(&message).await.iter().map(|output| output.result().clone()).collect()
+        question(&verifier).await
     })
 }
 

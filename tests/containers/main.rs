@@ -42,6 +42,7 @@ mod secrets;
 mod senders;
 mod sieve;
 mod sink;
+mod srs;
 mod stack;
 mod strangers;
 mod submission;

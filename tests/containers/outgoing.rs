@@ -14,7 +14,7 @@ use crate::sink::Sink;
 use crate::stack::{self, ALICE, BOB, DOMAIN, Stack, mark, message};
 
 /// Submits a mail as it is.
-fn submit(stack: &Stack, to: &str, text: &str) -> Reply {
+pub fn submit(stack: &Stack, to: &str, text: &str) -> Reply {
     let mut smtp = Smtp::open(stack.address(587));
     smtp.starttls();
     assert_eq!(smtp.auth(ALICE.0, ALICE.1).code, 235);
@@ -37,7 +37,7 @@ fn waits(stack: &Stack, recipient: &str, reason: &str) {
 }
 
 /// A header of a mail, with the lines that continue it.
-fn header<'a>(mail: &'a str, name: &str) -> &'a str {
+pub fn header<'a>(mail: &'a str, name: &str) -> &'a str {
     let start = mail.find(&format!("\n{name}:")).unwrap_or_else(|| panic!("no {name} in {mail}")) + 1;
     let rest = &mail[start..];
     let end = rest.match_indices('\n').find(|(at, _)| !rest[at + 1..].starts_with([' ', '\t'])).unwrap().0;

@@ -32,7 +32,7 @@ fn publish_key(stack: &Stack, domain: &str) {
 }
 
 /// Signs with the stack's own DKIM key.
-fn signed(stack: &Stack, domain: &str, message: &str) -> String {
+pub fn signed(stack: &Stack, domain: &str, message: &str) -> String {
     let pem = stack.project.read(format!("secrets/dkim/mail.{DOMAIN}.pem"));
     let key = RsaKey::<Sha256>::from_key_der(PrivateKeyDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
     let message = message.replace('\n', "\r\n");

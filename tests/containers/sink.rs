@@ -9,7 +9,7 @@ use crate::common::dns::Record;
 use crate::common::{engine, wait_for};
 use crate::stack::{Elsewhere, Stack};
 
-/// Prints each mail, and what clients log in with, as Base64. With a certificate, it speaks TLS, but
+/// Prints each mail, and what clients log in with, as Base64. In front of a mail it puts who sent it, and from where. With a certificate, it speaks TLS, but
 /// doesn't offer it while /tmp/no-tls exists. On port 587, it takes mail only over TLS and with a login.
 const PROGRAM: &str = r#"
 import base64, os, socketserver, ssl
@@ -32,6 +32,7 @@ class Session(socketserver.StreamRequestHandler):
     def handle(self):
         is_safe = not CERTIFICATE
         is_known = not HAS_LOGINS
+        sender = b""
         self.say("220 sink ESMTP")
         while line := self.rfile.readline():
             words = line.split() or [b""]
@@ -50,9 +51,13 @@ class Session(socketserver.StreamRequestHandler):
                     is_known = True
                 case b"MAIL" if not is_known:
                     self.say("530 log in first")
+                case b"MAIL":
+                    sender = line[line.index(b"<") + 1 : line.index(b">")]
+                    self.say("250 fine")
                 case b"DATA":
                     self.say("354 go on")
-                    lines = []
+                    client = self.client_address[0].encode()
+                    lines = [b"Return-Path: <" + sender + b">\r\n", b"X-Client: " + client + b"\r\n"]
                     while (line := self.rfile.readline()) not in (b".\r\n", b""):
                         lines.append(line.removeprefix(b"."))
                     print("MAIL", base64.b64encode(b"".join(lines)).decode(), flush=True)
