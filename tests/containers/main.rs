@@ -28,6 +28,7 @@ mod documentation;
 mod domains;
 mod failures;
 mod flat;
+mod flood;
 mod hostile;
 mod imap;
 mod incoming;

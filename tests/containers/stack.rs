@@ -191,7 +191,8 @@ impl Stack {
     fn elsewhere(&self, options: &[&str], program: &str) -> Vec<String> {
         let network = format!("--network={}_outside", self.name);
         let label = format!("--label={}={}", engine::LABEL, engine::run());
-        let all = ["--user=0", "--cap-add=NET_ADMIN", "--ulimit=nofile=8192", "--entrypoint=python3", &network, &label];
+        let all =
+            ["--user=0", "--cap-add=NET_ADMIN", "--ulimit=nofile=16384", "--entrypoint=python3", &network, &label];
         // Few tests change this image, so `rebuild` can remove those of the services that they change.
         let image = self.image("dovecot");
         let words = [["run"].as_slice(), options, &all, &[&image, "-c", program]].concat();
