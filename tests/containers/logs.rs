@@ -89,3 +89,22 @@ fn last_check(stack: &stack::Stack, service: &str) -> String {
     let times = engine::inspect(&stack.container(service), "{{range .State.Health.Log}}{{println .End}}{{end}}");
     times.lines().last().unwrap_or_default().to_owned()
 }
+
+/// The program that prints them goes on meanwhile. It prints some at once, and then one that is the last for long.
+#[test]
+fn lines_reach_the_engine_soon_and_in_order() {
+    let stack = stack::shared();
+    let (name, label) = (mark("lines"), format!("{}={}", engine::LABEL, engine::run()));
+    let image = stack.image("dovecot");
+    let program = "seq 20000; sleep 1; echo the last; sleep 600";
+    let options = ["run", "--detach", "--name", &name, "--label", &label, "--entrypoint"];
+    let command = ["/usr/local/libexec/mailimg/logged", &image, "sh", "-c", program];
+    engine::docker([options.as_slice(), &command].concat());
+    let logs = wait_for("the last line", Duration::from_secs(20), || {
+        Some(engine::logs(&name)).filter(|logs| logs.ends_with("the last\n"))
+    });
+    engine::docker(["rm", "--force", "--volumes", &name]);
+    let numbers: Vec<_> = logs.lines().take(20_000).map(str::to_owned).collect();
+    assert_eq!(numbers, (1..=20_000).map(|number| number.to_string()).collect::<Vec<_>>());
+    assert_eq!(logs.lines().count(), 20_001);
+}
