@@ -18,8 +18,10 @@ import time
 from collections import namedtuple
 from pathlib import Path
 
+import page
 import report
 from images import Layout, locked_packages, tree_bytes
+from machine import machine
 from repositories import Repositories
 
 IMAGES = ["mysql", "clamav", "dovecot", "postfix"]
@@ -328,25 +330,6 @@ class Bench:
         }
 
 
-def machine():
-    """The machine that the times were measured on."""
-    def first(path, pattern):
-        try:
-            found = re.search(pattern, Path(path).read_text())
-            return found.group(1).strip() if found else "unknown"
-        except OSError:
-            return "unknown"
-    return {
-        "processor": first("/proc/cpuinfo", r"model name\s*:\s*(.*)"),
-        "processors": len(os.sched_getaffinity(0)),
-        "memory": int(first("/proc/meminfo", r"MemTotal:\s*(\d+)")) * 1024,
-        "system": first("/etc/os-release", r'PRETTY_NAME="(.*)"'),
-        "kernel": os.uname().release,
-        "load_before": LOAD_BEFORE,
-        "load_after": os.getloadavg()[0],
-    }
-
-
 def say(text):
     print(f"==> {text}", file=sys.stderr, flush=True)
 
@@ -388,10 +371,9 @@ def main():
     text = report.markdown(results)
     print(text)
     if args.markdown:
-        report.put(args.markdown, text)
+        page.put(args.markdown, report.BEGIN, text)
 
 
 ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"}
-LOAD_BEFORE = os.getloadavg()[0]
 if __name__ == "__main__":
     main()

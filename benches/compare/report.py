@@ -1,6 +1,9 @@
 """The figures as tables in Markdown."""
 
-BEGIN, END = "<!-- scripts/bench writes from here -->", "<!-- to here -->"
+from machine import sentence
+from page import table
+
+BEGIN = "<!-- scripts/bench writes from here -->"
 
 SITUATIONS = {
     "warm": "Warm, nothing changed",
@@ -17,30 +20,10 @@ def markdown(results):
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def put(path, text):
-    """Replaces the text between the marks of a file."""
-    before, rest = path.read_text().split(BEGIN, 1)
-    _, after = rest.split(END, 1)
-    path.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}")
-
-
-def table(head, rows):
-    """Aligns numbers, in all columns but the first, to the right."""
-    rows = [[str(cell) for cell in row] for row in rows]
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    def line(cells):
-        first, *others = cells
-        padded = [first.ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(others, widths[1:])]
-        return "| " + " | ".join(padded) + " |"
-    rule = "|" + "|".join("-" * (width + 2) if i == 0 else "-" * (width + 1) + ":" for i, width in enumerate(widths)) + "|"
-    return "\n".join([line(head), rule, *map(line, rows)])
-
-
 def machine(results):
-    it, packages = results["machine"], results["packages"]
+    packages = results["packages"]
     return (
-        f"{it['processor']}, {it['processors']} processors, {it['memory'] / 2**30:.0f} GiB of memory, {it['system']}, "
-        f"Linux {it['kernel']}; load {it['load_before']:.1f} before and {it['load_after']:.1f} after the run. "
+        f"{sentence(results['machine'])} "
         f"{packages['count']} distinct packages in the four images, {mb(packages['bytes'])}, "
         f"{mb(packages['unpacked'])} unpacked. Medians of {results['rounds']} rounds. Starting a process takes "
         f"{seconds(results['nothing']['wall'])}, which every time includes; memory below "
