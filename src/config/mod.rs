@@ -4,6 +4,7 @@
 
 mod bake;
 mod channel;
+mod compile;
 mod credentials;
 mod document;
 mod error;

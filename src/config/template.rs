@@ -12,6 +12,7 @@ use handlebars::{
 };
 use serde_json::{Map, Value, json};
 
+use super::compile::compile;
 use super::error::{ConfigError, Wrong};
 use super::{Project, Recipe};
 use crate::similar::similar;
@@ -67,7 +68,7 @@ impl Values {
 
 /// Renders `text`, the content of the template at `path`.
 pub(super) fn render(path: &Utf8Path, text: &str, values: &Values) -> Result<String, Box<Wrong>> {
-    let template = Template::compile(text).map_err(|error| {
+    let template = compile(text).map_err(|error| {
         Wrong::at_line(path, text, error.pos().unwrap_or((1, 1)), format!("not a template: {}", error.reason()))
     })?;
     Checker { path, text, values }.template(&template, &Scope::default())?;
