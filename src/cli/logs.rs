@@ -5,13 +5,14 @@ use std::time::SystemTime;
 use super::engine::EngineArgs;
 use super::{Context, Failure};
 use crate::config::Project;
-use crate::engine::{LogLine, Logs};
+use crate::engine::{LogLine, Logs, Merged, Unkept};
 use crate::timestamp::Timestamp;
 
 /// Show what the services have logged.
 ///
 /// Prints all lines of all services in one order, by time (UTC), so that a mail can be followed from one to the next. The
-/// newest 50 MB of each service's log are kept, even when its container is replaced. With --follow, prints lines as
+/// newest 50 MB of each service's log are kept, even when its container is replaced. If a service can't keep its log, because
+/// the disk is full, a warning says so, and its newer lines are those that the engine has. With --follow, prints lines as
 /// they come, until it is interrupted.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
@@ -32,6 +33,9 @@ pub(super) struct Args {
     engine: EngineArgs,
 }
 
+/// How many bytes to write at a time.
+const AT_ONCE: usize = 64 << 10;
+
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     // Compose prints nothing for a service that it doesn't know.
     let project = Project::open(context.project())?;
@@ -47,13 +51,31 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         return written.and(Ok(followed?));
     }
     let lines = stack.logs(&logs)?;
-    let width = lines.iter().map(|line| line.service.len()).max().unwrap_or_default();
+    lines.unkept.iter().for_each(|unkept| context.ui().warning(warning(unkept)));
+    write(lines, context)
+}
+
+fn write(lines: Merged, context: &Context) -> Result<(), Failure> {
+    let width = lines.width();
     let mut text = String::new();
-    for LogLine { time, service, text: logged } in &lines {
+    for LogLine { time, service, text: logged } in lines {
         // A text can always be written to.
         let _ = writeln!(text, "{time} {service:width$} {logged}");
+        if text.len() > AT_ONCE {
+            context.ui().write(text.as_bytes())?;
+            text.clear();
+        }
     }
     context.ui().write(text.as_bytes())
+}
+
+fn warning(Unkept { service, last, reason }: &Unkept) -> String {
+    let since = last.as_ref().map_or_else(String::new, |last| format!(" since {last}"));
+    let reason = reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+    format!(
+        "{service} has not been able to keep its log{since}{reason}. What follows is the engine's copy, which is lost \
+         when the container is replaced: see whether the disk is full"
+    )
 }
 
 /// Reads a time, or how long ago it was: `90s`, `10m`, `2h`, `1d`.

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 pub use container::{Container, Health};
 pub use error::EngineError;
-pub use logs::{LogLine, Logs};
+pub use logs::{LogLine, Logs, Merged, Unkept};
 pub use process::RunError;
 pub use stack::{Exec, Stack};
 

@@ -1,7 +1,7 @@
 //! Runs a program within limits.
 
 use std::io::{self, Read};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -25,13 +25,14 @@ pub(super) struct Limits {
 
 /// A finished program.
 #[derive(Debug)]
-pub(super) struct Ended {
+pub(super) struct Ended<T = Vec<u8>> {
     pub(super) success: bool,
-    pub(super) stdout: Vec<u8>,
+    /// What became of its standard output.
+    pub(super) stdout: T,
     stderr: Vec<u8>,
 }
 
-impl Ended {
+impl<T> Ended<T> {
     pub(super) fn said(&self) -> String {
         String::from_utf8_lossy(&self.stderr).trim().to_owned()
     }
@@ -78,9 +79,19 @@ pub(super) fn run(
     limits: Limits,
     feed: impl FnOnce(Pipe) -> io::Result<()> + Send + 'static,
 ) -> Result<Ended, RunError> {
+    run_reading(command, limits.time, feed, move |stdout| read_all(stdout, limits.output))
+}
+
+/// The same for a program whose standard output `read` takes as it comes.
+pub(super) fn run_reading<T: Send + 'static>(
+    command: &mut Command,
+    time: Duration,
+    feed: impl FnOnce(Pipe) -> io::Result<()> + Send + 'static,
+    read: impl FnOnce(ChildStdout) -> Result<T, RunError> + Send + 'static,
+) -> Result<Ended<T>, RunError> {
     let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = child.map_err(RunError::Start)?;
-    let result = follow(&mut child, limits, feed);
+    let result = follow(&mut child, time, feed, read);
     if result.is_err() {
         // It may have exited in the meantime.
         let _ = child.kill();
@@ -89,11 +100,12 @@ pub(super) fn run(
     result
 }
 
-fn follow(
+fn follow<T: Send + 'static>(
     child: &mut Child,
-    Limits { time, output }: Limits,
+    time: Duration,
     feed: impl FnOnce(Pipe) -> io::Result<()> + Send + 'static,
-) -> Result<Ended, RunError> {
+    read: impl FnOnce(ChildStdout) -> Result<T, RunError> + Send + 'static,
+) -> Result<Ended<T>, RunError> {
     let until = Until { deadline: Instant::now() + time, limit: time };
     let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
@@ -102,7 +114,7 @@ fn follow(
     // Each runs on its own thread: the program may write before it has read everything, and to both outputs at once.
     // Threads that are still busy at the time limit end when the program's pipes close; don't wait for them.
     let written = background(move || feed(stdin));
-    let stdout = background(move || read_all(stdout, output));
+    let stdout = background(move || read(stdout));
     let stderr = background(move || read_beginning(stderr));
     let stdout = until.receive(&stdout)??;
     let stderr = until.receive(&stderr)?.map_err(RunError::Output)?;

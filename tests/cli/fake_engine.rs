@@ -15,6 +15,7 @@ case "$* $input" in
 *' doveadm kick '*) kind=kick;;
 *' rm -rf '*) kind=rm;;
 *' sh -c '*) kind=old-mail;;
+*' logs '*' --tail 1 '*) kind=newest;;
 *' logs '*) kind=logs;;
 *' ps --all --quiet '*) kind=containers;;
 'container inspect '*) kind=inspected;;
@@ -40,7 +41,8 @@ pub(crate) fn project() -> Project {
     project.write("compose.yaml", "services: {}\n");
     let docker = project.write("bin/docker", SCRIPT);
     fs_err::set_permissions(&docker, std::fs::Permissions::from_mode(0o755)).unwrap();
-    for kind in ["usage", "kick", "rm", "old-mail", "queue", "postfix", "aliases", "users", "domains", "user"] {
+    for kind in ["usage", "kick", "rm", "newest", "old-mail", "queue", "postfix", "aliases", "users", "domains", "user"]
+    {
         project.write(format!("answers/{kind}"), "");
     }
     project.write("answers/change", "1\n");

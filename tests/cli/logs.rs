@@ -21,11 +21,17 @@ fn two_containers() -> Project {
     };
     let inspected = serde_json::json!([container("1", "postfix"), container("2", "dovecot")]);
     project.write("answers/inspected", inspected.to_string());
+    let log = "2026-11-26T10:48:55.200000Z from=<a@example.org>\n2026-11-26T10:48:55.400000Z status=sent\n";
+    let older = "2026-11-26T09:00:00.000000Z connect from mx.example.org[192.0.2.1]\n";
+    project.write("answers/kept-1", archive(&[("mailimg/log", log), ("mailimg/log.1", older)]));
+    project.write("answers/kept-2.error", "Could not find the file /var/log/mailimg in container 2\n");
+    project.write("answers/logs", PRINTED.lines().filter(|line| line.contains("dovecot")).collect::<String>());
+    project
+}
+
+fn archive(files: &[(&str, &str)]) -> Vec<u8> {
     let mut archive = tar::Builder::new(Vec::new());
-    for (name, text) in [
-        ("mailimg/log", "2026-11-26T10:48:55.200000Z from=<a@example.org>\n2026-11-26T10:48:55.400000Z status=sent\n"),
-        ("mailimg/log.1", "2026-11-26T09:00:00.000000Z connect from mx.example.org[192.0.2.1]\n"),
-    ] {
+    for (name, text) in files {
         let mut header = tar::Header::new_ustar();
         header.set_size(text.len() as u64);
         header.set_mode(0o640);
@@ -34,10 +40,7 @@ fn two_containers() -> Project {
         header.set_mtime(1);
         archive.append_data(&mut header, name, text.as_bytes()).unwrap();
     }
-    project.write("answers/kept-1", archive.into_inner().unwrap());
-    project.write("answers/kept-2.error", "Could not find the file /var/log/mailimg in container 2\n");
-    project.write("answers/logs", PRINTED.lines().filter(|line| line.contains("dovecot")).collect::<String>());
-    project
+    archive.into_inner().unwrap()
 }
 
 #[test]
@@ -53,7 +56,7 @@ fn lines_of_all_services_come_in_one_order() {
     );
     assert_eq!(said, "");
     let called = "compose --file compose.yaml logs --no-color --timestamps dovecot \n";
-    assert!(calls(&project).ends_with(called), "{}", calls(&project));
+    assert!(calls(&project).contains(called), "{}", calls(&project));
 }
 
 #[test]
@@ -65,8 +68,54 @@ fn older_lines_and_other_services_are_left_out() {
         "2026-11-26T10:48:55.200000Z postfix from=<a@example.org>\n\
          2026-11-26T10:48:55.400000Z postfix status=sent\n"
     );
-    assert!(!calls(&project).contains(" logs "), "{}", calls(&project));
+    assert!(calls(&project).ends_with("cp 1:/var/log/mailimg - \n"), "{}", calls(&project));
     assert_eq!(succeed(&project, &["logs", "--since", "2026-11-26T10:48:56Z", "postfix"], "").0, "");
+}
+
+#[test]
+fn a_log_that_cannot_be_kept_goes_on_with_the_engines_lines() {
+    let project = two_containers();
+    let full = "2026-11-26T10:50:00.000000000Z logged: can't keep the log: [Errno 28] No space left on device";
+    let last = "2026-11-26T11:00:00.000000000Z status=bounced";
+    project.write("answers/newest", format!("postfix-1  | {last}\n"));
+    let same = PRINTED.lines().next().unwrap();
+    project.write("answers/logs", format!("{same}\npostfix-1  | {full}\npostfix-1  | {last}\n"));
+    let (out, said) = succeed(&project, &["logs", "postfix", "--since", "2026-11-26T10:48:55Z"], "");
+    let told = "warning: postfix has not been able to keep its log since 2026-11-26T10:48:55.400000Z: [Errno 28] No space \
+                left on device. What follows is the engine's copy";
+    assert!(said.contains(told), "{said}");
+    let (full, last) = (full.replacen(' ', " postfix ", 1), last.replacen(' ', " postfix ", 1));
+    let kept =
+        "2026-11-26T10:48:55.200000Z postfix from=<a@example.org>\n2026-11-26T10:48:55.400000Z postfix status=sent";
+    assert_eq!(out, format!("{kept}\n{full}\n{last}\n"));
+    let called = "logs --no-color --timestamps --since 2026-11-26T10:48:55.400000Z postfix \n";
+    assert!(calls(&project).ends_with(called), "{}", calls(&project));
+
+    // A log of which nothing was ever kept.
+    project.write("answers/kept-1", archive(&[]));
+    let (out, said) = succeed(&project, &["logs", "postfix"], "");
+    assert!(said.contains("warning: postfix has not been able to keep its log: [Errno 28]"), "{said}");
+    assert_eq!(out.lines().count(), 3, "{out}");
+
+    // What the engine had last is in the log, or the engine has nothing.
+    for newest in ["postfix-1  | 2026-11-26T10:48:55.500000000Z status=sent\n", ""] {
+        let project = two_containers();
+        project.write("answers/newest", newest);
+        assert_eq!(succeed(&project, &["logs", "postfix"], "").1, "");
+    }
+}
+
+#[test]
+fn a_log_that_cannot_be_read_is_told() {
+    let project = two_containers();
+    project.write("answers/kept-1.error", "Error response from daemon: no such file system\n");
+    let (code, out, said) = run(&project, &["logs", "postfix"], "");
+    assert_eq!((code, out.as_str()), (Some(4), ""), "{said}");
+    assert!(said.contains("can't read the logs: Error response from daemon: no such file system"), "{said}");
+    let project = two_containers();
+    project.write("answers/kept-1", "x".repeat(1024));
+    let (code, _, said) = run(&project, &["logs", "postfix"], "");
+    assert!(code != Some(0) && said.contains("can't read its output"), "{code:?} {said}");
 }
 
 #[test]

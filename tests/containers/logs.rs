@@ -59,6 +59,26 @@ fn a_log_outlives_its_container_and_each_line_has_one_time() {
 }
 
 #[test]
+fn what_a_service_cannot_keep_comes_from_the_engine() {
+    let stack = stack::exclusive();
+    // The program that keeps the log goes on writing to a file that nobody reads.
+    let container = stack.container("postfix");
+    let rename = |from: &str, to: &str| engine::docker(["exec", &container, "mv", from, to]);
+    rename("/var/log/mailimg/log", "/var/log/mailimg/away");
+    let mark = mark("not-kept");
+    deliver(&stack, ALICE.0, &mark);
+    stack.mailbox(ALICE).wait_for_message(&mark);
+    let (succeeded, logs, said) = stack.try_mailimg(&["logs", "postfix", "dovecot", "--since", "5m"], "");
+    rename("/var/log/mailimg/away", "/var/log/mailimg/log");
+    assert!(succeeded && said.contains("warning: postfix has not been able to keep its log"), "{said}");
+    assert!(!said.contains("dovecot"), "{said}");
+    let is_about = |line: &&str| line.split_whitespace().nth(1) == Some("postfix") && line.contains(&mark);
+    assert!(logs.lines().any(|line| is_about(&line)), "{logs}");
+    let (_, logs, said) = stack.try_mailimg(&["logs", "postfix"], "");
+    assert!(said.is_empty() && logs.lines().any(|line| is_about(&line)), "{said}{logs}");
+}
+
+#[test]
 fn health_checks_log_nothing() {
     let stack = stack::shared();
     for service in stack::SERVICES {
