@@ -86,7 +86,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         ui.json(&object(&target, account.as_ref(), &checks, &failed))?;
     } else {
         let passed = checks.iter().filter(|check| matches!(check.outcome, Outcome::Passed { .. })).count();
-        ui.done(&format!("{passed} of {} checks passed", checks.len()), account.is_none().then_some(NO_USER));
+        let next = (account.is_none() && failed.is_empty()).then_some(NO_USER);
+        ui.done(&format!("{passed} of {} checks passed", checks.len()), next);
     }
     if failed.is_empty() {
         return Ok(());

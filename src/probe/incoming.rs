@@ -34,7 +34,7 @@ impl Run<'_> {
         let foreign = format!("mailimg-test@{}", target.foreign_domain());
         let relay = async {
             let (stage, reply) = patiently(target, What::Envelope(&foreign)).await?;
-            judge::relay(stage, &reply, &foreign)
+            judge::relay(stage, &reply, &foreign, &target.trusted_networks)
         };
         recorder.check(id(PORT, "relay"), &[greeting], relay).await;
 

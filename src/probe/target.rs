@@ -54,6 +54,8 @@ pub struct Target {
     /// The tested ports, with those of the host on which they are published.
     pub(super) endpoints: Vec<(Endpoint, u16)>,
     pub(super) auth_on_25: bool,
+    /// Whose clients may send to anybody without a login.
+    pub(super) trusted_networks: Vec<String>,
     pub(super) antivirus: bool,
     pub(super) dmarc: bool,
     pub(super) selector: String,
@@ -83,6 +85,7 @@ impl Target {
             domains: project.domains(user)?.to_vec(),
             endpoints,
             auth_on_25: site.smtp.auth_on_25,
+            trusted_networks: site.smtp.trusted_networks.iter().map(ToString::to_string).collect(),
             antivirus: site.antivirus.enabled,
             dmarc: site.dmarc.enabled,
             selector: site.dkim.selector.to_string(),

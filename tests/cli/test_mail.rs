@@ -106,6 +106,22 @@ fn strangers_get_too_much() {
 }
 
 #[test]
+fn a_client_of_a_trusted_network_may_send_to_anybody() {
+    let (project, _server) = site(&[Flaw::OpenRelay]);
+    let mut site: toml::Table = project.read("mailimg.toml").parse().unwrap();
+    let networks = toml::Value::from(vec!["192.0.2.0/24"]);
+    site.insert("smtp".to_owned(), toml::Table::from_iter([("trusted-networks".to_owned(), networks)]).into());
+    project.write("mailimg.toml", toml::to_string(&site).unwrap());
+    let (code, out, _) = run(&project, &[]);
+    assert_eq!(code, 1, "{out}");
+    let told = "failed   25-relay            mail for mailimg-test@example.com is accepted without login: 250 ok → clients \
+                in 192.0.2.0/24 may send so (smtp.trusted-networks). If this machine is one of them";
+    assert!(out.contains(told), "{out}");
+    assert!(!out.contains("open relay: mail"), "{out}");
+    assert_eq!(run(&project, &["--skip", "25-relay"]).0, 0);
+}
+
+#[test]
 fn passwords_are_not_safe() {
     fails(
         Flaw::AnyPassword,
@@ -217,6 +233,8 @@ fn a_server_that_is_not_there_fails_all() {
         "{out}"
     );
     assert!(out.contains("skipped  25-relay"), "{out}");
+    // There is nothing to do before that is mended.
+    assert!(said.contains(" checks passed, after ") && !said.contains("next:"), "{said}");
 }
 
 #[test]

@@ -122,9 +122,18 @@ pub(super) fn versions(seen: &[(&str, bool, bool)]) -> Verdict {
 }
 
 /// The reply to a recipient elsewhere, without login.
-pub(super) fn relay(stage: Stage, reply: &Reply, recipient: &str) -> Verdict {
+pub(super) fn relay(stage: Stage, reply: &Reply, recipient: &str, trusted: &[String]) -> Verdict {
     match refused(stage, reply) {
         Some(verdict) => verdict,
+        // Only the server knows which address this machine has there.
+        None if !trusted.is_empty() => wrong(
+            format!("mail for {recipient} is accepted without login: {reply}"),
+            format!(
+                "clients in {} may send so (smtp.trusted-networks). If this machine is one of them, test from another, or \
+                 leave this check out: --skip 25-relay. If it isn't, the server is an open relay: stop it with `mailimg down`",
+                trusted.join(", ")
+            ),
+        ),
         None => wrong(
             format!("an open relay: mail for {recipient} is accepted without login: {reply}"),
             "spammers will find it soon: stop the server with `mailimg down`, then compare smtpd_relay_restrictions in \

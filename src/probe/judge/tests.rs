@@ -85,7 +85,12 @@ fn only_new_versions_of_tls_are_right() {
 
 #[test]
 fn strangers_reach_nobody_but_the_sites_users() {
-    let relay = |stage, code| relay(stage, &reply(code, "so"), "a@example.com");
+    let trusted = ["192.0.2.0/24", "2001:db8::/32"].map(str::to_owned);
+    let trusting = relay(Stage::Recipient, &reply(250, "so"), "a@example.com", &trusted);
+    fails(&trusting, "mail for a@example.com is accepted without login: 250 so");
+    assert!(trusting.unwrap_err().hint.starts_with("clients in 192.0.2.0/24, 2001:db8::/32 may send so"));
+    passes(&relay(Stage::Recipient, &reply(554, "so"), "a@example.com", &trusted), "554 so");
+    let relay = |stage, code| relay(stage, &reply(code, "so"), "a@example.com", &[]);
     passes(&relay(Stage::Recipient, 554), "554 so");
     fails(&relay(Stage::Recipient, 250), "an open relay: mail for a@example.com is accepted");
     fails(&relay(Stage::Recipient, 451), "the recipient is refused: 451 so");
