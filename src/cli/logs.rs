@@ -1,8 +1,8 @@
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
-use std::time::SystemTime;
 
 use super::engine::EngineArgs;
+use super::time::ago;
 use super::{Context, Failure};
 use crate::config::Project;
 use crate::engine::{LogLine, Logs, Merged, Unkept};
@@ -27,7 +27,7 @@ pub(super) struct Args {
     #[arg(short, long)]
     follow: bool,
     /// Leave out lines older than this: a time, or how long ago, such as 10m or 1d [default: all that is kept]
-    #[arg(long, value_name = "TIME", value_parser = since)]
+    #[arg(long, value_name = "TIME", value_parser = ago)]
     since: Option<Timestamp>,
     #[command(flatten)]
     engine: EngineArgs,
@@ -76,39 +76,4 @@ fn warning(Unkept { service, last, reason }: &Unkept) -> String {
         "{service} has not been able to keep its log{since}{reason}. What follows is the engine's copy, which is lost \
          when the container is replaced: see whether the disk is full"
     )
-}
-
-/// Reads a time, or how long ago it was: `90s`, `10m`, `2h`, `1d`.
-fn since(text: &str) -> Result<Timestamp, String> {
-    let ago = || {
-        let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-        let unit = match unit {
-            "s" => 1,
-            "m" => 60,
-            "h" => 3_600,
-            "d" => 86_400,
-            _ => return None,
-        };
-        number.parse::<u64>().ok()?.checked_mul(unit)
-    };
-    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
-    match ago() {
-        Some(seconds) => Ok(Timestamp::from_unix(now.saturating_sub(seconds))),
-        None => text.parse().map_err(|_| "expected a time such as 10m, 2h, 1d or 2026-06-03T10:11:12Z".to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_given_or_counted_back_from_now() {
-        assert_eq!(since("2026-06-03T10:11:12Z").unwrap().to_string(), "2026-06-03T10:11:12Z");
-        let (minute, day) = (since("1m").unwrap().unix(), since("1d").unwrap().unix());
-        assert!((86_339..=86_341).contains(&(minute - day)), "{minute} {day}");
-        for wrong in ["", "10", "h", "-1h", "yesterday", "1ü"] {
-            assert!(since(wrong).is_err(), "{wrong:?}");
-        }
-    }
 }

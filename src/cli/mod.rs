@@ -25,6 +25,7 @@ mod load;
 mod lock;
 mod locked;
 mod logs;
+mod mailbox;
 mod man;
 mod password;
 mod push;
@@ -34,6 +35,7 @@ mod secrets;
 mod status;
 mod store;
 mod test_mail;
+mod time;
 mod tree;
 mod ui;
 mod up;
@@ -87,6 +89,9 @@ enum Command {
     /// Manage aliases of the running mail server
     #[command(subcommand)]
     Alias(alias::Command),
+    /// See and manage what users' mailboxes contain
+    #[command(subcommand)]
+    Mailbox(mailbox::Command),
     /// See and manage mail that waits for delivery
     #[command(subcommand)]
     Queue(queue::Command),
@@ -157,6 +162,7 @@ fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Domain(command) => domain::run(&command, context),
         Command::User(command) => user::run(&command, context),
         Command::Alias(command) => alias::run(&command, context),
+        Command::Mailbox(command) => mailbox::run(&command, context),
         Command::Queue(command) => queue::run(&command, context),
         Command::TestMail(args) => test_mail::run(&args, context),
         Command::Logs(args) => logs::run(&args, context),

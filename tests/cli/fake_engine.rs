@@ -13,6 +13,10 @@ input=$(cat)
 case "$* $input" in
 *' doveadm -f tab quota get '*) kind=usage;;
 *' doveadm kick '*) kind=kick;;
+*' doveadm -f tab mailbox status '*) kind=folders;;
+*' doveadm mailbox list '*) kind=folder-names;;
+*' doveadm search '*) kind=old;;
+*' doveadm expunge '* | *' doveadm force-resync '* | *' doveadm quota recalc '*) kind=mailbox;;
 *' rm -rf '*) kind=rm;;
 *' sh -c '*) kind=old-mail;;
 *' logs '*' --tail 1 '*) kind=newest;;
@@ -41,8 +45,10 @@ pub(crate) fn project() -> Project {
     project.write("compose.yaml", "services: {}\n");
     let docker = project.write("bin/docker", SCRIPT);
     fs_err::set_permissions(&docker, std::fs::Permissions::from_mode(0o755)).unwrap();
-    for kind in ["usage", "kick", "rm", "newest", "old-mail", "queue", "postfix", "aliases", "users", "domains", "user"]
-    {
+    for kind in [
+        "usage", "kick", "rm", "newest", "old", "mailbox", "old-mail", "queue", "postfix", "aliases", "users",
+        "domains", "user",
+    ] {
         project.write(format!("answers/{kind}"), "");
     }
     project.write("answers/change", "1\n");

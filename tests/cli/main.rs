@@ -26,6 +26,7 @@ mod layers;
 mod load;
 mod lock;
 mod logs;
+mod mailboxes;
 mod packages;
 mod plain;
 mod platforms;

@@ -73,6 +73,12 @@ fn run(stack: &Stack, example: &Example) -> Option<String> {
             stack.mailimg(&["user", "del", user, "--purge", "--yes"], "");
             arguments.push("--password-stdin");
         }
+        // It has just been made.
+        ["mailbox", "list", user] => {
+            let mark = mark("listed");
+            deliver(stack, user, &mark);
+            stack.mailbox(ALICE).wait_for_message(&mark);
+        }
         ["test-mail", ..] => arguments.extend(["--server", "127.0.0.1"]),
         _ => {}
     }
@@ -80,8 +86,9 @@ fn run(stack: &Stack, example: &Example) -> Option<String> {
     let (mut out, mut said) = (out.lines().peekable(), said.lines().peekable());
     let mut documented = example.printed.iter().peekable();
     while let Some(line) = documented.next() {
-        if let (true, Some(after)) = (line == "…", documented.peek()) {
-            while out.next_if(|next| !matches(after, next)).is_some() {}
+        if line == "…" {
+            let after = documented.peek();
+            while out.next_if(|next| after.is_none_or(|after| !matches(after, next))).is_some() {}
         } else if out.next_if(|next| matches(line, next)).is_none()
             && said.next_if(|next| matches(line, next)).is_none()
         {

@@ -34,6 +34,7 @@ mod imap;
 mod incoming;
 mod load;
 mod logs;
+mod mailboxes;
 mod managesieve;
 mod metrics;
 mod outgoing;

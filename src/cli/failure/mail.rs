@@ -7,6 +7,7 @@ use crate::mail::init::InitError;
 use crate::mail::password::PasswordError;
 use crate::mail::queue::QueueError;
 use crate::mail::secrets::SecretsError;
+use crate::similar::similar;
 
 impl From<ValueError> for Failure {
     fn from(error: ValueError) -> Self {
@@ -90,6 +91,15 @@ impl From<AccountsError> for Failure {
             }
             AccountsError::NoUser { .. } => {
                 Self::new(Exit::Usage, &error).hint("list the users with `mailimg user list`")
+            }
+            AccountsError::NoActiveUser { .. } => {
+                Self::new(Exit::Usage, &error).hint("`mailimg user list` lists the users, and says who is inactive")
+            }
+            AccountsError::NoFolder { ref folder, ref known, .. } => {
+                let known = similar(folder, known.iter().map(String::as_str))
+                    .first()
+                    .map_or_else(|| format!("there are {}", known.join(", ")), |name| format!("did you mean {name}?"));
+                Self::new(Exit::Usage, &error).hint(format!("nothing was deleted; {known}"))
             }
             AccountsError::Circle { .. } => Self::new(Exit::Usage, &error).hint(
                 "nothing was changed. To keep a copy for a user and forward the rest, name the user's own address as a \

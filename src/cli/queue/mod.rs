@@ -26,6 +26,6 @@ pub(super) fn run(command: &Command, context: &Context) -> Result<(), Failure> {
 }
 
 /// A number of mails.
-fn count(number: usize) -> String {
+pub(super) fn count(number: usize) -> String {
     if number == 1 { "1 mail".to_owned() } else { format!("{number} mails") }
 }

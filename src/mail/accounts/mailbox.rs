@@ -15,7 +15,7 @@ const FIND_ONE: &str = "find \"$0\" -path '*/cur/*' -o -path '*/new/*' -o -name 
 /// How long Dovecot may take for one user.
 const QUESTION: Duration = Duration::from_mins(1);
 /// How long it may take to read the quota of thousands of mailboxes, or to remove one of millions of files.
-const MANY: Duration = Duration::from_hours(1);
+pub(super) const MANY: Duration = Duration::from_hours(1);
 
 impl Accounts {
     /// What each active user's mailbox holds.
@@ -44,7 +44,12 @@ impl Accounts {
         }
     }
 
-    fn in_mailboxes(&self, user: Option<&str>, program: &[&str], time: Duration) -> Result<Vec<u8>, AccountsError> {
+    pub(super) fn in_mailboxes(
+        &self,
+        user: Option<&str>,
+        program: &[&str],
+        time: Duration,
+    ) -> Result<Vec<u8>, AccountsError> {
         let service = &self.project.image_with(Role::Mailboxes)?.name;
         Ok(self.stack.exec(&Exec { service, user, program, input: &[], time })?)
     }

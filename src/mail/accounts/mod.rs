@@ -5,6 +5,7 @@
 //! it can end the literal.
 
 mod alias;
+mod folder;
 mod mailbox;
 mod quota;
 mod routes;
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use alias::{Added, Alias, AliasSource, Destination};
+pub use folder::Folder;
 pub use quota::Quota;
 pub use routes::Routes;
 pub use user::{Change, Usage, User};
@@ -42,6 +44,12 @@ pub enum AccountsError {
     /// There is no user of this name.
     #[error("there is no user {address}")]
     NoUser { address: Address },
+    /// There is no user of this name who can log in.
+    #[error("there is no active user {address}")]
+    NoActiveUser { address: Address },
+    /// A mailbox has no folder of this name.
+    #[error("the mailbox of {address} has no folder {folder:?}")]
+    NoFolder { address: Address, folder: String, known: Vec<String> },
     /// An alias whose mail would come back to it.
     #[error("mail would go in circles: {}", .path.join(" → "))]
     Circle { path: Vec<String> },
