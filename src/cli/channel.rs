@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
 
-use super::{Context, Failure};
+use super::{Context, Failure, complete};
 use crate::config::Project;
 use crate::fetch::{Client, Settings};
 use crate::packages::{Fetching, Surroundings};
@@ -15,7 +15,7 @@ pub(super) struct ChannelArgs {
     #[arg(long)]
     arch: Option<String>,
     /// Use this channel instead of the one in mailimg.toml
-    #[arg(long)]
+    #[arg(long, add = complete::channels())]
     channel: Option<String>,
     /// Read the channel's repository NAME from a mirror or directory instead. Everything is verified as usual
     #[arg(long = "repository", value_name = "NAME=URL_OR_DIR", value_parser = name_and_place)]

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use serde_json::{Value, json};
 
 use super::channel::Supply;
+use super::complete;
 use super::exit::Exit;
 use super::locked::LockedArgs;
 use super::{Context, Failure};
@@ -17,6 +18,7 @@ use crate::timestamp::Timestamp;
 #[derive(Debug, clap::Args)]
 pub(super) struct ImageArgs {
     /// The images [default: all images in mailimg.toml]
+    #[arg(add = complete::images())]
     images: Vec<String>,
     /// Set a label of the images' configuration, over the recipe's; can be given several times
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = parse_label)]

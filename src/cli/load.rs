@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::engine::EngineArgs;
 use super::layout::LayoutArgs;
-use super::{Context, Failure};
+use super::{Context, Failure, complete};
 use crate::oci::{Built, read_image};
 
 /// Load built images into the local container engine.
@@ -17,6 +17,7 @@ Examples:
   mailimg load --engine podman    into Podman")]
 pub(super) struct Args {
     /// The images to load [default: all in the layout]
+    #[arg(add = complete::images())]
     images: Vec<String>,
     #[command(flatten)]
     layout: LayoutArgs,

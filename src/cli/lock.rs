@@ -4,7 +4,7 @@ use similar::TextDiff;
 
 use super::channel::ChannelArgs;
 use super::exit::Exit;
-use super::{Context, Failure};
+use super::{Context, Failure, complete};
 use crate::config::{Project, hide_credentials};
 use crate::fetch::Settings;
 use crate::lock::{Change, Edition, Lock};
@@ -18,6 +18,7 @@ signatures, and writes apk-locks/CHANNEL/IMAGE.ARCH.lock for review. Package scr
 scripts.toml has no rule for a script, the command fails.")]
 pub(super) struct Args {
     /// The images to lock [default: all images in mailimg.toml]
+    #[arg(add = complete::images())]
     images: Vec<String>,
     /// Write nothing; if a lock is out of date, print what would change and exit with 1
     #[arg(long)]

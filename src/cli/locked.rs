@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 
 use super::channel::{ChannelArgs, Supply};
-use super::{Context, Failure};
+use super::{Context, Failure, complete};
 use crate::config::Project;
 use crate::fetch::Settings;
 use crate::lock::{Lock, path};
@@ -35,6 +35,7 @@ impl LockedArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct LockedImage {
     /// The image
+    #[arg(add = complete::images())]
     image: String,
     #[command(flatten)]
     locked: LockedArgs,

@@ -3,7 +3,7 @@ use std::ops::ControlFlow;
 
 use super::engine::EngineArgs;
 use super::time::ago;
-use super::{Context, Failure};
+use super::{Context, Failure, complete};
 use crate::config::Project;
 use crate::engine::{LogLine, Logs, Merged, Unkept};
 use crate::timestamp::Timestamp;
@@ -22,6 +22,7 @@ Examples:
   mailimg logs --follow --since 1m")]
 pub(super) struct Args {
     /// The services to show, such as postfix [default: all]
+    #[arg(add = complete::images())]
     services: Vec<String>,
     /// Keep printing new lines
     #[arg(short, long)]

@@ -5,6 +5,7 @@ mod apk;
 mod bars;
 mod build;
 mod channel;
+mod complete;
 mod completions;
 mod compose;
 mod config;
@@ -45,7 +46,8 @@ mod why;
 use std::process::ExitCode;
 
 use clap::error::ContextValue;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::CompleteEnv;
 
 use crate::config::hide_credentials;
 use context::{Context, GlobalArgs};
@@ -121,6 +123,7 @@ const LONGEST_SHOWN: usize = 80;
 /// Runs the program on the process's own arguments and returns its exit code.
 #[must_use]
 pub fn run() -> ExitCode {
+    CompleteEnv::with_factory(Cli::command).var(completions::VARIABLE).complete();
     let cli = Cli::try_parse().unwrap_or_else(|error| without_secrets(error).exit());
     let context = Context::new(&cli.global);
     match dispatch(cli.command, &context) {

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::exit::Exit;
 use super::layout::LayoutArgs;
 use super::ui::Ui;
-use super::{Context, Failure};
+use super::{Context, Failure, complete};
 use crate::config::Project;
 use crate::oci::{Built, registry_reference};
 use crate::push::{self, Artifacts, Order, Pushed};
@@ -20,6 +20,7 @@ Credentials come from `docker login` or `podman login`. Registries on this machi
 another that has none, pass --plain-http or set registry.plain-http in mailimg.toml.")]
 pub(super) struct Args {
     /// The images to push [default: all in the layout]
+    #[arg(add = complete::images())]
     images: Vec<String>,
     /// Where to push: host[:port]/path, followed by the image's name [default: registry.prefix in mailimg.toml]
     #[arg(long, value_name = "PREFIX")]

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::exit::Exit;
 use super::password::PasswordArgs;
-use super::{Context, Failure};
+use super::{Context, Failure, complete};
 use crate::config::{Address, Project};
 use crate::probe::{self, Account, Check, Order, Outcome, Target};
 use crate::similar::similar;
@@ -30,7 +30,7 @@ Examples:
   mailimg test-mail --server 127.0.0.1            on the server, if its name resolves elsewhere")]
 pub(super) struct Args {
     /// The user of the site to log in as, who also receives the test mails
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", add = complete::users())]
     user: Option<Address>,
     #[command(flatten)]
     password: PasswordArgs,

@@ -32,7 +32,7 @@ pub use channel::{Channel, Import, Repository};
 pub use credentials::{CREDENTIALS_ADVICE, has_credentials, hide_credentials, hide_in_message};
 pub use error::{ConfigError, Wrong};
 pub use label::{LabelError, parse_label};
-pub use project::{COMPOSE_FILE, Project, SITE_FILE};
+pub use project::{COMPOSE_FILE, Project, SITE_FILE, channels};
 pub use recipe::{
     Directory, FileRule, Group, Healthcheck, ImageConfig, Link, Mount, Network, Recipe, RecipeChannel, Role,
     SecretKind, Service, User,

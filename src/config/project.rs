@@ -277,14 +277,16 @@ fn check_channel(document: &Document, channel: &Channel) -> Result<(), ConfigErr
 }
 
 fn unknown_channel(root: &Utf8Path, name: &str) -> ConfigError {
-    let folder = root.join("apk-locks");
-    let known = files_in(&folder)
-        .unwrap_or_default()
-        .iter()
-        .filter(|path| path.join("channel.toml").exists())
-        .filter_map(|path| path.file_name().map(str::to_owned))
-        .collect();
-    ConfigError::UnknownChannel { name: name.to_owned(), path: folder.join(name).join("channel.toml"), known }
+    let path = root.join("apk-locks").join(name).join("channel.toml");
+    ConfigError::UnknownChannel { name: name.to_owned(), path, known: channels(root) }
+}
+
+/// The channels of the project in `root`, whether or not its other files are right.
+#[must_use]
+pub fn channels(root: &Utf8Path) -> Vec<String> {
+    let directories = files_in(&root.join("apk-locks")).unwrap_or_default().into_iter();
+    let channels = directories.filter(|path| path.join("channel.toml").exists());
+    channels.filter_map(|path| path.file_name().map(str::to_owned)).collect()
 }
 
 /// The files in a directory, sorted; none if it doesn't exist.

@@ -10,6 +10,7 @@ mod architecture;
 mod basics;
 mod build;
 mod cache;
+mod completions;
 mod compose;
 mod config;
 mod credentials;

@@ -1,4 +1,5 @@
 use super::{Context, Failure, say_what_is_next};
+use crate::cli::complete;
 use crate::config::{DomainName, Project};
 use crate::mail::domains;
 
@@ -13,6 +14,7 @@ Examples:
   mailimg domain del example.net")]
 pub(in crate::cli) struct Args {
     /// The domain
+    #[arg(add = complete::domains())]
     domain: DomainName,
 }
 

@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::{Context, EngineArgs, Failure, count};
+use crate::cli::complete;
 use crate::cli::confirm::confirm;
 use crate::cli::time::ago;
 use crate::config::Address;
@@ -17,6 +18,7 @@ Examples:
   mailimg mailbox expunge alice@example.org Trash --older-than 90d --yes")]
 pub(in crate::cli) struct Args {
     /// The user's address
+    #[arg(add = complete::users())]
     user: Address,
     /// The folder, as `mailimg mailbox list` prints it
     folder: String,

@@ -1,4 +1,5 @@
 use super::{Context, EngineArgs, Failure};
+use crate::cli::complete;
 use crate::config::Address;
 use crate::mail::accounts::Folder;
 
@@ -13,6 +14,7 @@ Examples:
   mailimg mailbox list alice@example.org --json | jq -r '.[] | select(.size > 1e9) | .name'")]
 pub(in crate::cli) struct Args {
     /// The user's address
+    #[arg(add = complete::users())]
     user: Address,
     /// Print a JSON array of objects with name, messages and size (bytes)
     #[arg(long)]

@@ -1,4 +1,5 @@
 use super::{Context, EngineArgs, Failure};
+use crate::cli::complete;
 use crate::config::Address;
 
 /// Repair a user's mailbox.
@@ -12,6 +13,7 @@ Examples:
   mailimg mailbox repair alice@example.org")]
 pub(in crate::cli) struct Args {
     /// The user's address
+    #[arg(add = complete::users())]
     user: Address,
     #[command(flatten)]
     engine: EngineArgs,

@@ -1,4 +1,5 @@
 use super::{Context, EngineArgs, Failure, warn_about_postmaster};
+use crate::cli::complete;
 use crate::cli::confirm::confirm;
 use crate::config::Address;
 
@@ -14,6 +15,7 @@ Examples:
   mailimg user del alice@example.org --purge --yes")]
 pub(in crate::cli) struct Args {
     /// The user's address
+    #[arg(add = complete::users())]
     address: Address,
     /// Also delete the user's mail
     #[arg(long)]

@@ -1,4 +1,5 @@
 use super::{Context, EngineArgs, Failure};
+use crate::cli::complete;
 use crate::cli::password::PasswordArgs;
 use crate::config::Address;
 use crate::mail::password;
@@ -14,6 +15,7 @@ Examples:
   mailimg user passwd alice@example.org --password-stdin <password-file")]
 pub(in crate::cli) struct Args {
     /// The user's address
+    #[arg(add = complete::users())]
     address: Address,
     #[command(flatten)]
     password: PasswordArgs,

@@ -1,4 +1,5 @@
 use super::{Context, EngineArgs, Failure};
+use crate::cli::complete;
 use crate::config::Address;
 use crate::mail::accounts::{Change, Quota};
 
@@ -13,6 +14,7 @@ Examples:
   mailimg user set alice@example.org --inactive")]
 pub(in crate::cli) struct Args {
     /// The user's address
+    #[arg(add = complete::users())]
     address: Address,
     #[command(flatten)]
     changes: Changes,
