@@ -10,6 +10,7 @@ use super::{Context, Failure, status};
 use crate::config::{Address, Project};
 use crate::deploy::{self, Next, Order, Up};
 use crate::fetch::{Client, Settings};
+use crate::mail::accounts::Accounts;
 use crate::packages::Surroundings;
 
 /// Build and start the mail server, or update it to its configuration.
@@ -52,7 +53,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         engine: args.engine.program(),
         time: Duration::from_secs(args.timeout.into()),
     })?;
-    let next = if up.is_healthy() { deploy::next(project, &args.engine.accounts(context)?)? } else { Vec::new() };
+    let accounts = || Accounts::new(up.stack.clone(), project.clone());
+    let next = if up.is_healthy() { deploy::next(project, &accounts())? } else { Vec::new() };
     let ui = context.ui();
     if args.json {
         ui.json(&object(&up, &next))?;

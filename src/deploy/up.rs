@@ -39,6 +39,8 @@ pub struct Up {
     pub changes: Vec<(String, Change)>,
     /// The containers as they are now.
     pub containers: Vec<Container>,
+    /// Where they run.
+    pub stack: Stack,
 }
 
 /// What happened to the container of a service.
@@ -110,7 +112,7 @@ pub fn up(order: Order<'_>) -> Result<Up, DeployError> {
         let said = stack.last_line(container);
         container.reason = said.or_else(|| container.reason.take());
     }
-    Ok(Up { secrets, images, is_composed, changes, containers })
+    Ok(Up { secrets, images, is_composed, changes, containers, stack })
 }
 
 /// The images, in the project's layout, and whether each is new there.

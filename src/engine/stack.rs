@@ -18,7 +18,7 @@ const STOP: Limits = Limits { time: Duration::from_mins(10), output: 1 << 20 };
 const LIST: Limits = Limits { time: Duration::from_mins(1), output: 16 << 20 };
 
 /// The containers of a site: a compose project.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Stack {
     pub(super) engine: Engine,
     /// The command that starts compose.

@@ -69,6 +69,8 @@ fn what_is_to_be_done_is_done_once() {
     assert!(code == 0 && said.starts_with("nothing changed: the service is healthy"), "{said}");
     let calls = project.read("calls");
     assert_eq!(calls.lines().filter(|call| *call == "load").count(), 1, "{calls}");
+    // Each of the two has looked for the engine once.
+    assert_eq!(calls.lines().filter(|call| *call == "version").count(), 2, "{calls}");
     assert_eq!(run(&project, &["status"]).0, 0);
 
     project.write("images/web/rootfs/etc/motd.hbs", "changed\n");
