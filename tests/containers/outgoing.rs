@@ -109,16 +109,21 @@ fn users_send_to_so_many_recipients_an_hour_and_clients_are_named_where_the_site
     stack.project.replace("mailimg.toml", "hide-clients = true", "hide-clients = false");
     stack.rebuild();
     let mark = mark("counted");
-    let send = |(user, recipients): ((&str, &str), u32)| {
+    let send_text = |(user, recipients): ((&str, &str), u32), text: &str| {
         let mut smtp = Smtp::open_tls(stack.address(465));
         assert_eq!(smtp.auth(user.0, user.1).code, 235);
         smtp.expect(&format!("MAIL FROM:<{}>", user.0), 250);
         for number in 0..recipients {
             smtp.expect(&format!("RCPT TO:<{number}@{}>", sink.domain), 250);
         }
-        let text = message(user.0, "many@outside.test", &mark).replace('\n', "\r\n");
+        let text = text.replace('\n', "\r\n");
         smtp.say(&format!("BDAT {} LAST\r\n{}", text.len(), text.trim_end_matches("\r\n")))
     };
+    let text = |user: &str, mark: &str| message(user, "many@outside.test", mark);
+    let send = |case: ((&str, &str), u32)| send_text(case, &text(case.0.0, &mark));
+    // What is refused, by an earlier filter or by the same, doesn't count.
+    let virus = format!("{}{}\n", text(ALICE.0, "virus"), stack::eicar());
+    let uncounted = [virus, text(BOB.0, "forged")].map(|text| send_text((ALICE, 3), &text));
     let replies = [(ALICE, 2), (ALICE, 4), (ALICE, 2), (ALICE, 1), (ALICE, 1), (BOB, 3)].map(send);
     let by_data = submit(&stack, BOB.0, &message(ALICE.0, BOB.0, "by-data"));
     let log = engine::logs(&stack.container("postfix"));
@@ -127,6 +132,7 @@ fn users_send_to_so_many_recipients_an_hour_and_clients_are_named_where_the_site
     stack.project.replace("mailimg.toml", "hide-clients = false", "hide-clients = true");
     stack.rebuild();
 
+    assert_eq!(uncounted.each_ref().map(|reply| reply.code), [550, 550], "{uncounted:?}");
     assert_eq!(replies.each_ref().map(|reply| reply.code), [250, 550, 450, 250, 450, 250], "{replies:?}");
     assert_eq!(by_data.code, 450, "{by_data:?}");
     let refused = |line: &&str| line.contains("milter-reject: ") && line.contains("alice@example.test has sent to 3");
