@@ -4,14 +4,12 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use lettre::transport::smtp::client::{Certificate, TlsParameters};
-use openssl::asn1::Asn1Time;
-use openssl::error::ErrorStack;
-use openssl::x509::X509;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme, SupportedProtocolVersion};
 use rustls_platform_verifier::Verifier;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::endpoint::Endpoint;
 use super::imap::Imap;
@@ -72,8 +70,8 @@ impl Trust {
 pub(super) struct Presented {
     /// Its certificate comes first.
     pub(super) chain: Vec<CertificateDer<'static>>,
-    /// Negative once the certificate has expired.
-    pub(super) days_left: i32,
+    /// Until the certificate expires. Negative once it has. None if it can't be read.
+    pub(super) days_left: Option<i64>,
 }
 
 /// What came of an attempt to start TLS.
@@ -90,25 +88,24 @@ pub(super) async fn handshake(
     versions: &[&'static SupportedProtocolVersion],
 ) -> Result<Handshake, Problem> {
     let tcp = before_tls(target, endpoint).await?;
-    let local = |error: &dyn std::error::Error| Problem::new("can't set up TLS", error);
     let witness = Arc::new(Witness { verifier: Arc::clone(&trust.verifier), seen: OnceLock::new() });
     let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
-    let config = config.with_protocol_versions(versions).map_err(|error| local(&error))?;
+    let config = config.with_protocol_versions(versions).map_err(|error| Problem::new("can't set up TLS", &error))?;
     let config = config.dangerous().with_custom_certificate_verifier(Arc::clone(&witness) as _).with_no_client_auth();
     match tokio_rustls::TlsConnector::from(Arc::new(config)).connect(trust.name.clone(), tcp).await {
         Ok(_) => {
             let chain = witness.seen.get().cloned().unwrap_or_default();
-            let days_left = days_left(&chain).map_err(|error| local(&error))?;
-            Ok(Handshake::Done(Presented { chain, days_left }))
+            Ok(Handshake::Done(Presented { days_left: days_left(&chain), chain }))
         }
         Err(error) => Ok(Handshake::Refused(Problem::new("TLS can't be started", &error).detail)),
     }
 }
 
-fn days_left(chain: &[CertificateDer]) -> Result<i32, ErrorStack> {
-    let Some(certificate) = chain.first() else { return Ok(0) };
-    let certificate = X509::from_der(certificate)?;
-    Ok(Asn1Time::days_from_now(0)?.diff(certificate.not_after())?.days)
+/// Days until the server's certificate expires, if it can be read.
+fn days_left(chain: &[CertificateDer]) -> Option<i64> {
+    let (_, certificate) = X509Certificate::from_der(chain.first()?).ok()?;
+    let now = i64::try_from(UnixTime::now().as_secs()).ok()?;
+    Some((certificate.validity().not_after.timestamp() - now) / (24 * 60 * 60))
 }
 
 /// Accepts every certificate, and keeps what it saw.

@@ -67,14 +67,15 @@ fn has_keyword(protocol: Protocol, lines: &[String], wanted: &str) -> bool {
 /// The certificate, as verified for the site's name.
 pub(super) fn certificate(
     verified: &Result<(), rustls::Error>,
-    days_left: i32,
+    days_left: Option<i64>,
     is_own: bool,
     hostname: &str,
 ) -> Verdict {
     let reason = match verified {
         Ok(()) => {
             let whose = if is_own { "the site's own, self-signed" } else { "trusted" };
-            return Ok(format!("valid for {hostname}, {whose}, {days_left} days left"));
+            let rest = days_left.map_or_else(String::new, |days| format!(", {days} days left"));
+            return Ok(format!("valid for {hostname}, {whose}{rest}"));
         }
         Err(rustls::Error::InvalidCertificate(error)) => error,
         Err(other) => return wrong(shown(&other.to_string()), SERVICES),
@@ -87,7 +88,8 @@ pub(super) fn certificate(
              tls.directory, fullchain.pem must contain the whole chain",
         ),
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            wrong(format!("the certificate expired {} days ago", days_left.saturating_neg()), renew)
+            let ago = days_left.map_or_else(String::new, |days| format!(" {} days ago", days.saturating_neg()));
+            wrong(format!("the certificate has expired{ago}"), renew)
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => wrong(
             format!("the certificate isn't for {hostname}: {}", shown(&reason.to_string())),

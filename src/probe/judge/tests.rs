@@ -60,15 +60,22 @@ fn users_log_in_on_port_25_only_where_the_site_says_so() {
 
 #[test]
 fn certificates_are_judged_by_what_is_wrong_with_them() {
-    let judge =
-        |error, days| certificate(&Err(rustls::Error::InvalidCertificate(error)), days, false, "mail.example.test");
-    passes(&certificate(&Ok(()), 80, false, "mail.example.test"), "valid for mail.example.test, trusted, 80 days left");
-    passes(&certificate(&Ok(()), 800, true, "mail.example.test"), "the site's own, self-signed, 800 days left");
+    let judge = |error, days| {
+        certificate(&Err(rustls::Error::InvalidCertificate(error)), Some(days), false, "mail.example.test")
+    };
+    passes(
+        &certificate(&Ok(()), Some(80), false, "mail.example.test"),
+        "valid for mail.example.test, trusted, 80 days left",
+    );
+    passes(&certificate(&Ok(()), Some(800), true, "mail.example.test"), "the site's own, self-signed, 800 days left");
     fails(&judge(CertificateError::UnknownIssuer, 80), "nobody that this machine trusts");
-    fails(&judge(CertificateError::Expired, -3), "expired 3 days ago");
+    fails(&judge(CertificateError::Expired, -3), "has expired 3 days ago");
     fails(&judge(CertificateError::NotValidForName, 80), "the certificate isn't for mail.example.test");
     fails(&judge(CertificateError::Revoked, 80), "Revoked");
-    fails(&certificate(&Err(rustls::Error::NoCertificatesPresented), 0, false, "mail.example.test"), "no certificates");
+    fails(
+        &certificate(&Err(rustls::Error::NoCertificatesPresented), None, false, "mail.example.test"),
+        "no certificates",
+    );
 }
 
 #[test]
