@@ -65,8 +65,9 @@ pub fn inspect(container: &str, template: &str) -> String {
     docker(["inspect", "--format", template, container]).trim().to_owned()
 }
 
-/// A container's standard output and standard error so far.
+/// A container's standard output and standard error so far. The images' `logged` passes lines on after a tenth of a second.
 pub fn logs(container: &str) -> String {
+    std::thread::sleep(std::time::Duration::from_millis(300));
     let output = try_docker(["logs", container]);
     String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
 }
