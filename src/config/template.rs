@@ -8,7 +8,8 @@
 use camino::Utf8Path;
 use handlebars::template::{BlockParam, HelperTemplate, Parameter, TemplateElement};
 use handlebars::{
-    Context, Handlebars, Helper, HelperResult, Output, Path, RenderContext, RenderError, RenderErrorReason, Template,
+    Context, Handlebars, Helper, HelperResult, Output, Path, PathAndJson, RenderContext, RenderError,
+    RenderErrorReason, Template,
 };
 use serde_json::{Map, Value, json};
 
@@ -110,6 +111,14 @@ fn without_nulls(value: &Value) -> Value {
     }
 }
 
+/// A helper's first parameter. A value that isn't set is an error, as it is where values are printed.
+fn first<'a>(helper: &'a Helper<'_>) -> Result<Option<&'a Value>, RenderError> {
+    match helper.param(0) {
+        Some(param) if param.is_value_missing() => Err(RenderError::strict_error(param.relative_path())),
+        param => Ok(param.map(PathAndJson::value)),
+    }
+}
+
 /// `{{join LIST SEPARATOR}}`: the items of a list, joined by the separator.
 fn join(
     helper: &Helper<'_>,
@@ -118,10 +127,7 @@ fn join(
     _: &mut RenderContext<'_, '_>,
     out: &mut dyn Output,
 ) -> HelperResult {
-    if let Some(list) = helper.param(0).filter(|param| param.is_value_missing()) {
-        return Err(RenderError::strict_error(list.relative_path()));
-    }
-    let list = helper.param(0).and_then(|param| param.value().as_array());
+    let list = first(helper)?.and_then(Value::as_array);
     let separator = helper.param(1).and_then(|param| param.value().as_str());
     let (Some(list), Some(separator)) = (list, separator) else {
         return Err(RenderErrorReason::InvalidParamType("{{join LIST SEPARATOR}}").into());
@@ -140,10 +146,7 @@ fn regexp(
     _: &mut RenderContext<'_, '_>,
     out: &mut dyn Output,
 ) -> HelperResult {
-    if let Some(text) = helper.param(0).filter(|param| param.is_value_missing()) {
-        return Err(RenderError::strict_error(text.relative_path()));
-    }
-    let Some(text) = helper.param(0).and_then(|param| param.value().as_str()) else {
+    let Some(text) = first(helper)?.and_then(Value::as_str) else {
         return Err(RenderErrorReason::InvalidParamType("{{regexp TEXT}}").into());
     };
     for letter in text.chars() {
