@@ -49,19 +49,12 @@ pub(super) async fn accepts(target: &Target, endpoint: Endpoint, version: OldVer
     let hello = client_hello(version, target.hostname.as_str());
     stream.write_all(&hello).await.map_err(|error| Problem::new("the connection fails", &error))?;
     // Type, version and length of the record; then type, length and version of a ServerHello.
-    let mut start = [0; 11];
-    let mut read = 0;
-    while let Some(rest) = start.get_mut(read..).filter(|rest| !rest.is_empty()) {
-        match stream.read(rest).await {
-            // Servers also refuse by hanging up.
-            Ok(0) | Err(_) => break,
-            Ok(more) => read += more,
-        }
-    }
-    match start {
+    let mut start = Vec::new();
+    // Servers also refuse by hanging up.
+    let _ = stream.take(11).read_to_end(&mut start).await;
+    match start.as_slice() {
         [HANDSHAKE, _, _, _, _, SERVER_HELLO, _, _, _, agreed @ ..] => Ok(agreed == version.on_the_wire()),
-        [ALERT, ..] => Ok(false),
-        _ if read == 0 => Ok(false),
+        [ALERT, ..] | [] => Ok(false),
         _ => Err(Problem::told("the server answers with something other than TLS")),
     }
 }
