@@ -28,6 +28,16 @@ ensure_rust() {
     have cargo || fail "rustup has installed Rust $wanted, but there is no cargo" "look for it in ~/.cargo/bin and /usr/bin"
 }
 
+# Compiles the release build, unless MAILIMG names the program to use. Sets MAILIMG.
+ensure_mailimg() {
+    [ -z "${MAILIMG:-}" ] || return 0
+    apt_install "${build_packages[@]}"
+    ensure_rust
+    say "compiling mailimg"
+    cargo build --locked --release
+    MAILIMG=$project/target/release/mailimg
+}
+
 cargo_is_new_enough() {
     local found
     found=$(cd "$project" && cargo --version 2>/dev/null | cut -d' ' -f2) && at_least "$(wanted_rust)" "$found"
