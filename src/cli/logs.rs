@@ -13,7 +13,7 @@ use crate::timestamp::Timestamp;
 /// Prints all lines of all services in one order, by time (UTC), so that a mail can be followed from one to the next. The
 /// newest 50 MB of each service's log are kept, even when its container is replaced. If a service can't keep its log, because
 /// the disk is full, a warning says so, and its newer lines are those that the engine has. With --follow, prints lines as
-/// they come, until it is interrupted.
+/// they come, until it is interrupted or nobody reads them any more.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -45,11 +45,13 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let logs = Logs { services: &args.services, since: args.since };
     if args.follow {
         let mut written = Ok(());
-        let followed = stack.follow_logs(&logs, |LogLine { time, service, text }| {
-            written = context.ui().line(format!("{time} {service} {text}"));
-            if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        });
-        return written.and(Ok(followed?));
+        stack.follow_logs(&logs, |LogLine { time, service, text }| {
+            context.ui().offer(format!("{time} {service} {text}\n").as_bytes()).unwrap_or_else(|failure| {
+                written = Err(failure);
+                ControlFlow::Break(())
+            })
+        })?;
+        return written;
     }
     let lines = stack.logs(&logs)?;
     lines.unkept.iter().for_each(|unkept| context.ui().warning(warning(unkept)));

@@ -1,6 +1,7 @@
 //! Output: results on standard output, everything else on standard error, colours only on terminals.
 
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use owo_colors::OwoColorize;
@@ -36,13 +37,19 @@ impl Ui {
 
     /// Writes a result to standard output, unchanged. A closed pipe (`| head`) is not a failure.
     pub(super) fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
+        self.offer(bytes).map(drop)
+    }
+
+    /// Like [`Ui::write`], for output without an end: breaks when nobody reads it any more.
+    pub(super) fn offer(&self, bytes: &[u8]) -> Result<ControlFlow<()>, Failure> {
         let write = || {
             let mut out = io::stdout().lock();
             out.write_all(bytes).and_then(|()| out.flush())
         };
         match self.bars.suspend(write) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-            _ => Ok(()),
+            Ok(()) => Ok(ControlFlow::Continue(())),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -36,6 +36,8 @@ case "$* $input" in
 esac
 [ ! -e "answers/$kind.error" ] || { cat "answers/$kind.error" >&2; exit 1; }
 cat "answers/$kind"
+# `logs --follow` ends only when it is killed.
+while [ -e "answers/$kind.repeats" ]; do sleep 0.05; cat "answers/$kind"; done
 "#;
 
 /// A project with a compose file, on an engine that has the site's postmaster and one row to change.

@@ -1,5 +1,8 @@
 //! The services' logs, with a fake engine program.
 
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
 use crate::common::project::Project;
 use crate::fake_engine::{calls, project, run, succeed};
 
@@ -131,6 +134,22 @@ fn compose_follows_the_logs() {
     );
     let called = "logs --no-color --timestamps --since 2026-11-26T10:48:55Z --follow \n";
     assert!(calls(&project).ends_with(called), "{}", calls(&project));
+}
+
+#[test]
+fn following_ends_when_nobody_reads_any_more() {
+    let project = project();
+    project.write("answers/logs", PRINTED);
+    project.write("answers/logs.repeats", "");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mailimg"));
+    command.args(["logs", "--follow"]).current_dir(project.path());
+    command.env("PATH", format!("{}/bin:/usr/bin:/bin", project.path().display()));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().ends_with("from=<a@example.org>"));
+    drop(lines);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
 }
 
 #[test]

@@ -160,6 +160,7 @@ impl Stack {
             if shown.is_some_and(|flow| flow.is_break()) {
                 // It may have ended by itself.
                 let _ = compose.kill();
+                return compose.wait().map(drop).map_err(failed);
             }
         }
         let status = compose.wait().map_err(failed)?;
