@@ -5,8 +5,9 @@ use std::time::Duration;
 use lettre::Transport as _;
 use lettre::transport::smtp::authentication::Mechanism;
 
+use crate::common::project::Project;
 use crate::common::wait_for;
-use crate::stack::{self, ALICE, BOB, DEFERRED, POSTMASTER, SECOND, Stack, deliver, mark};
+use crate::stack::{self, ALICE, BOB, DEFERRED, DOMAIN, POSTMASTER, SECOND, Stack, deliver, mark};
 use crate::submission::{client, mail};
 
 /// A command of a page, and what the page says that it prints.
@@ -15,13 +16,18 @@ struct Example {
     printed: Vec<String>,
 }
 
-/// The examples that call `mailimg`, up to a pipe.
+/// A page of the documentation.
+fn page(name: &str) -> String {
+    fs_err::read_to_string(format!("{}/docs/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+/// The examples that call `mailimg`, up to a pipe or a comment.
 fn examples(page: &str) -> Vec<Example> {
     let mut examples: Vec<Example> = Vec::new();
     for block in page.split("```console\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
         for line in block.lines() {
             if let Some(command) = line.strip_prefix("$ mailimg ") {
-                let words = command.split(" | ").next().unwrap().split_whitespace();
+                let words = command.split(['|', '#']).next().unwrap().split_whitespace();
                 examples.push(Example { arguments: words.map(str::to_owned).collect(), printed: Vec::new() });
             } else {
                 examples.last_mut().unwrap().printed.push(line.to_owned());
@@ -83,8 +89,13 @@ fn run(stack: &Stack, example: &Example) -> Option<String> {
         _ => {}
     }
     let (_, out, said) = stack.try_mailimg(&arguments, &format!("{}\n", ALICE.1));
+    compare(example, &out, &said)
+}
+
+/// Where the outputs differ from what the page shows, which is nothing if it leaves them out.
+fn compare(Example { arguments, printed }: &Example, out: &str, said: &str) -> Option<String> {
     let (mut out, mut said) = (out.lines().peekable(), said.lines().peekable());
-    let mut documented = example.printed.iter().peekable();
+    let mut documented = printed.iter().peekable();
     while let Some(line) = documented.next() {
         if line == "…" {
             let after = documented.peek();
@@ -96,7 +107,7 @@ fn run(stack: &Stack, example: &Example) -> Option<String> {
         }
     }
     let rest: Vec<&str> = out.chain(said).collect();
-    (!example.printed.is_empty() && !rest.is_empty()).then(|| format!("{arguments:?}: also {rest:?}"))
+    (!printed.is_empty() && !rest.is_empty()).then(|| format!("{arguments:?}: also {rest:?}"))
 }
 
 /// Leaves only the users that every test expects.
@@ -129,9 +140,8 @@ fn the_examples_of_administration_are_real() {
     let id = stack.json(&["queue", "list"])[0]["id"].as_str().unwrap().to_owned();
     stack.project.write("password", ALICE.1);
 
-    let page = fs_err::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/administration.md")).unwrap();
     let mut wrong = Vec::new();
-    for mut example in examples(&page) {
+    for mut example in examples(&page("administration.md")) {
         for argument in &mut example.arguments {
             if argument.len() >= 10 && argument.chars().all(|it| it.is_ascii_hexdigit()) {
                 argument.clone_from(&id);
@@ -147,4 +157,20 @@ fn the_examples_of_administration_are_real() {
     let mark = mark("after-the-examples");
     deliver(&stack, ALICE.0, &mark);
     stack.mailbox(ALICE).wait_for_message(&mark);
+}
+
+#[test]
+fn the_examples_of_locks_and_layers_are_real() {
+    let project = Project::with_shared_cache();
+    project.run(["init", DOMAIN]);
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for example in ["lock.md", "images.md", "file-tree.md"].iter().flat_map(|name| examples(&page(name))) {
+        let output = project.mailimg(&example.arguments).output().unwrap();
+        let [out, said] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        let different = if output.status.success() { compare(&example, &out, &said) } else { Some(said) };
+        wrong.extend(different.map(|what| format!("{:?}: {what}", example.arguments)));
+        seen += 1;
+    }
+    assert!(wrong.is_empty() && seen > 8, "of {seen}:\n{}", wrong.join("\n"));
 }
