@@ -1,6 +1,7 @@
 //! Paths inside an image.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Longest path that Linux opens (`PATH_MAX` without its final zero byte).
 const MAX_PATH: usize = 4095;
@@ -9,9 +10,10 @@ const MAX_NAME: usize = 255;
 
 /// A safe path inside an image: relative to its root, without `.`, `..`, empty or overlong components.
 ///
-/// Bytes rather than text, as in file systems and tar. Sorting by bytes puts parents before their children.
+/// Bytes rather than text, as in file systems and tar. Sorting by bytes puts parents before their children. Clones share
+/// the bytes: a path has a place in a package, in the merged tree, in the database and in layers.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TreePath(Box<[u8]>);
+pub struct TreePath(Arc<[u8]>);
 
 /// Why a name is refused as a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

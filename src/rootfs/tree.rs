@@ -131,6 +131,12 @@ impl Tree {
         self.nodes.get(path)
     }
 
+    /// Like [`Tree::get`], and returns the tree's own path, too.
+    #[must_use]
+    pub fn get_key_value(&self, path: &TreePath) -> Option<(&TreePath, &Node)> {
+        self.nodes.get_key_value(path)
+    }
+
     pub(super) fn get_mut(&mut self, path: &TreePath) -> Option<&mut Node> {
         self.nodes.get_mut(path)
     }

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::verbatim::{self, NotVerbatim};
@@ -65,7 +65,7 @@ pub enum ItemContent {
 /// The top layer contains everything in which the tree differs from the unpacked layers below, so that the image always
 /// equals the tree.
 pub fn drafts(merged: &Merged, groups: &[Group]) -> Result<Vec<Draft>, LayerError> {
-    let mut stack = Stack { merged, unpacked: BTreeMap::new() };
+    let mut stack = Stack { merged, unpacked: HashSet::new() };
     let mut drafts = groups.iter().map(|group| stack.group(group)).collect::<Result<Vec<_>, _>>()?;
     drafts.push(stack.top()?);
     Ok(drafts)
@@ -73,8 +73,8 @@ pub fn drafts(merged: &Merged, groups: &[Group]) -> Result<Vec<Draft>, LayerErro
 
 struct Stack<'a> {
     merged: &'a Merged,
-    /// The unpacked content of the layers so far.
-    unpacked: BTreeMap<TreePath, Node>,
+    /// The paths at which unpacking the layers so far gives what the tree has.
+    unpacked: HashSet<&'a TreePath>,
 }
 
 impl<'a> Stack<'a> {
@@ -103,9 +103,18 @@ impl<'a> Stack<'a> {
         if let Err(reason) = verbatim::check(package, &self.merged.tree) {
             return Ok(DraftContent::Segments { segments: self.segments(&[id])?, reason: Some(reason) });
         }
-        let paths = package.owned.directories.iter().chain(&package.owned.files);
-        self.unpacked.extend(paths.map(|place| (place.actual.clone(), place.node.clone())));
+        for place in package.owned.directories.iter().chain(&package.owned.files) {
+            self.unpack(&place.actual, &place.node);
+        }
         Ok(DraftContent::Member(id))
+    }
+
+    /// Records that a layer has `node` at `path`, and so replaces what an earlier one has there.
+    fn unpack(&mut self, path: &TreePath, node: &Node) {
+        match self.merged.tree.get_key_value(path) {
+            Some((path, wanted)) if is_same(wanted, node) => self.unpacked.insert(path),
+            _ => self.unpacked.remove(path),
+        };
     }
 
     /// A segment with the directories, then one for each package with other entries.
@@ -134,34 +143,35 @@ impl<'a> Stack<'a> {
             };
             nodes.push((path, node));
         }
+        for (path, node) in &nodes {
+            self.unpack(path, node);
+        }
         let items = nodes.iter().map(|(path, node)| Item { header: header(path, node), content: ItemContent::Nothing });
-        let segment = Segment { package: None, items: items.collect() };
-        self.unpacked.extend(nodes);
-        Ok(segment)
+        Ok(Segment { package: None, items: items.collect() })
     }
 
     /// What a package has besides directories, in the order of its contents.
     fn files(&mut self, id: PackageId) -> Segment {
-        let mut nodes = Vec::new();
+        let mut nodes: Vec<(EntryId, &TreePath, &Node)> = Vec::new();
         for place in &self.package(id).owned.files {
             let source = Source { package: id, entry: place.content() };
             let in_image = self.merged.tree.get(&place.actual);
             // Apply the recipe's rules for the package's files here, so that these files needn't be in the top layer as
             // well.
             let in_image = in_image.filter(|node| node.source() == Some(source));
-            nodes.push((source.entry, place.actual.clone(), in_image.unwrap_or(&place.node).clone()));
+            nodes.push((source.entry, &place.actual, in_image.unwrap_or(&place.node)));
         }
         nodes.sort_by_key(|(content, ..)| *content);
-        let segment = Segment { package: Some(id), items: items(nodes.iter().map(|(_, path, node)| (path, node))) };
-        self.unpacked.extend(nodes.into_iter().map(|(_, path, node)| (path, node)));
-        segment
+        for (_, path, node) in &nodes {
+            self.unpack(path, node);
+        }
+        Segment { package: Some(id), items: items(nodes.iter().map(|(_, path, node)| (*path, *node))) }
     }
 
     /// Everything in which the tree differs from the layers so far.
     fn top(&self) -> Result<Draft, LayerError> {
         let tree = &self.merged.tree;
-        let is_there = |path: &TreePath, node: &Node| self.unpacked.get(path).is_some_and(|found| is_same(found, node));
-        let missing: Vec<(&TreePath, &Node)> = tree.iter().filter(|(path, node)| !is_there(path, node)).collect();
+        let missing: Vec<(&TreePath, &Node)> = tree.iter().filter(|(path, _)| !self.unpacked.contains(path)).collect();
         let paths = missing.iter().filter(|(_, node)| node.is_directory()).map(|(path, _)| (*path).clone());
         let paths = with_parents(paths.chain(missing.iter().filter_map(|(path, _)| path.parent())));
         let directories = paths.iter().map(|path| Ok((path, directory(tree, path)?)));
@@ -260,7 +270,7 @@ fn is_same(a: &Node, b: &Node) -> bool {
 /// Entries for nodes, in order. Of consecutive names of one package file, the first is the file and the others are
 /// links to it.
 fn items<'a>(nodes: impl Iterator<Item = (&'a TreePath, &'a Node)>) -> Vec<Item> {
-    let mut items = Vec::new();
+    let mut items = Vec::with_capacity(nodes.size_hint().0);
     let mut last: Option<(Source, &TreePath)> = None;
     for (path, node) in nodes {
         let mut header = header(path, node);

@@ -278,7 +278,8 @@ impl<'a> Merger<'a> {
     fn place(current: &Current<'a>, declared: &TreePath) -> Result<TreePath, RootfsError> {
         let Some(parent) = declared.parent() else { return Ok(declared.clone()) };
         match current.directories.get(&parent) {
-            Some(parent) => Ok(TreePath::join(Some(parent), declared.name())),
+            Some(actual) if *actual == parent => Ok(declared.clone()),
+            Some(actual) => Ok(TreePath::join(Some(actual), declared.name())),
             None => Err(RootfsError::NoDirectory { package: current.title(), path: declared.clone() }),
         }
     }
