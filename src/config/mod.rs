@@ -10,6 +10,7 @@ mod document;
 mod error;
 mod fields;
 mod label;
+mod name_server;
 mod network;
 mod project;
 mod recipe;

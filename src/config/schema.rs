@@ -143,6 +143,7 @@ fn schemas_take_what_the_program_takes() {
 
 #[test]
 fn patterns_agree_with_the_values_that_are_read() {
+    use super::name_server::NameServer;
     use super::network::Network;
     use super::{AbsolutePath, Address, DomainName, Mode, Name, Size, Word};
     fn check<T: JsonSchema + std::str::FromStr>(right: &[&str], wrong: &[&str]) {
@@ -160,6 +161,7 @@ fn patterns_agree_with_the_values_that_are_read() {
     check::<Address>(&["a@example.org", "A.b@Example.org"], &["a", "@b.c", "a@b", "a b@c.d"]);
     check::<Name>(&["postfix", "_apt", "a.pem"], &["", "-a", "A", "a/b"]);
     check::<Network>(&["192.0.2.0/24", "2001:db8::/32"], &["192.0.2.0", "192.0.2.0/0", "a b/8", "::/"]);
+    check::<NameServer>(&["192.0.2.53", "::1", "192.0.2.53:53", "[::1]:53"], &["", "[::1]", "[::1]:0", "host:53"]);
     check::<Size>(&["0", "1000", "26M"], &["", "M", "1m", "1.5G", "-1", "1 G"]);
     check::<Word>(&["https://example.org/x?y"], &["", "a b", "a\"b", "a#b"]);
 }

@@ -4,6 +4,7 @@ use std::num::NonZeroU16;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::name_server::NameServer;
 use super::network::Network;
 use super::size::Size;
 use super::values::{AbsolutePath, Address, DomainName, Name, Port, SiteName, Word};
@@ -188,8 +189,9 @@ pub struct Imap {
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Dns {
     /// Addresses of servers to ask, for networks that don't let the resolver ask the Internet's name servers itself.
-    /// They must pass on DNSSEC signatures.
-    pub forward: Vec<IpAddr>,
+    /// They must pass on DNSSEC signatures. The port is 53 unless one is given: `192.0.2.53:5353` or
+    /// `[2001:db8::53]:5353`.
+    pub forward: Vec<NameServer>,
     /// Domains whose answers need no valid DNSSEC signatures, with all names below them, such as a private domain that
     /// only the servers in `forward` know.
     pub insecure: Vec<DomainName>,

@@ -60,8 +60,9 @@ fn name_servers_and_domains_are_checked() {
     project.replace("mailimg.toml", "# forward = [\"192.0.2.53\"]", "forward = [\"192.0.2\"]");
     let said = complaint(&project);
     let line = line(&project, "forward = ");
-    assert!(said.contains(&format!("./mailimg.toml:{line}:12: dns.forward[0]: ")), "{said}");
-    project.replace("mailimg.toml", "forward = [\"192.0.2\"]", "forward = [\"192.0.2.53\", \"2001:db8::53\"]");
+    let wrong = format!("./mailimg.toml:{line}:12: dns.forward[0]: \"192.0.2\" is not a name server: an IP address");
+    assert!(said.contains(&wrong), "{said}");
+    project.replace("mailimg.toml", "\"192.0.2\"", "\"192.0.2.53\", \"2001:db8::53\", \"192.0.2.53:5353\"");
     project.replace("mailimg.toml", "# insecure = [\"corp.example\"]", "insecure = [\"corp.example\", \"\\nx.y\"]");
     let said = complaint(&project);
     assert!(said.contains(&format!("./mailimg.toml:{}:", line + 2)), "{said}");

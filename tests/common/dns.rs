@@ -31,10 +31,10 @@ pub struct DnsServer {
 }
 
 impl DnsServer {
-    /// `port` 0 takes a free one.
-    pub fn start(address: IpAddr, port: u16) -> Self {
-        let socket = UdpSocket::bind((address, port))
-            .unwrap_or_else(|error| panic!("can't answer DNS on {address} port {port}: {error}"));
+    /// On a free port of that address.
+    pub fn start(address: IpAddr) -> Self {
+        let socket =
+            UdpSocket::bind((address, 0)).unwrap_or_else(|error| panic!("can't answer DNS on {address}: {error}"));
         let address = socket.local_addr().unwrap();
         let zone = Arc::new(RwLock::new(Zone::new()));
         let records = Arc::clone(&zone);

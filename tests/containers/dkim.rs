@@ -41,7 +41,7 @@ pub fn ask<T>(zone: &DnsServer, question: impl AsyncFnOnce(&MessageAuthenticator
 #[test]
 fn submitted_mail_is_signed_so_that_others_can_verify_it() {
     let stack = stack::shared();
-    let zone = DnsServer::start(Ipv4Addr::LOCALHOST.into(), 0);
+    let zone = DnsServer::start(Ipv4Addr::LOCALHOST.into());
     zone.add(&format!("mail._domainkey.{DOMAIN}"), Record::Txt(record(&stack)));
 
     let mark = mark("signed");

@@ -58,7 +58,7 @@ fn a_domain_that_leaves_the_list_rests_until_it_returns() {
     let warning = format!("postfix: no DKIM key mail.{SECOND}.pem, so mail from {SECOND} is not signed");
     assert!(warned.contains(&warning) && warned.contains("`mailimg dkim`"), "{warned}");
 
-    let zone = DnsServer::start(Ipv4Addr::LOCALHOST.into(), 0);
+    let zone = DnsServer::start(Ipv4Addr::LOCALHOST.into());
     zone.add(&format!("mail._domainkey.{DOMAIN}"), Record::Txt(record(&stack)));
     let (unsigned, signed) = (mark("without-key"), mark("with-key"));
     client(&stack, 587, Mechanism::Plain, DAVE).send(&mail(DAVE.0, BOB.0, &unsigned)).unwrap();

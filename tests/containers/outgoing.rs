@@ -23,7 +23,7 @@ pub fn submit(stack: &Stack, to: &str, text: &str) -> Reply {
 
 /// A name server with the stack's DKIM key.
 fn zone(stack: &Stack) -> DnsServer {
-    let zone = DnsServer::start(Ipv4Addr::LOCALHOST.into(), 0);
+    let zone = DnsServer::start(Ipv4Addr::LOCALHOST.into());
     zone.add(&format!("mail._domainkey.{DOMAIN}"), Record::Txt(dkim::record(stack)));
     zone
 }

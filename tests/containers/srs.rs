@@ -64,7 +64,7 @@ fn forwarded_mail_passes_spf_and_dkim_and_its_bounce_reaches_the_sender() {
     assert!(rewritten.starts_with("SRS0="), "{mail}");
     assert!(rewritten.ends_with(&format!("={}=writer+list@{DOMAIN}", origin.domain)), "{mail}");
     // Only the origin's own servers, and only ours.
-    let zone = DnsServer::start(Ipv4Addr::LOCALHOST.into(), 0);
+    let zone = DnsServer::start(Ipv4Addr::LOCALHOST.into());
     let client: IpAddr = header(&mail, "X-Client").trim_start_matches("X-Client:").trim().parse().unwrap();
     zone.add(&origin.domain, Record::Txt("v=spf1 ip4:192.0.2.1 -all".to_owned()));
     zone.add(DOMAIN, Record::Txt(format!("v=spf1 ip4:{client} -all")));

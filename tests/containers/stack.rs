@@ -101,7 +101,7 @@ impl Stack {
         let host = engine::host_address();
         let signatures =
             HttpServer::files(host, [("/fetched.ndb".to_owned(), signature("Fetched", FETCHED_VIRUS))].into());
-        let dns = DnsServer::start(host, 53);
+        let dns = DnsServer::start(host);
         dns.add("outside.test", Record::A(Ipv4Addr::LOCALHOST));
         dns.add("outside.test", Record::Mx("client.outside.test".to_owned()));
         dns.add("client.outside.test", Record::A(Ipv4Addr::LOCALHOST));
@@ -111,7 +111,7 @@ impl Stack {
         dns.add(DEFERRED, Record::A(silent));
 
         let ports: BTreeMap<u16, u16> = PORTS.iter().map(|port| (*port, free_port())).collect();
-        let project = built_project(&signatures.url(), host, &ports);
+        let project = built_project(&signatures.url(), dns.address(), &ports);
         let name = format!("mailimg-test-{}", std::process::id());
         project.run(["compose"]);
         project.write("test.yaml", overrides());
@@ -298,7 +298,7 @@ impl Stack {
 
 /// A project made by `mailimg init`, with secrets and its images built. It asks `dns` for all names, and its ports are
 /// published on the loopback address.
-pub fn built_project(signatures: &str, dns: IpAddr, ports: &BTreeMap<u16, u16>) -> Project {
+pub fn built_project(signatures: &str, dns: SocketAddr, ports: &BTreeMap<u16, u16>) -> Project {
     let project = Project::with_shared_cache();
     project.run(["init", DOMAIN]);
     configure(&project, signatures, ports);
@@ -323,7 +323,7 @@ pub fn configure(project: &Project, signatures: &str, ports: &BTreeMap<u16, u16>
 }
 
 /// Gives a site more domains, a name server that knows them, and users without a limit.
-fn adapt(project: &Project, dns: IpAddr) {
+fn adapt(project: &Project, dns: SocketAddr) {
     let mut site: toml::Table = project.read("mailimg.toml").parse().unwrap();
     site.insert("domains".to_owned(), vec![DOMAIN, SHOP, SECOND].into());
     let resolver: toml::Table = [("forward", vec![dns.to_string()]), ("insecure", DOMAINS.map(str::to_owned).into())]
