@@ -99,7 +99,7 @@ fn packages(args: &Args) -> Result<Packages, Box<dyn std::error::Error>> {
     let repository = args.repository.clone().or_else(imported).ok_or("say where the packages are with --repository")?;
     let mut packages = Packages::new();
     for path in locks {
-        let lock = Lock::read(&path)?;
+        let lock = std::fs::read_to_string(&path)?.parse::<Lock>()?;
         for package in lock.packages {
             packages.insert(repository.join(&lock.arch).join(&package.file), package);
         }

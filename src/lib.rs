@@ -9,6 +9,8 @@ pub mod timestamp;
 
 pub mod path;
 
+pub mod printable;
+
 pub mod similar;
 
 pub mod progress;

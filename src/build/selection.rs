@@ -32,7 +32,7 @@ impl Selection {
         let planned: BTreeSet<&str> = listed.chain(needed.iter().map(String::as_str)).collect();
         let lock = |name: &str| {
             let path = path(&project.channel_dir(), &project.recipe(name)?.name, &arch);
-            match Lock::read(&path) {
+            match Lock::read(project.files(), &path) {
                 Err(LockError::Missing { .. }) if !needed.contains(name) => Ok(None),
                 lock => Ok(Some((name.to_owned(), lock?))),
             }

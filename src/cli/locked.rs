@@ -46,7 +46,7 @@ impl LockedImage {
     pub(super) fn graph(&self, context: &Context) -> Result<Graph, Failure> {
         let (project, arch) = self.locked.open(context)?;
         let recipe = project.recipe(&self.image)?;
-        let lock = Lock::read(&path(&project.channel_dir(), &recipe.name, &arch))?;
+        let lock = Lock::read(project.files(), &path(&project.channel_dir(), &recipe.name, &arch))?;
         let supply = self.locked.supply(context.cache_dir_or_temporary()?)?;
         let (surroundings, fetching) = (supply.surroundings(&project), supply.fetching(context)?);
         let obtained = obtain_for(&project, &[(recipe, &lock)], surroundings, fetching)?;

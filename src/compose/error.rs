@@ -1,8 +1,6 @@
-use std::io;
-
 use camino::Utf8PathBuf;
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, ReadError};
 
 /// Why no compose file can be written.
 #[derive(Debug, thiserror::Error)]
@@ -14,8 +12,8 @@ pub enum ComposeError {
     #[error("the image {image} has not been built")]
     NotBuilt { image: String },
     /// The file can't be read.
-    #[error("can't read {path}")]
-    Read { path: Utf8PathBuf, source: io::Error },
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// The file is not one that was written for a project.
     #[error("{path} is not a compose file of mailimg")]
     Malformed { path: Utf8PathBuf, source: Box<dyn std::error::Error + Send + Sync> },

@@ -4,6 +4,7 @@ use camino::Utf8Path;
 use serde::Deserialize;
 
 use super::{CONFIGURATION, ComposeError};
+use crate::config::Files;
 
 /// A service in a compose file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,12 +22,14 @@ pub struct ComposeFile {
     pub services: BTreeMap<String, Composed>,
 }
 
-/// The compose file at `path`, if there is one.
-pub fn read(path: &Utf8Path) -> Result<Option<ComposeFile>, ComposeError> {
-    let text = match std::fs::read_to_string(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(ComposeError::Read { path: path.to_owned(), source }),
-        Ok(text) => text,
+/// The longest compose file, in bytes. One of ten services has about 20 kilobytes.
+const LIMIT: u64 = 4 * 1024 * 1024;
+
+/// The compose file at `path`, if the project has one.
+pub fn read(files: &Files, path: &Utf8Path) -> Result<Option<ComposeFile>, ComposeError> {
+    let text = match files.read_text(path, LIMIT) {
+        Err(error) if error.is_missing() => return Ok(None),
+        text => text?,
     };
     let malformed = |error| ComposeError::Malformed { path: path.to_owned(), source: Box::new(error) };
     let file: File = serde_saphyr::from_str(&text).map_err(malformed)?;

@@ -1,6 +1,7 @@
 use camino::Utf8Path;
 
 use super::*;
+use crate::config::Files;
 
 const RECIPES: [(&str, &str); 3] = [
     (
@@ -122,14 +123,15 @@ fn what_has_not_been_built_is_told() {
 fn what_is_written_can_be_read() {
     let (directory, project) = project("");
     let path = Utf8Path::from_path(directory.path()).unwrap().join("compose.yaml");
-    assert_eq!(read(&path).unwrap(), None);
+    let files = Files::open(path.parent().unwrap()).unwrap();
+    assert_eq!(read(&files, &path).unwrap(), None);
     fs_err::write(&path, compose(&project, &images()).unwrap()).unwrap();
-    let file = read(&path).unwrap().unwrap();
+    let file = read(&files, &path).unwrap().unwrap();
     assert_eq!(file.text, compose(&project, &images()).unwrap());
     let services = file.services;
     assert_eq!(services.keys().collect::<Vec<_>>(), ["database", "scanner", "smtp"]);
     assert_eq!(services["smtp"].image, local_reference("smtp", Sha256::of("smtp")));
     assert_eq!(services["smtp"].configuration.as_ref().map(String::len), Some(64));
     fs_err::write(&path, "services: [a]").unwrap();
-    assert!(matches!(read(&path), Err(ComposeError::Malformed { .. })));
+    assert!(matches!(read(&files, &path), Err(ComposeError::Malformed { .. })));
 }

@@ -1,11 +1,10 @@
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::error::ConfigError;
 use super::template::{self, Values};
-use super::{AbsolutePath, Project, Recipe};
+use super::{AbsolutePath, Files, Kind, Project, Recipe};
 
 /// A file or link from `images/<image>/rootfs`, ready for the image. It belongs to root unless the recipe says
 /// otherwise.
@@ -32,58 +31,77 @@ pub enum Contents {
     },
 }
 
+/// The longest file to bake, and the longest template, in bytes.
+const FILE_LIMIT: u64 = 64 * 1024 * 1024;
+const TEMPLATE_LIMIT: u64 = 1024 * 1024;
+/// The most files of an image, and the most bytes of all of them, which are in memory together.
+const MOST_FILES: usize = 65_536;
+const TOTAL_LIMIT: usize = 256 * 1024 * 1024;
+
 /// The files to bake into an image, sorted by path, with templates rendered.
 pub fn bake(project: &Project, recipe: &Recipe) -> Result<Vec<BakedFile>, ConfigError> {
     let values = Values::new(project, recipe)?;
     let images = project.root().join("images");
-    let mut files = BTreeMap::new();
+    let reader = Baker { files: project.files(), values: &values };
+    let mut baked = BTreeMap::new();
     for folder in &recipe.rootfs {
-        files.extend(bake_folder(&images.join(folder.as_str()).join("rootfs"), &values)?);
+        baked.extend(reader.folder(&images.join(folder.as_str()).join("rootfs"))?);
     }
-    let own = images.join(&recipe.name).join("rootfs");
-    if own.exists() {
-        files.extend(bake_folder(&own, &values)?);
+    match reader.folder(&images.join(&recipe.name).join("rootfs")) {
+        // Not every image has files of its own.
+        Err(ConfigError::Read(error)) if error.is_missing() => {}
+        own => baked.extend(own?),
     }
-    Ok(files.into_iter().map(|(path, contents)| BakedFile { path, contents }).collect())
+    Ok(baked.into_iter().map(|(path, contents)| BakedFile { path, contents }).collect())
 }
 
-fn bake_folder(rootfs: &Utf8Path, values: &Values) -> Result<BTreeMap<AbsolutePath, Contents>, ConfigError> {
-    let mut files = BTreeMap::new();
-    let mut folders = vec![rootfs.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let unreadable = |source| ConfigError::Read { path: folder.clone(), source };
-        for entry in folder.read_dir_utf8().map_err(unreadable)? {
-            let source = entry.map_err(unreadable)?.into_path();
-            let kind = source.symlink_metadata().map_err(unreadable)?;
-            if kind.is_dir() {
-                folders.push(source);
-                continue;
-            }
-            let contents = if kind.is_symlink() {
-                let target = source.read_link_utf8().map_err(unreadable)?;
-                Contents::Link { target: target.into_string() }
-            } else if kind.is_file() {
-                let mode = if kind.permissions().mode() & 0o100 == 0 { 0o644 } else { 0o755 };
-                Contents::File { mode, bytes: read(&source, values)? }
-            } else {
-                return Err(unbakeable(&source, "is not a file, directory or symbolic link"));
-            };
-            let path = target_path(rootfs, &source, matches!(contents, Contents::File { .. }))?;
-            if files.insert(path, contents).is_some() {
-                return Err(unbakeable(&source, "exists twice: as a file and as a template"));
+struct Baker<'a> {
+    files: &'a Files,
+    values: &'a Values,
+}
+
+impl Baker<'_> {
+    fn folder(&self, rootfs: &Utf8Path) -> Result<BTreeMap<AbsolutePath, Contents>, ConfigError> {
+        let mut baked = BTreeMap::new();
+        let mut folders = vec![rootfs.to_owned()];
+        let mut total = 0_usize;
+        while let Some(folder) = folders.pop() {
+            for (source, kind) in self.files.list(&folder)? {
+                let contents = match kind {
+                    Kind::Directory => {
+                        folders.push(source);
+                        continue;
+                    }
+                    Kind::Link => Contents::Link { target: self.files.link(&source)? },
+                    Kind::File => self.file(&source)?,
+                    Kind::Other => return Err(unbakeable(&source, "is not a file, directory or symbolic link")),
+                };
+                if let Contents::File { bytes, .. } = &contents {
+                    total = total.saturating_add(bytes.len());
+                }
+                let path = target_path(rootfs, &source, matches!(contents, Contents::File { .. }))?;
+                if baked.insert(path, contents).is_some() {
+                    return Err(unbakeable(&source, "exists twice: as a file and as a template"));
+                }
+                if total > TOTAL_LIMIT || baked.len() > MOST_FILES {
+                    return Err(unbakeable(rootfs, "has more than 256 MiB or 65536 files"));
+                }
             }
         }
+        Ok(baked)
     }
-    Ok(files)
-}
 
-fn read(source: &Utf8Path, values: &Values) -> Result<Vec<u8>, ConfigError> {
-    let bytes = fs_err::read(source).map_err(|error| ConfigError::Read { path: source.to_owned(), source: error })?;
-    if source.extension() != Some("hbs") {
-        return Ok(bytes);
+    fn file(&self, source: &Utf8Path) -> Result<Contents, ConfigError> {
+        let is_template = source.extension() == Some("hbs");
+        let limit = if is_template { TEMPLATE_LIMIT } else { FILE_LIMIT };
+        let (mut bytes, mode) = self.files.read_with_mode(source, limit)?;
+        if is_template {
+            let text =
+                String::from_utf8(bytes).map_err(|_| unbakeable(source, "is not UTF-8, as templates must be"))?;
+            bytes = template::render(source, &text, self.values)?.into_bytes();
+        }
+        Ok(Contents::File { mode: if mode & 0o100 == 0 { 0o644 } else { 0o755 }, bytes })
     }
-    let text = String::from_utf8(bytes).map_err(|_| unbakeable(source, "is not UTF-8, as templates must be"))?;
-    Ok(template::render(source, &text, values)?.into_bytes())
 }
 
 fn target_path(rootfs: &Utf8Path, source: &Utf8Path, is_file: bool) -> Result<AbsolutePath, ConfigError> {

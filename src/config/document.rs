@@ -8,7 +8,11 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Wrong};
 use super::fields::fields_at;
+use super::files::Files;
 use crate::similar::similar;
+
+/// The longest TOML file, in bytes. Those that people write have a few kilobytes.
+pub const TOML_LIMIT: u64 = 1024 * 1024;
 
 /// A TOML file in memory that knows the positions of keys.
 #[derive(Debug)]
@@ -25,10 +29,16 @@ pub(super) enum Step<'a> {
 }
 
 impl Document {
-    pub(super) fn read(path: &Utf8Path) -> Result<Self, ConfigError> {
-        let text =
-            fs_err::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), text })
+    pub(super) fn read(files: &Files, path: &Utf8Path) -> Result<Self, ConfigError> {
+        Ok(Self { path: path.to_owned(), text: files.read_text(path, TOML_LIMIT)? })
+    }
+
+    /// Like [`read`](Self::read), for a file that need not exist.
+    pub(super) fn read_if_there(files: &Files, path: &Utf8Path) -> Result<Option<Self>, ConfigError> {
+        match Self::read(files, path) {
+            Err(ConfigError::Read(error)) if error.is_missing() => Ok(None),
+            other => other.map(Some),
+        }
     }
 
     /// The typed content. An unknown key is an error.

@@ -2,9 +2,8 @@ use std::fmt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::hide_credentials;
-
-use super::Role;
+use super::{ReadError, Role, hide_credentials};
+use crate::printable;
 
 /// Why a project could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -13,8 +12,8 @@ pub enum ConfigError {
     #[error("{directory} is not a mailimg project: it has no mailimg.toml")]
     NoProject { directory: Utf8PathBuf },
     /// A file could not be read.
-    #[error("can't read {path}")]
-    Read { path: Utf8PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// A file contains an error.
     #[error(transparent)]
     Wrong(Box<Wrong>),
@@ -47,6 +46,50 @@ pub enum ConfigError {
     ForeignChannel { recipe: String, channel: String, known: Vec<String> },
 }
 
+/// How much of a line is shown, in characters: what fits on a line of a terminal, beside the line's number.
+const EXCERPT_WIDTH: usize = 72;
+/// How much of it is shown before the error.
+const EXCERPT_BEFORE: usize = 40;
+const LONGEST_MESSAGE: usize = 600;
+const LONGEST_KEY: usize = 200;
+
+/// What is shown of a line in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Excerpt {
+    text: String,
+    /// Where in it the error is, from 0.
+    column: usize,
+}
+
+impl Excerpt {
+    fn of(line: &str, column: usize) -> Self {
+        // Stars take the places of letters one by one, so the column stays.
+        let line = hide_credentials(line);
+        let column = column.saturating_sub(1);
+        let start = if line.chars().count() > EXCERPT_WIDTH { column.saturating_sub(EXCERPT_BEFORE) } else { 0 };
+        let (mut text, mut at) = (String::new(), 0);
+        if start > 0 {
+            text.push('…');
+        }
+        for (index, letter) in line.chars().enumerate().skip(start) {
+            if index == column {
+                at = text.chars().count();
+            }
+            // A tab would put the mark in the wrong column.
+            text.push(if letter == '\t' { ' ' } else { letter });
+            if text.chars().count() >= EXCERPT_WIDTH {
+                text.push('…');
+                break;
+            }
+        }
+        if line.chars().count() <= column {
+            at = text.chars().count();
+        }
+        let before: String = text.chars().take(at).collect();
+        Self { column: printable::field(&before).chars().count(), text: printable::field(&text).into_owned() }
+    }
+}
+
 /// An error at a position in a file that people write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wrong {
@@ -60,8 +103,7 @@ pub struct Wrong {
     pub message: String,
     /// What to do about it.
     pub advice: Option<String>,
-    /// The line in the file.
-    excerpt: String,
+    excerpt: Excerpt,
     /// The number of characters to mark.
     width: usize,
 }
@@ -79,7 +121,9 @@ impl Wrong {
 
     /// An error at a line and column in `text`, the content of `path`.
     pub(super) fn at_line(path: &Utf8Path, text: &str, (line, column): (usize, usize), message: String) -> Box<Self> {
-        let excerpt = hide_credentials(text.lines().nth(line.saturating_sub(1)).unwrap_or_default());
+        let excerpt = Excerpt::of(text.lines().nth(line.saturating_sub(1)).unwrap_or_default(), column);
+        // Parsers repeat values, which may be as long as the file.
+        let message = printable::cut(message, LONGEST_MESSAGE);
         Box::new(Self { path: path.to_owned(), line, column, key: None, message, advice: None, excerpt, width: 1 })
     }
 
@@ -89,7 +133,7 @@ impl Wrong {
     }
 
     pub(super) fn key(mut self: Box<Self>, key: Option<String>) -> Box<Self> {
-        self.key = key;
+        self.key = key.map(|key| printable::line(&key, LONGEST_KEY));
         self
     }
 
@@ -111,17 +155,66 @@ impl fmt::Display for Wrong {
         writeln!(f, "{}", self.message)?;
         let number = self.line.to_string();
         let margin = " ".repeat(number.len());
-        // A tab would put the caret in the wrong column.
-        let excerpt = self.excerpt.replace('\t', " ");
-        let room = excerpt.chars().count().saturating_sub(self.column.saturating_sub(1)).max(1);
+        let Excerpt { text, column } = &self.excerpt;
+        let room = text.chars().count().saturating_sub(*column).max(1);
         let caret = "^".repeat(self.width.min(room));
-        writeln!(f, "{margin} |\n{number} | {excerpt}")?;
-        write!(f, "{margin} | {}{caret}", " ".repeat(self.column.saturating_sub(1)))
+        writeln!(f, "{margin} |\n{number} | {text}")?;
+        write!(f, "{margin} | {}{caret}", " ".repeat(*column))
     }
 }
 
 impl From<Box<Wrong>> for ConfigError {
     fn from(wrong: Box<Wrong>) -> Self {
         Self::Wrong(wrong)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn shown(line: &str, column: usize) -> Vec<String> {
+        let wrong = Wrong::at_line(Utf8Path::new("x.toml"), line, (1, column), "is wrong".to_owned());
+        wrong.to_string().split('\n').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_short_line_is_shown_whole() {
+        assert_eq!(shown("key\t= 1", 7), ["x.toml:1:7: is wrong", "  |", "1 | key = 1", "  |       ^"]);
+    }
+
+    #[test]
+    fn a_long_line_is_cut_around_the_error() {
+        let line = format!("{}HERE{}", "a".repeat(5000), "b".repeat(5000));
+        let lines = shown(&line, 5001);
+        let (excerpt, mark) = (&lines[2], &lines[3]);
+        assert!(excerpt.starts_with("1 | …a") && excerpt.ends_with("b…"), "{excerpt}");
+        assert!(excerpt.chars().count() < 80, "{excerpt}");
+        assert_eq!(excerpt.find("HERE").map(|at| excerpt[..at].chars().count()), mark.find('^'), "{lines:?}");
+    }
+
+    #[test]
+    fn what_controls_a_terminal_is_escaped() {
+        let lines = shown("x = 1 \u{1b}]0;pwn\u{7} y", 16);
+        assert_eq!(lines[2], "1 | x = 1 \\u{1b}]0;pwn\\u{7} y");
+        assert_eq!(lines[3].find('^'), lines[2].find('y'));
+    }
+
+    #[test]
+    fn messages_are_short() {
+        let wrong = Wrong::at_line(Utf8Path::new("x"), "", (1, 1), "é".repeat(1 << 20)).key(Some("k".repeat(1 << 20)));
+        assert!(wrong.to_string().len() < 3000);
+    }
+
+    proptest! {
+        #[test]
+        fn an_excerpt_is_one_line_of_the_screen(line in "[^\n]{0,300}", column in 0..400_usize) {
+            let lines = shown(&line.replace(['\n', '\r'], " "), column);
+            prop_assert_eq!(lines.len(), 4);
+            // Each letter takes up to ten when it is escaped.
+            prop_assert!(lines[2].chars().count() <= 4 + 10 * EXCERPT_WIDTH);
+        }
     }
 }

@@ -9,6 +9,7 @@ mod credentials;
 mod document;
 mod error;
 mod fields;
+mod files;
 mod label;
 mod name_server;
 mod network;
@@ -31,7 +32,9 @@ mod tests;
 pub use bake::{BakedFile, Contents, bake};
 pub use channel::{Channel, Import, Repository};
 pub use credentials::{CREDENTIALS_ADVICE, has_credentials, hide_credentials, hide_in_message};
+pub use document::TOML_LIMIT;
 pub use error::{ConfigError, Wrong};
+pub use files::{Files, Kind, ReadError};
 pub use label::{LabelError, parse_label};
 pub use project::{COMPOSE_FILE, Project, SITE_FILE, channels};
 pub use recipe::{
@@ -45,6 +48,6 @@ pub use size::Size;
 pub use values::{AbsolutePath, Address, DomainName, Mode, Name, Port, SiteName, ValueError, Word};
 
 /// Reads another stage's TOML file. Errors name file, line and key, as they do for the project's files.
-pub fn read_toml<T: serde::de::DeserializeOwned>(path: &camino::Utf8Path) -> Result<T, ConfigError> {
-    document::Document::read(path)?.parse()
+pub fn read_toml<T: serde::de::DeserializeOwned>(files: &Files, path: &camino::Utf8Path) -> Result<T, ConfigError> {
+    document::Document::read(files, path)?.parse()
 }

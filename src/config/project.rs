@@ -1,14 +1,15 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::document::{Document, Step};
+use super::document::{Document, Step, TOML_LIMIT};
 use super::error::{ConfigError, Wrong};
 use super::site::{LEAST_LAYERS, MOST_LAYERS, MOST_MESSAGE_SIZE};
 use super::values::is_host_name;
 use super::{
-    CREDENTIALS_ADVICE, Channel, DomainName, Name, Recipe, RecipeChannel, Repository, Role, Secret, Site, SiteName,
-    Size, has_credentials, label, scripts, secrets, template,
+    CREDENTIALS_ADVICE, Channel, DomainName, Files, Name, ReadError, Recipe, RecipeChannel, Repository, Role, Secret,
+    Site, SiteName, Size, has_credentials, label, scripts, secrets, template,
 };
 use crate::similar::similar;
 
@@ -21,7 +22,7 @@ pub const COMPOSE_FILE: &str = "compose.yaml";
 /// A directory with `mailimg.toml`, `recipes/`, `images/` and `apk-locks/`, read and checked.
 #[derive(Debug, Clone)]
 pub struct Project {
-    root: Utf8PathBuf,
+    files: Files,
     site: Site,
     channel: Channel,
     recipes: BTreeMap<String, Recipe>,
@@ -37,30 +38,39 @@ impl Project {
 
     /// Reads the project in `root` with another channel than the one in its `mailimg.toml`.
     pub fn open_with(root: &Utf8Path, channel: Option<&str>) -> Result<Self, ConfigError> {
-        let path = root.join(SITE_FILE);
-        if !path.exists() {
-            return Err(ConfigError::NoProject { directory: root.to_owned() });
-        }
-        let document = Document::read(&path)?;
+        let none = || ConfigError::NoProject { directory: root.to_owned() };
+        let files = match Files::open(root) {
+            Err(ReadError::Io { source, .. }) if is_no_directory(&source) => return Err(none()),
+            files => files?,
+        };
+        let document = Document::read_if_there(&files, &root.join(SITE_FILE))?.ok_or_else(none)?;
         let mut site: Site = document.parse()?;
         let switches = switches(&site);
-        let recipes = read_recipes(&root.join("recipes"), &switches)?;
+        let recipes = read_recipes(&files, &switches)?;
         check_site(&document, &site, &recipes)?;
         let channel = match channel {
             Some(name) => {
-                let channel = read_channel(root, name)?;
-                site.channel = name.parse().map_err(|_| unknown_channel(root, name))?;
+                let channel = read_channel(&files, name)?;
+                site.channel = name.parse().map_err(|_| unknown_channel(&files, name))?;
                 channel
             }
-            None => read_channel(root, &site.channel).map_err(|error| at(&document, &[Step::Key("channel")], error))?,
+            None => {
+                read_channel(&files, &site.channel).map_err(|error| at(&document, &[Step::Key("channel")], error))?
+            }
         };
-        Ok(Self { root: root.to_owned(), site, channel, recipes, switches })
+        Ok(Self { files, site, channel, recipes, switches })
     }
 
     /// The project directory, as given.
     #[must_use]
     pub fn root(&self) -> &Utf8Path {
-        &self.root
+        self.files.root()
+    }
+
+    /// Its files.
+    #[must_use]
+    pub fn files(&self) -> &Files {
+        &self.files
     }
 
     /// `mailimg.toml`.
@@ -78,31 +88,31 @@ impl Project {
     /// `apk-locks/<channel>`, the directory of the channel's locks.
     #[must_use]
     pub fn channel_dir(&self) -> Utf8PathBuf {
-        self.root.join("apk-locks").join(&self.channel.name)
+        self.root().join("apk-locks").join(&self.channel.name)
     }
 
     /// `secrets`, which is never baked. It may not exist yet.
     #[must_use]
     pub fn secrets_dir(&self) -> Utf8PathBuf {
-        self.root.join("secrets")
+        self.root().join("secrets")
     }
 
     /// `oci`, the default layout of built images. It may not exist yet.
     #[must_use]
     pub fn layout_dir(&self) -> Utf8PathBuf {
-        self.root.join("oci")
+        self.root().join("oci")
     }
 
     /// `mailimg.toml`, which describes the site.
     #[must_use]
     pub fn site_file(&self) -> Utf8PathBuf {
-        self.root.join(SITE_FILE)
+        self.root().join(SITE_FILE)
     }
 
     /// `compose.yaml`, which runs the site. It may not exist yet.
     #[must_use]
     pub fn compose_file(&self) -> Utf8PathBuf {
-        self.root.join(COMPOSE_FILE)
+        self.root().join(COMPOSE_FILE)
     }
 
     /// The images in the site's list, in its order, except those whose feature is off.
@@ -155,7 +165,7 @@ impl Project {
     /// A recipe's `service.hostname`, rendered.
     pub fn service_hostname(&self, recipe: &Recipe) -> Result<Option<String>, ConfigError> {
         let Some(text) = &recipe.service.hostname else { return Ok(None) };
-        let path = self.root.join("recipes").join(&recipe.name).with_extension("toml");
+        let path = self.root().join("recipes").join(&recipe.name).with_extension("toml");
         let name = template::render(&path, text, &template::Values::new(self, recipe)?).map_err(|wrong| *wrong);
         let (message, advice) = match name {
             Ok(name) if is_host_name(&name) => return Ok(Some(name)),
@@ -164,7 +174,7 @@ impl Project {
             Err(Wrong { message, advice, .. }) => (message, advice),
         };
         let steps = [Step::Key("service"), Step::Key("hostname")];
-        Err(Document::read(&path)?.wrong(&steps, message).advice(advice).into())
+        Err(Document::read(&self.files, &path)?.wrong(&steps, message).advice(advice).into())
     }
 
     /// A recipe by name, whether or not the site lists it.
@@ -200,15 +210,12 @@ fn enabled(feature: &Name) -> String {
     format!("{feature}.enabled")
 }
 
-fn read_recipes(
-    directory: &Utf8Path,
-    switches: &BTreeMap<String, bool>,
-) -> Result<BTreeMap<String, Recipe>, ConfigError> {
+fn read_recipes(files: &Files, switches: &BTreeMap<String, bool>) -> Result<BTreeMap<String, Recipe>, ConfigError> {
     let mut recipes = BTreeMap::new();
     let mut documents = Vec::new();
-    for path in files_in(directory)? {
+    for path in files_in(files, "recipes")? {
         let (Some(name), Some("toml")) = (path.file_stem(), path.extension()) else { continue };
-        let document = Document::read(&path)?;
+        let document = Document::read(files, &path)?;
         let mut recipe: Recipe = document.parse()?;
         name.clone_into(&mut recipe.name);
         check_recipe(&document, &recipe, switches)?;
@@ -242,18 +249,15 @@ fn check_dependencies(
     Ok(())
 }
 
-fn read_channel(root: &Utf8Path, name: &str) -> Result<Channel, ConfigError> {
-    let path = root.join("apk-locks").join(name).join("channel.toml");
-    if name.contains('/') || !path.exists() {
-        return Err(unknown_channel(root, name));
-    }
-    let document = Document::read(&path)?;
+fn read_channel(files: &Files, name: &str) -> Result<Channel, ConfigError> {
+    let path = files.root().join("apk-locks").join(name).join("channel.toml");
+    let document = if name.contains('/') { None } else { Document::read_if_there(files, &path)? };
+    let document = document.ok_or_else(|| unknown_channel(files, name))?;
     let mut channel: Channel = document.parse()?;
     check_channel(&document, &channel)?;
     name.clone_into(&mut channel.name);
-    let scripts = path.with_file_name("scripts.toml");
-    if scripts.exists() {
-        channel.scripts = scripts::rules(&Document::read(&scripts)?)?;
+    if let Some(scripts) = Document::read_if_there(files, &path.with_file_name("scripts.toml"))? {
+        channel.scripts = scripts::rules(&scripts)?;
     }
     Ok(channel)
 }
@@ -276,31 +280,33 @@ fn check_channel(document: &Document, channel: &Channel) -> Result<(), ConfigErr
     }
 }
 
-fn unknown_channel(root: &Utf8Path, name: &str) -> ConfigError {
-    let path = root.join("apk-locks").join(name).join("channel.toml");
-    ConfigError::UnknownChannel { name: name.to_owned(), path, known: channels(root) }
+fn unknown_channel(files: &Files, name: &str) -> ConfigError {
+    let path = files.root().join("apk-locks").join(name).join("channel.toml");
+    ConfigError::UnknownChannel { name: name.to_owned(), path, known: channels_of(files) }
 }
 
 /// The channels of the project in `root`, whether or not its other files are right.
 #[must_use]
 pub fn channels(root: &Utf8Path) -> Vec<String> {
-    let directories = files_in(&root.join("apk-locks")).unwrap_or_default().into_iter();
-    let channels = directories.filter(|path| path.join("channel.toml").exists());
+    Files::open(root).map(|files| channels_of(&files)).unwrap_or_default()
+}
+
+fn channels_of(files: &Files) -> Vec<String> {
+    let directories = files_in(files, "apk-locks").unwrap_or_default().into_iter();
+    let channels = directories.filter(|path| files.read(&path.join("channel.toml"), TOML_LIMIT).is_ok());
     channels.filter_map(|path| path.file_name().map(str::to_owned)).collect()
 }
 
-/// The files in a directory, sorted; none if it doesn't exist.
-fn files_in(directory: &Utf8Path) -> Result<Vec<Utf8PathBuf>, ConfigError> {
-    let read = |source| ConfigError::Read { path: directory.to_owned(), source };
-    if !directory.exists() {
-        return Ok(Vec::new());
+/// The entries of a directory of the project, sorted; none if it doesn't exist.
+fn files_in(files: &Files, directory: &str) -> Result<Vec<Utf8PathBuf>, ConfigError> {
+    match files.list(&files.root().join(directory)) {
+        Err(error) if error.is_missing() => Ok(Vec::new()),
+        listed => Ok(listed?.into_iter().map(|(path, _)| path).collect()),
     }
-    let mut paths = Vec::new();
-    for entry in directory.read_dir_utf8().map_err(read)? {
-        paths.push(entry.map_err(read)?.into_path());
-    }
-    paths.sort();
-    Ok(paths)
+}
+
+fn is_no_directory(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 fn at(document: &Document, steps: &[Step<'_>], error: ConfigError) -> ConfigError {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{ImportError, glob};
 use crate::apk::Provide;
-use crate::config::{AbsolutePath, ConfigError, Directory, Link, Mode, read_toml};
+use crate::config::{AbsolutePath, ConfigError, Directory, Files, Link, Mode, TOML_LIMIT, read_toml};
 
 /// The packages to import, and what replaces their maintainer scripts, dependencies and names.
 #[derive(Debug, Clone, Deserialize)]
@@ -143,23 +143,23 @@ fn provides<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Pro
 
 impl Mapping {
     /// Reads and checks the file.
-    pub fn open(file: &Utf8Path) -> Result<Self, ConfigError> {
-        read_toml(file)
+    pub fn open(files: &Files, file: &Utf8Path) -> Result<Self, ConfigError> {
+        read_toml(files, file)
     }
 
-    /// The file for `suite` among `<channels>/*/import.toml`.
-    pub fn find(channels: &Utf8Path, suite: &str) -> Result<Utf8PathBuf, ImportError> {
+    /// The file for `suite` among the project's `apk-locks/*/import.toml`.
+    pub fn find(project: &Files, suite: &str) -> Result<Utf8PathBuf, ImportError> {
         let mut known = Vec::new();
-        for file in files(channels)? {
+        let channels = project.root().join("apk-locks");
+        for (file, text) in mappings(project, &channels)? {
             // Mistakes in the rest are reported when the file is used.
-            let text = fs_err::read_to_string(&file).map_err(ImportError::file(&file))?;
             let SuiteOf { suite: found } = toml::from_str(&text).unwrap_or_default();
             if found == suite {
                 return Ok(file);
             }
             known.push(format!("{found} in {file}"));
         }
-        Err(ImportError::NoMapping { channels: channels.to_owned(), suite: suite.to_owned(), known })
+        Err(ImportError::NoMapping { channels, suite: suite.to_owned(), known })
     }
 
     /// The changes to a package, by Debian's name.
@@ -192,17 +192,18 @@ struct SuiteOf {
     suite: String,
 }
 
-/// All `<channels>/*/import.toml`, sorted. Without a directory of channels there are none.
-fn files(channels: &Utf8Path) -> Result<Vec<Utf8PathBuf>, ImportError> {
-    let mut files = Vec::new();
-    for entry in channels.read_dir_utf8().into_iter().flatten() {
-        let file = entry.map_err(ImportError::file(channels))?.into_path().join("import.toml");
-        if file.exists() {
-            files.push(file);
+/// All `<channels>/*/import.toml` with their texts, sorted. Without a directory of channels there are none.
+fn mappings(project: &Files, channels: &Utf8Path) -> Result<Vec<(Utf8PathBuf, String)>, ConfigError> {
+    let mut mappings = Vec::new();
+    for (directory, _) in project.list(channels).unwrap_or_default() {
+        let file = directory.join("import.toml");
+        match project.read_text(&file, TOML_LIMIT) {
+            Ok(text) => mappings.push((file, text)),
+            Err(error) if error.is_missing() => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    files.sort();
-    Ok(files)
+    Ok(mappings)
 }
 
 #[cfg(test)]
@@ -215,7 +216,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = Utf8Path::from_path(directory.path()).unwrap().join("import.toml");
         std::fs::write(&file, format!("{START}{rest}")).unwrap();
-        Mapping::open(&file).map_err(|error| error.to_string())
+        Mapping::open(&Files::open(file.parent().unwrap()).unwrap(), &file).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -88,7 +88,7 @@ pub fn status(
     let project = selection.project();
     let inputs = selection.inputs()?;
     let built = built(project, platform)?;
-    let file = read(&project.compose_file())?;
+    let file = read(project.files(), &project.compose_file())?;
     let composed = |service: &str| file.as_ref().and_then(|file| file.services.get(service)).cloned();
     let mut containers = stack.map(Stack::containers).transpose()?.unwrap_or_default();
     let outdated: Vec<String> = secrets::outdated(project, &containers).into_iter().map(str::to_owned).collect();

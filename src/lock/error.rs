@@ -1,8 +1,7 @@
-use std::io;
-
 use camino::Utf8PathBuf;
 
 use super::text::ParseError;
+use crate::config::ReadError;
 
 /// A lock can't be read.
 #[derive(Debug, thiserror::Error)]
@@ -11,8 +10,8 @@ pub enum LockError {
     #[error("there is no lock at {path}")]
     Missing { path: Utf8PathBuf },
     /// The file can't be read.
-    #[error("can't read {path}")]
-    Read { path: Utf8PathBuf, source: io::Error },
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// The file is no lock.
     #[error("{path}, {source}")]
     Parse { path: Utf8PathBuf, source: ParseError },

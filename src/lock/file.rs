@@ -1,8 +1,7 @@
-use std::io::{self, Read as _};
-
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Lock, LockError};
+use crate::config::Files;
 use crate::store::{WriteError, write_atomic};
 
 /// The longest lock, in bytes. One with a thousand packages has about a megabyte.
@@ -15,12 +14,12 @@ pub fn path(channel_dir: &Utf8Path, image: &str, arch: &str) -> Utf8PathBuf {
 }
 
 impl Lock {
-    /// Reads the lock at `path`.
-    pub fn read(path: &Utf8Path) -> Result<Self, LockError> {
-        let text = read(path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => LockError::Missing { path: path.to_owned() },
-            _ => LockError::Read { path: path.to_owned(), source },
-        })?;
+    /// Reads the lock at `path`, a file of the project.
+    pub fn read(files: &Files, path: &Utf8Path) -> Result<Self, LockError> {
+        let text = match files.read_text(path, LIMIT) {
+            Err(error) if error.is_missing() => return Err(LockError::Missing { path: path.to_owned() }),
+            text => text?,
+        };
         text.parse().map_err(|source| LockError::Parse { path: path.to_owned(), source })
     }
 
@@ -28,10 +27,4 @@ impl Lock {
     pub fn write(&self, path: &Utf8Path) -> Result<(), WriteError> {
         write_atomic(path, self.to_string(), 0o644)
     }
-}
-
-fn read(path: &Utf8Path) -> io::Result<String> {
-    let mut text = String::new();
-    std::fs::File::open(path)?.take(LIMIT).read_to_string(&mut text)?;
-    Ok(text)
 }

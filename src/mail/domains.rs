@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use toml_edit::{Array, DocumentMut, Item, Value};
 
-use crate::config::{ConfigError, DomainName, Project};
+use crate::config::{ConfigError, DomainName, Project, ReadError, TOML_LIMIT};
 use crate::store::{WriteError, write_atomic};
 
 const KEY: &str = "domains";
@@ -17,8 +17,8 @@ pub enum DomainsError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The file can't be read.
-    #[error("can't read {path}")]
-    Read { path: Utf8PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// The file can't be written.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -58,10 +58,10 @@ pub fn remove(project: &Project, domain: &DomainName) -> Result<bool, DomainsErr
 
 fn edit(project: &Project, change: impl FnOnce(&mut Array)) -> Result<(), DomainsError> {
     let named = project.site_file();
-    let read = |source| DomainsError::Read { path: named.clone(), source };
+    let read = |source| ReadError::Io { path: named.clone(), source };
     // A link stays one.
     let path = named.canonicalize_utf8().map_err(read)?;
-    let text = std::fs::read_to_string(&path).map_err(read)?;
+    let text = project.files().read_text(&named, TOML_LIMIT)?;
     let mode = std::fs::metadata(&path).map_err(read)?.permissions().mode();
     let edited = edited(&text, change).ok_or(DomainsError::NotEditable { path: named.clone() })?;
     Ok(write_atomic(Utf8Path::new(&path), edited, mode & 0o7777)?)

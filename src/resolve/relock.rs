@@ -6,7 +6,7 @@ use super::make::{Order, make};
 use super::offer::Offer;
 use super::regress::refuse_going_back;
 use super::{Regression, ResolveError, Wanted};
-use crate::config::{Project, Recipe};
+use crate::config::{Files, Project, Recipe};
 use crate::lock::{Change, Lock, LockError, across, changes, path};
 use crate::packages::{Fetching, Sources};
 use crate::progress::Progress;
@@ -62,7 +62,8 @@ pub fn lock(task: Task<'_>, fetching: Fetching<'_>) -> Result<Vec<Outcome>, Reso
     let recipes = recipes(task)?;
     let wanted = recipes.iter().map(|recipe| Wanted::of(project, recipe)).collect::<Result<Vec<_>, _>>()?;
     let paths: Vec<_> = recipes.iter().map(|recipe| path(&project.channel_dir(), &recipe.name, arch)).collect();
-    let old = paths.iter().map(|path| old_lock(path, fetching.progress)).collect::<Result<Vec<_>, _>>()?;
+    let old =
+        paths.iter().map(|path| old_lock(project.files(), path, fetching.progress)).collect::<Result<Vec<_>, _>>()?;
     let update = updates(task.update, &old)?;
     let orders: Vec<_> = wanted
         .into_iter()
@@ -100,8 +101,8 @@ fn recipes(Task { project, images, .. }: Task<'_>) -> Result<Vec<&Recipe>, Resol
 }
 
 /// The old lock. If it is malformed it is replaced.
-fn old_lock(path: &Utf8Path, progress: &dyn Progress) -> Result<Option<Lock>, LockError> {
-    match Lock::read(path) {
+fn old_lock(files: &Files, path: &Utf8Path, progress: &dyn Progress) -> Result<Option<Lock>, LockError> {
+    match Lock::read(files, path) {
         Ok(lock) => Ok(Some(lock)),
         Err(LockError::Missing { .. }) => Ok(None),
         Err(error @ LockError::Parse { .. }) => {

@@ -31,6 +31,7 @@ mod mailboxes;
 mod packages;
 mod plain;
 mod platforms;
+mod project_files;
 mod push;
 mod queue;
 mod scripts;

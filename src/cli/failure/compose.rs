@@ -33,11 +33,12 @@ impl From<ComposeError> for Failure {
     fn from(error: ComposeError) -> Self {
         match error {
             ComposeError::Config(error) => error.into(),
+            ComposeError::Read(error) => error.into(),
             ComposeError::NotBuilt { .. } => Self::new(Exit::Missing, &error).hint(BUILD),
             ComposeError::Malformed { .. } => {
                 Self::new(Exit::Usage, &error).hint("move it elsewhere; `mailimg up` writes it again")
             }
-            ComposeError::Read { .. } | ComposeError::Yaml { .. } => Self::new(Exit::System, &error),
+            ComposeError::Yaml { .. } => Self::new(Exit::System, &error),
         }
     }
 }

@@ -3,12 +3,16 @@ use crate::lock::{LockError, ParseError, Problem};
 
 impl From<LockError> for Failure {
     fn from(error: LockError) -> Self {
+        let error = match error {
+            LockError::Read(error) => return error.into(),
+            other => other,
+        };
         let failure = |exit| Self::new(exit, &error);
         match &error {
             LockError::Missing { .. } => {
                 failure(Exit::Missing).hint("create it with `mailimg lock`, then review and commit it")
             }
-            LockError::Read { .. } => failure(Exit::System),
+            LockError::Read(_) => failure(Exit::System),
             LockError::Parse { source: ParseError { problem: Problem::LineEnd, .. }, .. } => failure(Exit::Usage).hint(
                 "git or an editor has converted the line ends, perhaps also in files that go into images. Put `* \
                  -text` \

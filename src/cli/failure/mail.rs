@@ -118,7 +118,7 @@ impl From<DomainsError> for Failure {
         match error {
             DomainsError::Config(error) => error.into(),
             DomainsError::Write(error) => error.into(),
-            DomainsError::Read { .. } => Self::new(Exit::System, &error),
+            DomainsError::Read(error) => error.into(),
             DomainsError::NotEditable { .. } => {
                 Self::new(Exit::Usage, &error).hint("write it as `domains = [\"example.org\"]`")
             }

@@ -1,6 +1,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Context, Failure};
+use crate::config::Files;
 use crate::debian::{self, Mapping, Request, Source};
 use crate::packages::imported_repository;
 
@@ -45,11 +46,15 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let file = match &args.mapping {
-        Some(file) => file.clone(),
-        None => Mapping::find(&context.project().join("apk-locks"), &args.suite)?,
+    let (files, file) = if let Some(file) = &args.mapping {
+        let file = Utf8Path::new(".").join(file);
+        (Files::open(file.parent().unwrap_or(&file))?, file)
+    } else {
+        let files = Files::open(context.project())?;
+        let file = Mapping::find(&files, &args.suite)?;
+        (files, file)
     };
-    let mapping = Mapping::open(&file)?;
+    let mapping = Mapping::open(&files, &file)?;
     let cache = context.cache_dir()?;
     let channel = file.parent().and_then(Utf8Path::file_name).unwrap_or(&args.suite);
     let out = args.out.clone().unwrap_or_else(|| imported_repository(&cache, channel));

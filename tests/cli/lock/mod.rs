@@ -102,7 +102,7 @@ impl Site {
     }
 
     fn read(&self) -> Lock {
-        Lock::read(&self.lock_path()).unwrap()
+        fs_err::read_to_string(self.lock_path()).unwrap().parse().unwrap()
     }
 
     fn lock_path(&self) -> Utf8PathBuf {

@@ -30,7 +30,7 @@ pub fn trees(project: &Project) -> BTreeMap<String, FlatTree> {
     let mut contents = Contents::default();
     let mut trees = BTreeMap::new();
     for recipe in project.recipes() {
-        let lock = Lock::read(&lock::path(&project.channel_dir(), &recipe.name, &arch)).unwrap();
+        let lock = Lock::read(project.files(), &lock::path(&project.channel_dir(), &recipe.name, &arch)).unwrap();
         let surroundings = Surroundings { base: &root, cache, overrides: &BTreeMap::new() };
         let sources = Sources::of_lock(&lock, surroundings).unwrap();
         let fetching = Fetching { client: &client, runtime: &runtime, progress: &Silent };
@@ -49,7 +49,7 @@ pub fn members(project: &Project, image: &str) -> BTreeMap<String, String> {
     let root: Utf8PathBuf = project.path().try_into().unwrap();
     let project = config::Project::open(&root).unwrap();
     let arch = project.channel().architecture(None).unwrap();
-    let lock = Lock::read(&lock::path(&project.channel_dir(), image, &arch)).unwrap();
+    let lock = Lock::read(project.files(), &lock::path(&project.channel_dir(), image, &arch)).unwrap();
     lock.packages.into_iter().map(|package| (package.data.sha256.to_oci(), package.name)).collect()
 }
 
