@@ -32,5 +32,5 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if args.shell == Shell::Bash {
         script.extend_from_slice(BASH.as_bytes());
     }
-    context.ui().write(&script)
+    context.ui().write_file(&script)
 }

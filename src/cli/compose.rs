@@ -2,9 +2,10 @@ use camino::Utf8PathBuf;
 
 use crate::compose::compose;
 use crate::config::Project;
-use crate::store::write_atomic;
+use crate::store::{write_atomic, write_output};
 
 use super::layout::LayoutArgs;
+use super::ui::is_standard_output;
 use super::{Context, Failure};
 
 /// Write the compose file that runs the built images.
@@ -34,10 +35,11 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let images = args.layout.chosen(&layout, &[], context)?;
     let file = compose(&project, &images.into_iter().map(|built| (built.name, built.digest)).collect())?;
     let output = args.output.clone().unwrap_or_else(|| project.compose_file());
-    if output == "-" {
-        return context.ui().write(file.as_bytes());
+    match &args.output {
+        Some(output) if is_standard_output(output) => return context.ui().write_file(file.as_bytes()),
+        Some(output) => write_output(output, file, 0o644)?,
+        None => write_atomic(&output, file, 0o644)?,
     }
-    write_atomic(&output, file, 0o644)?;
     context.ui().status(format!("wrote {output}"));
     Ok(())
 }

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use camino::Utf8PathBuf;
 
+use super::secrets::read_secret;
 use crate::config::{ConfigError, DomainName, Project};
 
 /// Why a record can't be shown.
@@ -59,7 +60,7 @@ pub fn record(project: &Project, domain: &DomainName) -> Result<Record, DkimErro
         return Err(DkimError::ForeignDomain { domain: domain.clone() });
     }
     let path = project.secrets_dir().join(key_path(&site.dkim.selector, domain));
-    let pem = fs_err::read_to_string(&path).map_err(|source| DkimError::Read { path: path.clone(), source })?;
+    let pem = read_secret(&path).map_err(|source| DkimError::Read { path: path.clone(), source })?;
     let public = public_key(&pem).ok_or(DkimError::Key { path })?;
     Ok(Record {
         name: format!("{}._domainkey.{domain}", site.dkim.selector),

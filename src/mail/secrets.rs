@@ -4,11 +4,12 @@
 //! read them. So the files are world-readable, but the directory is accessible only to its owner.
 
 use std::collections::BTreeSet;
-use std::fs::{File, Permissions};
-use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs::{File, Metadata, OpenOptions, Permissions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::OFlags;
 
 use super::certificate::{self, Pair};
 use super::dkim;
@@ -48,6 +49,9 @@ pub enum SecretsError {
     /// Files that Postfix reads can't hold it.
     #[error("the password is empty, contains a control character, or begins or ends with a space")]
     Unusable,
+    /// Something that mailimg hasn't made is in a secret's place.
+    #[error("{path} {reason}")]
+    Foreign { path: Utf8PathBuf, reason: &'static str },
     /// A key or certificate could not be created.
     #[error("can't create {path}: {reason}")]
     Generate { path: Utf8PathBuf, reason: String },
@@ -138,14 +142,11 @@ impl Authority {
         let certificate = Utf8PathBuf::from(name.as_str());
         Self { key: certificate.with_extension("key"), certificate }
     }
-
-    fn exists(&self, directory: &Utf8Path) -> bool {
-        [&self.certificate, &self.key].iter().all(|path| directory.join(path).exists())
-    }
 }
 
 struct Maker {
     directory: Utf8PathBuf,
+    owners: Owners,
     secrets: Vec<Secret>,
     /// Files to make although they exist.
     renewed: Vec<Utf8PathBuf>,
@@ -155,24 +156,28 @@ struct Maker {
 impl Maker {
     fn open(project: &Project) -> Result<Self, SecretsError> {
         let directory = project.secrets_dir();
-        make_directory(&directory, 0o700)?;
+        let owners = Owners::of(project.root())?;
+        make_directory(&directory, 0o700, owners)?;
         let lock = directory.join(".lock");
-        let file = File::create(&lock)
+        exists(&lock, owners)?;
+        let file = open_lock(&lock)
             .and_then(|file| lock_exclusive(&file, &lock).map(|()| file))
             .map_err(|source| SecretsError::Io { path: lock, source })?;
         // Projects are kept in git, but secrets must not be, whatever the project's own .gitignore says.
         let ignored = directory.join(".gitignore");
-        if !ignored.exists() {
+        if !exists(&ignored, owners)? {
             write_atomic(&ignored, "*\n", 0o644)?;
         }
-        Ok(Self { directory, secrets: Vec::new(), renewed: Vec::new(), _lock: file })
+        Ok(Self { directory, owners, secrets: Vec::new(), renewed: Vec::new(), _lock: file })
     }
 
     fn secrets_of(&mut self, secrets: &[Wanted<'_>]) -> Result<(), SecretsError> {
         let authority = secrets.iter().find(|secret| secret.kind == SecretKind::Authority);
         let authority = authority.map(|secret| Authority::named(secret.name));
         let certificates = || secrets.iter().filter(|secret| secret.kind == SecretKind::Certificate);
-        if authority.as_ref().is_some_and(|authority| !authority.exists(&self.directory)) {
+        if let Some(authority) = &authority
+            && !self.has_both(&authority.certificate, &authority.key)?
+        {
             // Certificates of another authority are useless with a new one.
             for certificate in certificates() {
                 self.remove(certificate.name)?;
@@ -205,6 +210,14 @@ impl Maker {
         Ok(())
     }
 
+    fn has(&self, path: &Utf8Path) -> Result<bool, SecretsError> {
+        exists(&self.directory.join(path), self.owners)
+    }
+
+    fn has_both(&self, certificate: &Utf8Path, key: &Utf8Path) -> Result<bool, SecretsError> {
+        Ok(self.has(certificate)? & self.has(key)?)
+    }
+
     fn remove(&self, name: &str) -> Result<(), SecretsError> {
         let path = self.directory.join(name);
         match std::fs::remove_file(&path) {
@@ -217,7 +230,7 @@ impl Maker {
     fn service_pair(&mut self, path: &Utf8Path, service: &str, authority_key: &Utf8Path) -> Result<(), SecretsError> {
         let key_path = self.directory.join(authority_key);
         let make = || {
-            let key = fs_err::read_to_string(&key_path).map_err(|error| error.to_string())?;
+            let key = read_secret(&key_path).map_err(|error| error.to_string())?;
             let Pair { certificate, key } = certificate::signed(service, &key).map_err(|error| error.to_string())?;
             Ok(format!("{key}{certificate}"))
         };
@@ -225,13 +238,13 @@ impl Maker {
     }
 
     fn certificate(&mut self, hostname: &str) -> Result<(), SecretsError> {
-        make_directory(&self.directory.join("tls"), 0o755)?;
+        make_directory(&self.directory.join("tls"), 0o755, self.owners)?;
         let (certificate, key) = (Utf8Path::new("tls/fullchain.pem"), Utf8Path::new("tls/privkey.pem"));
         self.pair((certificate, 0o444), (key, 0o444), || certificate::self_signed(hostname))
     }
 
     fn dkim_keys(&mut self, project: &Project) -> Result<(), SecretsError> {
-        make_directory(&self.directory.join("dkim"), 0o755)?;
+        make_directory(&self.directory.join("dkim"), 0o755, self.owners)?;
         let site = project.site();
         for domain in project.domains("a DKIM key")? {
             let make = || dkim::generate().map_err(|error| error.to_string());
@@ -247,7 +260,7 @@ impl Maker {
         (key, key_mode): (&Utf8Path, u32),
         make: impl FnOnce() -> Result<Pair, rcgen::Error>,
     ) -> Result<(), SecretsError> {
-        if [certificate, key].iter().all(|path| self.directory.join(path).exists()) {
+        if self.has_both(certificate, key)? {
             self.secrets.extend([certificate, key].map(|path| Secret { path: path.to_owned(), made: false }));
             return Ok(());
         }
@@ -266,7 +279,7 @@ impl Maker {
         mode: u32,
         make: impl FnOnce() -> Result<String, String>,
     ) -> Result<(), SecretsError> {
-        if self.directory.join(path).exists() && !self.renewed.iter().any(|renewed| renewed == path) {
+        if self.has(path)? && !self.renewed.iter().any(|renewed| renewed == path) {
             self.secrets.push(Secret { path: path.to_owned(), made: false });
             return Ok(());
         }
@@ -288,15 +301,76 @@ impl Maker {
 }
 
 /// Creates the directory, or changes the mode of an existing one.
-fn make_directory(path: &Utf8Path, mode: u32) -> Result<(), SecretsError> {
-    let make = || {
-        match std::fs::create_dir(path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            other => other?,
-        }
-        std::fs::set_permissions(path, Permissions::from_mode(mode))
+fn make_directory(path: &Utf8Path, mode: u32, owners: Owners) -> Result<(), SecretsError> {
+    let failed = |source| SecretsError::Io { path: path.to_owned(), source };
+    match std::fs::DirBuilder::new().mode(mode).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        other => other.map_err(failed)?,
+    }
+    let found = path.symlink_metadata().map_err(failed)?;
+    if !found.is_dir() {
+        return Err(SecretsError::Foreign { path: path.to_owned(), reason: "is not a directory, or is a link to one" });
+    }
+    owners.check(path, &found)?;
+    let directory = options().read(true).open(path).map_err(failed)?;
+    directory.set_permissions(Permissions::from_mode(mode)).map_err(failed)
+}
+
+/// Whether there is a secret. Anything else of that name, such as a link, is an error: whoever put it there would decide
+/// what the secret is, or learn it.
+fn exists(path: &Utf8Path, owners: Owners) -> Result<bool, SecretsError> {
+    let found = match path.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        found => found.map_err(|source| SecretsError::Io { path: path.to_owned(), source })?,
     };
-    make().map_err(|source| SecretsError::Io { path: path.to_owned(), source })
+    if !found.is_file() {
+        return Err(SecretsError::Foreign { path: path.to_owned(), reason: "is not a regular file" });
+    }
+    owners.check(path, &found)?;
+    Ok(true)
+}
+
+/// The users whom secrets may belong to: who runs mailimg, and whose project it is.
+#[derive(Debug, Clone, Copy)]
+struct Owners([u32; 2]);
+
+impl Owners {
+    fn of(project: &Utf8Path) -> Result<Self, SecretsError> {
+        let found = project.metadata().map_err(|source| SecretsError::Io { path: project.to_owned(), source })?;
+        Ok(Self([rustix::process::geteuid().as_raw(), found.uid()]))
+    }
+
+    fn check(self, path: &Utf8Path, found: &Metadata) -> Result<(), SecretsError> {
+        if self.0.contains(&found.uid()) {
+            return Ok(());
+        }
+        Err(SecretsError::Foreign { path: path.to_owned(), reason: "belongs to another user" })
+    }
+}
+
+/// The longest file of secrets, in bytes.
+const LIMIT: u64 = 1024 * 1024;
+
+pub(super) fn read_secret(path: &Utf8Path) -> io::Result<String> {
+    let file = options().read(true).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
+    }
+    let mut text = String::new();
+    file.take(LIMIT).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn open_lock(path: &Utf8Path) -> io::Result<File> {
+    options().create(true).truncate(false).write(true).mode(0o600).open(path)
+}
+
+/// Follows no link, and waits for nobody.
+fn options() -> OpenOptions {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let mut options = File::options();
+    options.custom_flags(i32::try_from(flags.bits()).unwrap_or_default());
+    options
 }
 
 /// Only letters and digits, because the passwords are used in files with different quoting rules.
@@ -316,7 +390,7 @@ fn random_password() -> Result<String, String> {
 
 /// A new key, then the newest of those in the file, if there is one.
 fn new_keys(path: &Utf8Path) -> Result<String, String> {
-    let old = match std::fs::read_to_string(path) {
+    let old = match read_secret(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         other => other.map_err(|error| error.to_string())?,
     };

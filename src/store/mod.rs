@@ -35,7 +35,7 @@ use tempfile::NamedTempFile;
 
 use crate::digest::{Digesting, Hashing, Sha256};
 
-pub use atomic::{WriteError, write_atomic, write_atomic_after};
+pub use atomic::{WriteError, write_atomic, write_atomic_after, write_output};
 pub use error::StoreError;
 pub use facts::{Fact, Question};
 pub use keeper::Keeper;

@@ -141,3 +141,47 @@ fn docker_compose_accepts_the_file() {
         assert_eq!(service["logging"]["options"]["max-size"], "10m", "{image}");
     }
 }
+
+#[test]
+fn devices_and_streams_stay_what_they_are() {
+    let project = project();
+    let printed = project.run(["compose", "--output", "-"]);
+    for name in ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"] {
+        assert_eq!(project.run(["compose", "--output", name]), printed, "{name}");
+        // Standard output may be a file, which isn't replaced either.
+        let out = project.root().join("out");
+        let file = fs_err::File::create(&out).unwrap().into_parts().0;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mailimg"));
+        command.args(["compose", "--output", name]).current_dir(project.path()).stdout(file);
+        assert!(command.status().unwrap().success());
+        assert_eq!(fs_err::read_to_string(&out).unwrap(), printed, "{name}");
+    }
+    project.run(["compose", "--output", "/dev/null"]);
+    assert!(!fs_err::metadata("/dev/null").unwrap().is_file());
+    let fifo = project.root().join("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let reader = std::thread::spawn({
+        let fifo = fifo.clone();
+        move || fs_err::read_to_string(fifo).unwrap()
+    });
+    project.run(["compose", "--output", fifo.to_str().unwrap()]);
+    assert_eq!(reader.join().unwrap(), printed);
+}
+
+#[test]
+fn links_are_replaced_and_a_fifo_in_the_project_is_refused() {
+    let project = project();
+    let victim = project.root().join("victim");
+    fs_err::write(&victim, "precious").unwrap();
+    let file = project.path().join("compose.yaml");
+    std::os::unix::fs::symlink(&victim, &file).unwrap();
+    project.run(["compose"]);
+    assert_eq!(fs_err::read_to_string(&victim).unwrap(), "precious");
+    assert!(fs_err::symlink_metadata(&file).unwrap().is_file());
+    fs_err::remove_file(&file).unwrap();
+    assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+    let output = project.mailimg(["compose"]).timeout(std::time::Duration::from_secs(50)).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(6), "{said}");
+    assert!(said.contains("something that isn't a file has that name"), "{said}");
+}

@@ -295,3 +295,51 @@ fn the_authority_is_the_file_that_the_recipes_name() {
     assert!(made.contains_key("ours.key") && !made.contains_key("internal-ca.pem"), "{:?}", made.keys());
     openssl(&project, &["verify", "-CAfile", "ours.crt", "-verify_hostname", "mysql", "mysql.pem"]);
 }
+
+/// Whoever puts something else there would decide what the secret is, or learn it.
+#[test]
+fn only_real_files_in_a_real_directory_are_secrets() {
+    let outside = |project: &Project| project.root().join("outside");
+    let refused = |project: &Project, place: &str| {
+        let output = project.mailimg(["secrets", "init"]).timeout(std::time::Duration::from_secs(50)).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{place}: {said}");
+        assert!(said.contains(place) && said.contains("hint: secrets are regular files"), "{place}: {said}");
+    };
+    for place in ["secrets", "secrets/tls", "secrets/dkim"] {
+        let project = project();
+        fs_err::create_dir(outside(&project)).unwrap();
+        fs_err::set_permissions(outside(&project), std::fs::Permissions::from_mode(0o750)).unwrap();
+        let place_of = project.path().join(place);
+        fs_err::create_dir_all(place_of.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(outside(&project), &place_of).unwrap();
+        refused(&project, place);
+        let mode = fs_err::metadata(outside(&project)).unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode, 0o750, "unchanged");
+    }
+    for place in ["secrets/.lock", "secrets/.gitignore", "secrets/database-password", "secrets/tls/fullchain.pem"] {
+        let project = project();
+        fs_err::write(outside(&project), "precious").unwrap();
+        let place_of = project.path().join(place);
+        fs_err::create_dir_all(place_of.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(outside(&project), &place_of).unwrap();
+        refused(&project, place);
+        assert_eq!(fs_err::read_to_string(outside(&project)).unwrap(), "precious", "{place}");
+        fs_err::remove_file(&place_of).unwrap();
+        assert!(Command::new("mkfifo").arg(&place_of).status().unwrap().success());
+        refused(&project, place);
+    }
+}
+
+#[test]
+fn as_root_secrets_of_another_user_are_refused() {
+    for place in ["secrets", "secrets/database-password"] {
+        let project = project();
+        project.run(["secrets", "init"]);
+        std::os::unix::fs::chown(project.path().join(place), Some(4242), None).unwrap();
+        let output = project.mailimg(["secrets", "init"]).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(&format!("{place} belongs to another user")), "{said}");
+    }
+}

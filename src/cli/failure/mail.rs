@@ -52,6 +52,8 @@ impl From<SecretsError> for Failure {
             SecretsError::Made { ref name } => {
                 Self::new(Exit::Usage, &error).hint(format!("replace it with `mailimg secrets rotate {name}`"))
             }
+            SecretsError::Foreign { .. } => Self::new(Exit::Usage, &error)
+                .hint("secrets are regular files of the user who runs mailimg: put a copy there, or move it away"),
             SecretsError::Unusable => Self::new(Exit::Usage, &error),
             SecretsError::Io { .. } | SecretsError::Generate { .. } => Self::new(Exit::System, &error),
         }

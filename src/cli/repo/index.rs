@@ -1,8 +1,9 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::cli::ui::is_standard_output;
 use crate::cli::{Context, Failure};
 use crate::repo::{self, RepoError};
-use crate::store::write_atomic;
+use crate::store::write_output;
 
 /// Write the index of a directory of packages.
 ///
@@ -43,7 +44,10 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let directory = files.first().and_then(|file| file.parent()).unwrap_or(Utf8Path::new("."));
     let output = args.output.clone().unwrap_or_else(|| directory.join("APKINDEX.tar.gz"));
     let bytes = index.write(key.as_ref()).map_err(|source| RepoError::Index { path: output.clone(), source })?;
-    write_atomic(&output, bytes, 0o644)?;
+    if args.output.as_deref().is_some_and(is_standard_output) {
+        return context.ui().write_file(&bytes);
+    }
+    write_output(&output, bytes, 0o644)?;
     let signed = key.as_ref().map_or("not signed".to_owned(), |key| format!("signed by {}", key.name()));
     context.ui().status(format!("{} packages, {signed}", index.packages.len()));
     context.ui().line(output)

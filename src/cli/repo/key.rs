@@ -20,7 +20,8 @@ pub(in crate::cli) struct Args {
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let pair = repo::make_key_pair(&args.out, &args.name)?;
     let ui = context.ui();
-    ui.line(format!("{}\n{}", pair.private, pair.public))?;
+    ui.line(&pair.private)?;
+    ui.line(&pair.public)?;
     ui.status(format!(
         "keep {} secret; give {} to everyone who installs from the repository\n to trust it in a channel, add this \
          line under [keys] in its channel.toml:\n\"{}.rsa.pub\" = \"{}\"",
