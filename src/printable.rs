@@ -61,8 +61,18 @@ pub fn cut(mut text: String, most: usize) -> String {
 /// A message of several lines: escaped, and none of the lines after the first looks like one of our own.
 #[must_use]
 pub fn message(message: &str) -> String {
+    apart(&text(message))
+}
+
+/// An entry of the log, like [`message`], but with the colours that the log's writer adds.
+#[must_use]
+pub fn log(entry: &str) -> String {
+    apart(&escaped(entry, |c| matches!(c, '\n' | '\t' | '\u{1b}')))
+}
+
+fn apart(message: &str) -> String {
     let mut shown = String::new();
-    for (number, line) in text(message).split('\n').enumerate() {
+    for (number, line) in message.split('\n').enumerate() {
         if number > 0 {
             shown.push_str(if looks_own(line) { "\n| " } else { "\n" });
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::config::hide_in_message;
+use crate::printable;
 use crate::progress::{Step, Total};
 
 /// The lines at the bottom of the terminal. Nothing is shown if standard error is not a terminal.
@@ -32,7 +33,7 @@ impl Bars {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("=> "));
         }
-        bar.set_prefix(title.to_owned());
+        bar.set_prefix(printable::field(title).into_owned());
         if length.is_none() {
             bar.enable_steady_tick(Duration::from_millis(120));
         }
@@ -64,7 +65,7 @@ impl Step for Bar {
     }
 
     fn item(&self, name: &str) {
-        self.0.set_message(name.to_owned());
+        self.0.set_message(printable::field(name).into_owned());
     }
 }
 
@@ -74,12 +75,13 @@ impl Drop for Bar {
     }
 }
 
-/// Writes to standard error above the lines, without passwords.
+/// Writes to standard error above the lines, without passwords. The log's own colours stay: where something else brings
+/// escape sequences, tracing has replaced them.
 struct Above(Bars);
 
 impl Write for Above {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let shown = hide_in_message(&String::from_utf8_lossy(bytes));
+        let shown = printable::log(&hide_in_message(&String::from_utf8_lossy(bytes)));
         self.0.suspend(|| io::stderr().write_all(shown.as_bytes()))?;
         Ok(bytes.len())
     }

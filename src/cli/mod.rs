@@ -50,6 +50,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::CompleteEnv;
 
 use crate::config::hide_credentials;
+use crate::printable;
 use context::{Context, GlobalArgs};
 use failure::Failure;
 
@@ -148,11 +149,7 @@ fn without_secrets(mut error: clap::Error) -> clap::Error {
 }
 
 fn shown(argument: &str) -> String {
-    let hidden = hide_credentials(argument);
-    match hidden.char_indices().nth(LONGEST_SHOWN) {
-        Some((end, _)) => format!("{}…", hidden.get(..end).unwrap_or_default()),
-        None => hidden,
-    }
+    printable::cut(printable::field(&hide_credentials(argument)).into_owned(), LONGEST_SHOWN)
 }
 
 fn dispatch(command: Command, context: &Context) -> Result<(), Failure> {

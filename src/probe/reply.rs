@@ -2,6 +2,7 @@ use std::error::Error;
 use std::fmt;
 
 use super::check::Wrong;
+use crate::printable;
 
 /// The longest text of a server that is shown, in characters.
 const LONGEST_SHOWN: usize = 200;
@@ -79,14 +80,9 @@ impl From<Problem> for Wrong {
     }
 }
 
-/// A text of a server as it can be shown: one line, without control characters, not too long.
+/// A text of a server as it can be shown: one line, escaped, not too long.
 pub(super) fn shown(text: &str) -> String {
-    let plain = text.replace(|c: char| c.is_control(), " ");
-    let line = plain.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(LONGEST_SHOWN) {
-        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
-        None => line,
-    }
+    printable::line(text, LONGEST_SHOWN)
 }
 
 #[cfg(test)]
@@ -96,7 +92,7 @@ mod tests {
     #[test]
     fn what_servers_say_is_shown_on_one_short_line() {
         let reply = Reply { code: 550, text: "5.1.1 no\r\n5.1.1 \u{1b}[2Jsuch user".to_owned() };
-        assert_eq!(reply.to_string(), "550 5.1.1 no 5.1.1 [2Jsuch user");
+        assert_eq!(reply.to_string(), "550 5.1.1 no 5.1.1 \\u{1b}[2Jsuch user");
         assert_eq!(shown(&"é".repeat(1000)).chars().count(), LONGEST_SHOWN + 1);
     }
 

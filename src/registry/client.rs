@@ -12,6 +12,7 @@ use super::{RegistryError, Repository};
 use crate::digest::Sha256;
 use crate::http::header::{AUTHORIZATION, HeaderValue};
 use crate::http::{Answer, Download, DownloadError, Failed, HttpError, Method, RequestBuilder, StatusCode, shown};
+use crate::printable;
 use crate::store::Store;
 
 /// How many characters of a registry's message are shown.
@@ -181,7 +182,5 @@ pub(super) fn message(body: &[u8]) -> String {
         errors.into_iter().map(line).collect::<Vec<_>>().join("; ")
     });
     let text = listed.unwrap_or_else(|_| String::from_utf8_lossy(body).into_owned());
-    let words: Vec<&str> =
-        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();
-    words.join(" ").chars().take(MAX_MESSAGE).collect()
+    printable::line(&text, MAX_MESSAGE)
 }

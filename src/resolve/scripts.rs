@@ -2,6 +2,7 @@ use std::fmt;
 
 use crate::apk::package::Script;
 use crate::config::ScriptRule;
+use crate::printable;
 
 /// A script without a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,28 +18,16 @@ pub(super) fn unclassified(rules: &[ScriptRule], package: &str, scripts: &[Scrip
     open.map(|script| Unclassified { package: package.to_owned(), script: script.clone() }).collect()
 }
 
-/// Scripts come from outside, so control characters are escaped.
-fn printable(text: &[u8]) -> String {
-    let mut shown = String::new();
-    for line in String::from_utf8_lossy(text).lines() {
-        shown.push_str("    ");
-        for c in line.chars() {
-            if c.is_control() && c != '\t' {
-                shown.extend(c.escape_default());
-            } else {
-                shown.push(c);
-            }
-        }
-        shown.push('\n');
-    }
-    shown
+fn indented(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    printable::text(&text).lines().flat_map(|line| ["    ", line, "\n"]).collect()
 }
 
 impl fmt::Display for Unclassified {
     /// The script, and the lines of a rule for it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { package, script } = self;
-        write!(f, "{package} has a {} script:\n\n{}\n", script.kind, printable(&script.text))?;
+        write!(f, "{package} has a {} script:\n\n{}\n", script.kind, indented(&script.text))?;
         write!(
             f,
             "[[script]]\npackage = {package:?}\nscripts = [\"{}\"]\nignored-because = \"…\" # or: replaced-by = \"…\"\n",

@@ -18,7 +18,7 @@ fn mailboxes() -> Project {
 fn folders_are_listed_by_name() {
     let project = mailboxes();
     let (out, said) = succeed(&project, &["mailbox", "list", "a@example.org"], "");
-    assert_eq!((out.as_str(), said.as_str()), ("A b/?c\t1\t20\nJunk\t3\t900\n", ""));
+    assert_eq!((out.as_str(), said.as_str()), ("A b/\\u{1b}c\t1\t20\nJunk\t3\t900\n", ""));
     let called = "exec -T dovecot doveadm -f tab mailbox status -u a@example.org messages vsize * \n";
     assert!(calls(&project).ends_with(called), "{}", calls(&project));
     let (out, _) = succeed(&project, &["mailbox", "list", "a@example.org", "--json"], "");

@@ -36,6 +36,7 @@ mod push;
 mod queue;
 mod scripts;
 mod secrets;
+mod terminal;
 mod test_mail;
 mod up;
 mod users;

@@ -19,7 +19,7 @@ fn the_queue_is_listed_oldest_first() {
     assert_eq!(
         out,
         "4AAAADA1CE  hold      2026-11-26T10:48:54Z          9  x@example.org\n    c@d.example\n\
-         3F1A2DA1CE  deferred  2026-11-26T10:48:55Z       1780  <>\n    a@b.example  no [2J\n"
+         3F1A2DA1CE  deferred  2026-11-26T10:48:55Z       1780  <>\n    a@b.example  no\\u{1b}[2J\n"
     );
     assert_eq!(said, "2 mails in the queue\n");
     assert!(calls(&project).starts_with("compose --file compose.yaml exec -T postfix postqueue -j"));

@@ -13,6 +13,7 @@ use std::fmt;
 use rayon::prelude::*;
 
 use super::{ChecksumError, Dependency, DependencyError, Package, Provide, Version, excerpt};
+use crate::printable;
 
 /// What the text of an index lists.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -59,8 +60,8 @@ impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&*self.name, &*self.version) {
             ("", _) => f.write_str("a package without a name")?,
-            (name, "") => write!(f, "{}", name.escape_debug())?,
-            (name, version) => write!(f, "{}-{}", name.escape_debug(), version.escape_debug())?,
+            (name, "") => f.write_str(&printable::field(name))?,
+            (name, version) => write!(f, "{}-{}", printable::field(name), printable::field(version))?,
         }
         write!(f, " is left out, because line {} of the index can't be read: {}", self.line, self.error)
     }

@@ -8,6 +8,7 @@ use crate::apk::package::{Control, Measured, Member, PackageError, PackageReader
 use crate::apk::signature::Signature;
 use crate::apk::tar::{Entry, EntryKind};
 use crate::cli::{Context, Failure};
+use crate::printable;
 use crate::repo::RepoError;
 use crate::timestamp::Timestamp;
 
@@ -106,12 +107,7 @@ struct EntryFacts {
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let report = read(&args.file)?;
-    if args.json {
-        let json = serde_json::to_string_pretty(&report).map_err(std::io::Error::from)?;
-        context.ui().line(json)
-    } else {
-        context.ui().write(text(&report).as_bytes())
-    }
+    if args.json { context.ui().json(&report) } else { context.ui().write(text(&report).as_bytes()) }
 }
 
 fn read(path: &Utf8Path) -> Result<Report, Failure> {
@@ -210,7 +206,7 @@ fn text(report: &Report) -> String {
     let mut line = |label: &str, value: &str| {
         if !value.is_empty() {
             // Writing to a string doesn't fail.
-            let _ = writeln!(out, "{label:<13} {}", plain(value));
+            let _ = writeln!(out, "{label:<13} {}", printable::field(value));
         }
     };
     line("package", &format!("{} {}, {}", package.name, package.version, package.arch));
@@ -242,7 +238,7 @@ fn text(report: &Report) -> String {
     for script in &report.scripts {
         let _ = writeln!(out, "\n--- {}, SHA-256 {}", script.kind, script.sha256);
         for text in script.text.lines() {
-            let _ = writeln!(out, "    {}", plain(text));
+            let _ = writeln!(out, "    {}", printable::text(text));
         }
     }
     let _ = writeln!(out, "\n--- {} entries", report.entries.len());
@@ -260,13 +256,10 @@ fn entry_line(entry: &EntryFacts) -> String {
         (None, _) => String::new(),
     };
     let size = if entry.kind == EntryKind::File.word() { entry.size.to_string() } else { "-".to_owned() };
-    plain(&format!("{} {:<9} {owner:<13} {size:>10} {}{arrow}", entry.mode, entry.kind, entry.path))
+    let line = format!("{} {:<9} {owner:<13} {size:>10} {}{arrow}", entry.mode, entry.kind, entry.path);
+    printable::field(&line).into_owned()
 }
 
 fn name_or(name: &str, id: u32) -> String {
     if name.is_empty() { id.to_string() } else { name.to_owned() }
-}
-
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
 }

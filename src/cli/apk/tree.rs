@@ -5,6 +5,7 @@ use crate::apk::package::{PackageError, PackageReader};
 use crate::cli::{Context, Failure};
 use crate::digest::{Hashing, Sha256};
 use crate::fetch::Fetched;
+use crate::printable;
 use crate::rootfs::{ApkState, Content, EntryId, Node, NodeKind, PackageId, Source, Tree, as_installed};
 use crate::table::Table;
 
@@ -66,7 +67,9 @@ fn fields(node: &Node, links: &HashMap<Source, u64>, contents: &Table<PackageId,
             };
             ('f', Some(*size), Some(node.mtime), Some(count), sha256.to_string().into_bytes())
         }
-        NodeKind::Symlink(target) => ('l', None, None, None, target.clone()),
+        NodeKind::Symlink(target) => {
+            ('l', None, None, None, printable::field(&String::from_utf8_lossy(target)).into_owned().into_bytes())
+        }
         NodeKind::Fifo => ('p', None, None, None, b"-".to_vec()),
     };
     let text = format!(

@@ -2,6 +2,7 @@ use super::{Context, EngineArgs, Failure};
 use crate::cli::complete;
 use crate::config::Address;
 use crate::mail::accounts::Folder;
+use crate::printable;
 
 /// List a user's folders.
 ///
@@ -29,8 +30,8 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
         return context.ui().json(&folders);
     }
     for Folder { name, messages, size } in &folders {
-        // Users choose the names: they must not control the terminal.
-        context.ui().line(format!("{}\t{messages}\t{size}", name.replace(char::is_control, "?")))?;
+        // Users choose the names.
+        context.ui().line(format!("{}\t{messages}\t{size}", printable::field(name)))?;
     }
     Ok(())
 }

@@ -28,17 +28,12 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     }
     for Mail { id, queue, arrived, size, sender, recipients } in &mails {
         let sender = if sender.is_empty() { "<>" } else { sender };
-        context.ui().line(printable(&format!("{id}  {queue:8}  {arrived}  {size:>9}  {sender}")))?;
+        context.ui().line(format!("{id}  {queue:8}  {arrived}  {size:>9}  {sender}"))?;
         for Recipient { address, reason } in recipients {
             let reason = reason.as_ref().map(|reason| format!("  {reason}")).unwrap_or_default();
-            context.ui().line(printable(&format!("    {address}{reason}")))?;
+            context.ui().line(format!("    {address}{reason}"))?;
         }
     }
     context.ui().status(format!("{} in the queue", count(mails.len())));
     Ok(())
-}
-
-/// Other servers choose the reasons: they must not control the terminal.
-fn printable(line: &str) -> String {
-    line.replace(char::is_control, " ")
 }
