@@ -5,6 +5,8 @@
 //! `image` (its name). Helpers: `if`, `unless`, `each`, `with`, `eq`, `ne`, `and`, `or`, `not`, `join LIST
 //! SEPARATOR` and `regexp TEXT`.
 
+use std::io::{self, Write};
+
 use camino::Utf8Path;
 use handlebars::template::{BlockParam, HelperTemplate, Parameter, TemplateElement};
 use handlebars::{
@@ -13,7 +15,7 @@ use handlebars::{
 };
 use serde_json::{Map, Value, json};
 
-use super::compile::compile;
+use super::compile::{CompileError, compile};
 use super::error::{ConfigError, Wrong};
 use super::{Project, Recipe};
 use crate::similar::similar;
@@ -70,7 +72,11 @@ impl Values {
 /// Renders `text`, the content of the template at `path`.
 pub(super) fn render(path: &Utf8Path, text: &str, values: &Values) -> Result<String, Box<Wrong>> {
     let template = compile(text).map_err(|error| {
-        Wrong::at_line(path, text, error.pos().unwrap_or((1, 1)), format!("not a template: {}", error.reason()))
+        let (place, reason) = match &error {
+            CompileError::Template(error) => (error.pos().unwrap_or((1, 1)), error.reason().to_string()),
+            other => ((1, 1), other.to_string()),
+        };
+        Wrong::at_line(path, text, place, format!("not a template: {reason}"))
     })?;
     Checker { path, text, values }.template(&template, &Scope::default())?;
     let mut handlebars = Handlebars::new();
@@ -79,10 +85,52 @@ pub(super) fn render(path: &Utf8Path, text: &str, values: &Values) -> Result<Str
     handlebars.register_helper("join", Box::new(join));
     handlebars.register_helper("regexp", Box::new(regexp));
     handlebars.register_template("", template);
-    let mut rendered = handlebars.render("", &values.set).map_err(|error| explain(path, text, values, &error))?;
-    // handlebars reserves 8 KiB for each.
-    rendered.shrink_to_fit();
-    Ok(rendered)
+    let mut rendered = Rendered::default();
+    match handlebars.render_to_write("", &values.set, &mut rendered) {
+        Err(_) if rendered.is_too_long => {
+            let message = format!("what it renders to has more than {OUTPUT_LIMIT} bytes");
+            Err(Wrong::at_line(path, text, (1, 1), message))
+        }
+        Err(error) => Err(explain(path, text, values, &error)),
+        Ok(()) => Ok(String::from_utf8_lossy(&rendered.bytes).into_owned()),
+    }
+}
+
+/// The longest file that a template may render to, in bytes.
+const OUTPUT_LIMIT: usize = 16 * 1024 * 1024;
+
+/// How often the inside of loops may be rendered.
+const MOST_ROUNDS: usize = 100_000;
+
+/// What a template has rendered to so far.
+#[derive(Default)]
+struct Rendered {
+    bytes: Vec<u8>,
+    is_too_long: bool,
+}
+
+impl Write for Rendered {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.is_too_long = self.bytes.len().saturating_add(bytes.len()) > OUTPUT_LIMIT;
+        if self.is_too_long {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The length of the longest list or table in a value.
+fn longest(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.iter().map(longest).fold(items.len(), usize::max),
+        Value::Object(map) => map.values().map(longest).fold(map.len(), usize::max),
+        _ => 0,
+    }
 }
 
 fn explain(path: &Utf8Path, text: &str, values: &Values, error: &RenderError) -> Box<Wrong> {
@@ -171,6 +219,8 @@ struct Scope {
     /// Inside `each` or `with`, where plain paths start at the item.
     inside: bool,
     names: Vec<String>,
+    /// How often the inside of the loops around it is rendered at most; 0 outside of any.
+    rounds: usize,
 }
 
 struct Checker<'a> {
@@ -214,10 +264,27 @@ impl Checker<'_> {
             };
             inner.names.extend(names.iter().filter_map(|name| name.as_name()).map(str::to_owned));
         }
+        if call.name.as_name() == Some("each") {
+            inner.rounds = scope.rounds.max(1).saturating_mul(self.longest_list(call));
+            if inner.rounds > MOST_ROUNDS {
+                return Err(self.wrong(place, format!("loops inside each other have more than {MOST_ROUNDS} rounds")));
+            }
+        }
         if let Some(template) = &call.template {
             self.template(template, &inner)?;
         }
         call.inverse.as_ref().map_or(Ok(()), |template| self.inverse(template, scope, place))
+    }
+
+    /// How long a list can be: that of the site which is named, or else any.
+    fn longest_list(&self, call: &HelperTemplate) -> usize {
+        let of_site = |parameter: &Parameter| {
+            let path = parameter.as_name()?;
+            let path = path.strip_prefix("@root.").unwrap_or(path);
+            path.strip_prefix("site.")?.split('.').try_fold(self.values.known.get("site")?, Value::get)
+        };
+        let list = call.params.first().and_then(of_site).unwrap_or(&self.values.known);
+        longest(list).max(1)
     }
 
     /// The part after `{{else}}`. Chained blocks (`{{else if …}}`) are elements without their own mapping.
