@@ -12,6 +12,7 @@ mod error;
 pub(crate) mod fixture;
 mod header;
 mod pax;
+mod portable;
 mod read;
 mod sparse;
 mod write;

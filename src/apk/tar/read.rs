@@ -6,11 +6,14 @@ use std::ops::Range;
 use super::content::{Content, State, read_retrying};
 use super::header::{Block, Header, until_nul};
 use super::pax::{Records, checksum, pax_records, xattrs};
+use super::portable;
 use super::sparse::Segment;
 use super::{BLOCK, Entry, EntryKind, TarError, XATTR_PREFIX, check_path, lossy, padded};
 
-/// The most bytes of PAX records, or of a GNU long name, for one entry.
-const EXTENSION_LIMIT: u64 = 1 << 20;
+/// The most bytes of PAX records, or of a GNU long name, for one entry, and of all global PAX records.
+const EXTENSION_LIMIT: u64 = 64 << 10;
+/// The most bytes in holes of sparse files, which take no space in an archive but time to read.
+const HOLES_LIMIT: u64 = 1 << 30;
 /// The most entries in an archive.
 const ENTRY_LIMIT: u64 = 2_000_000;
 
@@ -26,7 +29,11 @@ pub struct Entries<R> {
     /// Records of global PAX headers.
     global: Records,
     pub(super) current: State,
+    /// Bytes of them.
+    global_size: u64,
     count: u64,
+    /// Bytes in holes so far.
+    holes: u64,
     ended: bool,
     portable: bool,
     position: Position,
@@ -52,6 +59,8 @@ struct Extensions {
     map: Vec<u64>,
     path: Option<Vec<u8>>,
     target: Option<Vec<u8>>,
+    /// Bytes of all of them.
+    size: u64,
 }
 
 impl<R: Read> Entries<R> {
@@ -62,7 +71,9 @@ impl<R: Read> Entries<R> {
             offset: 0,
             global: Records::new(),
             current: State::default(),
+            global_size: 0,
             count: 0,
+            holes: 0,
             ended: false,
             portable: true,
             position: Position::default(),
@@ -106,9 +117,9 @@ impl<R: Read> Entries<R> {
         &self.position
     }
 
-    /// Whether every archive reader understands what was read so far in the same way. Readers differ about sparse and
-    /// contiguous files, global records, several extension headers of one kind before an entry, directories with a
-    /// size, volume labels, and ignored fields that are not numbers.
+    /// Whether every archive reader understands what was read so far in the same way: see [`portable`](super::portable).
+    /// Readers also differ about global records, volume labels, extension headers of several kinds, or several of one
+    /// kind, before an entry, and directories with a size.
     pub fn is_portable(&self) -> bool {
         self.portable
     }
@@ -135,7 +146,9 @@ impl<R: Read> Entries<R> {
                 self.portable &= !extensions.has_records;
                 extensions.has_records = true;
                 let bytes = self.extension_bytes(header)?;
+                extensions.size += bytes.len() as u64;
                 let records = pax_records(&bytes, header.offset)?;
+                self.portable &= portable::are_plain(&bytes, &records);
                 for (key, value) in records {
                     if key == "GNU.sparse.offset" || key == "GNU.sparse.numbytes" {
                         extensions.map.push(header.decimal(&value, "sparse map")?);
@@ -147,21 +160,40 @@ impl<R: Read> Entries<R> {
             b'g' => {
                 self.portable = false;
                 let bytes = self.extension_bytes(header)?;
-                self.global.extend(pax_records(&bytes, header.offset)?);
-                if self.global.len() > 1000 {
-                    return Err(TarError::Limit { what: "global PAX records", limit: 1000 });
+                self.global_size += bytes.len() as u64;
+                if self.global_size > EXTENSION_LIMIT {
+                    return Err(TarError::Limit { what: "bytes of global PAX records", limit: EXTENSION_LIMIT });
                 }
+                self.global.extend(pax_records(&bytes, header.offset)?);
             }
-            b'L' => self.portable &= extensions.path.replace(until_nul(self.extension_bytes(header)?)).is_none(),
-            b'K' => self.portable &= extensions.target.replace(until_nul(self.extension_bytes(header)?)).is_none(),
+            b'L' => {
+                let name = self.long_name(header, extensions)?;
+                self.portable &= extensions.path.replace(name).is_none();
+            }
+            b'K' => {
+                let name = self.long_name(header, extensions)?;
+                self.portable &= extensions.target.replace(name).is_none();
+            }
             // A volume label of GNU tar, access rights of Solaris' tar: apk passes them over, too.
             b'V' | b'A' => {
                 self.portable = false;
-                self.extension_bytes(header)?;
+                extensions.size += self.extension_bytes(header)?.len() as u64;
             }
             _ => return Ok(false),
         }
+        let has_name = extensions.path.is_some() || extensions.target.is_some();
+        self.portable &= !(has_name && extensions.has_records);
+        if extensions.size > EXTENSION_LIMIT {
+            return Err(TarError::Limit { what: "bytes of extension headers of one entry", limit: EXTENSION_LIMIT });
+        }
         Ok(true)
+    }
+
+    fn long_name(&mut self, header: &Header<'_>, extensions: &mut Extensions) -> Result<Vec<u8>, TarError> {
+        let bytes = self.extension_bytes(header)?;
+        extensions.size += bytes.len() as u64;
+        self.portable &= portable::is_plain_name(&bytes);
+        Ok(until_nul(bytes))
     }
 
     fn extension_bytes(&mut self, header: &Header<'_>) -> Result<Vec<u8>, TarError> {
@@ -185,9 +217,8 @@ impl<R: Read> Entries<R> {
         // An empty value cancels a global record.
         records.retain(|key, value| !value.is_empty() || key.starts_with(XATTR_PREFIX));
 
-        let twice = extensions.path.is_some() && records.contains_key("path")
-            || extensions.target.is_some() && records.contains_key("linkpath");
-        self.portable &= !twice && !records.keys().any(|key| key.starts_with("GNU.sparse."));
+        let own = records.clone();
+        let is_to_link = extensions.target.is_some();
         let sparse_name = records.get("GNU.sparse.name").cloned();
         let raw = sparse_name.or_else(|| records.remove("path")).or(extensions.path).unwrap_or_else(|| header.path());
         let path = entry_path(&raw)?;
@@ -214,8 +245,13 @@ impl<R: Read> Entries<R> {
         let map = self.sparse_map(header, &records, &extensions.map, &path)?;
         let end = self.offset.checked_add(self.current.stored).ok_or_else(|| header.bad("size"))?;
         self.position.content = self.offset..end;
-        self.portable &= map.is_none() && header.kind() != b'7' && header.is_clean();
+        let is_plain = portable::is_plain_header(header, &own, &kind) && (!is_to_link || kind.target().is_some());
+        self.portable &= map.is_none() && is_plain;
         if let Some(map) = map {
+            self.holes = self.holes.saturating_add(map.size.saturating_sub(self.current.stored));
+            if self.holes > HOLES_LIMIT {
+                return Err(TarError::Limit { what: "bytes in holes of sparse files", limit: HOLES_LIMIT });
+            }
             self.current.size = map.size;
             self.current.segments = map.segments.into_iter();
         } else {

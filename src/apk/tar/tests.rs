@@ -153,7 +153,14 @@ fn portable(archive: &[u8]) -> bool {
 #[test]
 fn tells_archives_that_not_every_reader_knows() {
     let before_posix = block(|block| block[156] = 0);
-    let usual = [extension(b'x', record("mtime", "1.5").as_bytes()), extension(b'L', b"long"), file(0), before_posix];
+    let usual = [
+        extension(b'x', record("mtime", "1.5").as_bytes()),
+        file(0),
+        extension(b'L', b"long\0"),
+        file(0),
+        extension(b'x', [record("path", "long"), record("SCHILY.xattr.user.a", "\0b")].concat().as_bytes()),
+        before_posix,
+    ];
     assert!(portable(&usual.concat()));
     let records = |key| extension(b'x', record(key, "1").as_bytes());
     let with_size = block(|block| {
@@ -172,12 +179,69 @@ fn tells_archives_that_not_every_reader_knows() {
         vec![extension(b'K', b"long"), records("linkpath"), file(0)],
         vec![extension(b'L', b"long"), extension(b'L', b"long"), file(0)],
         vec![records("GNU.sparse.name"), file(0)],
+        vec![records("mtime"), extension(b'L', b"long"), file(0)],
+        vec![extension(b'L', b"long"), records("mtime"), file(0)],
+        vec![extension(b'x', [record("path", "a"), record("path", "b")].concat().as_bytes()), file(0)],
+        vec![extension(b'x', b"010 path=a\n"), file(0)],
+        vec![extension(b'x', record("path", "").as_bytes()), file(0)],
+        vec![extension(b'x', record("SCHILY.xattr.user.a", "").as_bytes()), file(0)],
+        vec![extension(b'x', record("mtime", "-1.5").as_bytes()), file(0)],
+        vec![extension(b'x', record("mtime", &(1_u64 << 63).to_string()).as_bytes()), file(0)],
+        vec![extension(b'x', record("hdrcharset", "BINARY").as_bytes()), file(0)],
+        vec![extension(b'x', record("unknown", "a").as_bytes()), file(0)],
+        vec![records("size"), file(0)],
+        vec![records("uid"), file(0)],
+        vec![records("linkpath"), file(0)],
+        vec![extension(b'K', b"long"), file(0)],
+        vec![extension(b'L', b"a\0b"), file(0)],
+        vec![extension(b'L', b"\0"), file(0)],
+        vec![block(|block| set(block, 257, b"\0\0\0\0\0\0\0\0"))],
+        vec![block(|block| set(block, 263, b"01"))],
+        vec![block(|block| set(block, 508, b"tar\0"))],
+        vec![block(|block| {
+            set(block, 257, b"ustar  \0");
+            set(block, 345, b"prefix");
+        })],
+        vec![block(|block| {
+            block[156] = 0;
+            set(block, 0, b"name/");
+        })],
     ] {
         // One that is malformed is refused.
         let archive = archive.concat();
         assert!(read(&archive).is_err() || !portable(&archive), "{}", String::from_utf8_lossy(&archive));
     }
-    assert!(portable(&[extension(b'L', b"long"), extension(b'K', b"long"), file(0)].concat()));
+    let link = block(|block| block[156] = b'2');
+    assert!(portable(&[extension(b'L', b"long"), extension(b'K', b"long"), link].concat()));
+}
+
+#[test]
+fn extension_headers_have_a_limit_for_each_entry_and_global_ones_altogether() {
+    let large = |kind, number: usize| extension(kind, record(&format!("k{number}"), &"x".repeat(40_000)).as_bytes());
+    assert!(read(&[large(b'x', 0), file(0), large(b'x', 1), file(0)].concat()).is_ok());
+    for kind in [b'x', b'g'] {
+        let error = read(&[large(kind, 0), large(kind, 1), file(0)].concat()).unwrap_err();
+        assert!(matches!(error, TarError::Limit { limit: 65_536, .. }), "{error}");
+    }
+    assert!(read(&[large(b'g', 0), file(0), large(b'g', 0), file(0)].concat()).is_err());
+}
+
+#[test]
+fn holes_have_a_limit_altogether() {
+    let sparse = |size: u64| {
+        let records = [record("GNU.sparse.size", &size.to_string()), record("GNU.sparse.map", "0,0")].concat();
+        [extension(b'x', records.as_bytes()), file(0)].concat()
+    };
+    let skip = |archive: &[u8]| {
+        let mut entries = Entries::new(archive);
+        while entries.next()?.is_some() {}
+        Ok::<(), TarError>(())
+    };
+    skip(&sparse(1 << 30)).unwrap();
+    for archive in [sparse((1 << 30) + 1), sparse(1 << 62), sparse(1 << 20).repeat(1025)] {
+        let error = skip(&archive).unwrap_err();
+        assert!(matches!(error, TarError::Limit { what: "bytes in holes of sparse files", .. }), "{error}");
+    }
 }
 
 #[test]
