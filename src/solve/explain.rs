@@ -12,6 +12,13 @@ use crate::similar::similar;
 
 /// The most candidates listed for one requirement.
 const CANDIDATES: usize = 4;
+/// The most problems explained, and the most reasons given for one of the candidates: an index can have any number.
+const MOST_PROBLEMS: usize = 50;
+const MOST_REASONS: usize = 20;
+/// The most dependencies of a world that an explanation names.
+const MOST_NAMED: usize = 100;
+/// How often to solve for a smaller world. Then the smallest so far is explained.
+const MOST_ATTEMPTS: usize = 500;
 /// How far to follow dependencies of packages that were not selected.
 const DEPTH: usize = 3;
 
@@ -23,16 +30,18 @@ pub(super) fn explain(universe: &Universe, pins: &Pins, arch: &str, world: &[Dep
     // Each missing name is reason enough; report all of them at once.
     let world = if unknown.is_empty() { smallest(whole, &solvable) } else { unknown };
     let attempt = Attempt::new(universe, pins, arch, &world);
-    let problems = Explanation::new(universe, arch, &attempt).problems();
-    Unsolvable { world: world.into_iter().cloned().collect(), problems }
+    let (problems, more) = Explanation::new(universe, arch, &attempt).problems();
+    Unsolvable { world: world.into_iter().take(MOST_NAMED).cloned().collect(), problems, more }
 }
 
 /// Reduces a world without a solution to as few dependencies as possible.
 fn smallest<'w>(mut world: Vec<&'w Dependency>, solvable: &dyn Fn(&[&Dependency]) -> bool) -> Vec<&'w Dependency> {
     let mut chunk = world.len();
+    let mut attempts = 0;
     while chunk > 0 {
         let mut start = 0;
-        while start < world.len() && world.len() > 1 {
+        while start < world.len() && world.len() > 1 && attempts < MOST_ATTEMPTS {
+            attempts += 1;
             let mut rest = world.clone();
             rest.drain(start..(start + chunk).min(world.len()));
             if rest.is_empty() || solvable(&rest) {
@@ -99,13 +108,15 @@ impl<'a, 'u> Explanation<'a, 'u> {
         self.attempt.selection.names[name].decision.provider().map(|it| it.package)
     }
 
-    fn problems(&self) -> Vec<Problem> {
-        let unknown = self.attempt.unknown.iter().map(|dependency| Problem {
+    /// The first problems, and the number of others.
+    fn problems(&self) -> (Vec<Problem>, usize) {
+        let unknown = self.attempt.unknown.iter().take(MOST_PROBLEMS).map(|dependency| Problem {
             requirement: (*dependency).clone(),
             chain: Vec::new(),
             reasons: self.unknown(dependency),
         });
         let mut problems: Vec<Problem> = unknown.collect();
+        let mut more = self.attempt.unknown.len() - problems.len();
         let world = self.attempt.world.iter().map(|(name, dependency)| (None, *name, *dependency));
         let depends = self
             .attempt
@@ -113,23 +124,32 @@ impl<'a, 'u> Explanation<'a, 'u> {
             .iter()
             .flat_map(|id| self.universe.depends(*id).map(|(name, dependency)| (Some(*id), name, dependency)));
         for (from, name, dependency) in world.chain(depends) {
-            if !self.is_fulfilled(from, name, dependency) {
+            if self.is_fulfilled(from, name, dependency) {
+                continue;
+            }
+            if problems.len() >= MOST_PROBLEMS {
+                more += 1;
+            } else {
                 let reasons = self.reasons(from, name, dependency, &mut HashSet::new(), DEPTH);
                 problems.push(Problem { requirement: dependency.clone(), chain: self.chain(from), reasons });
             }
         }
         for clash in &self.attempt.selection.clashes {
+            if problems.len() >= MOST_PROBLEMS {
+                break;
+            }
             if let Clash::Twice(name, a, b) = *clash {
                 problems.push(self.twice(name, a, b));
             }
         }
         if problems.is_empty() {
-            problems.extend(self.attempt.selection.clashes.iter().filter_map(|clash| self.given_up(*clash)));
+            let given_up = self.attempt.selection.clashes.iter().filter_map(|clash| self.given_up(*clash));
+            problems.extend(given_up.take(MOST_PROBLEMS));
         }
         // One problem can have many effects.
         let mut seen = HashSet::new();
         problems.retain(|problem| seen.insert(problem.requirement.clone()));
-        problems
+        (problems, more)
     }
 
     fn unknown(&self, dependency: &Dependency) -> Vec<Reason> {
@@ -260,9 +280,10 @@ impl<'a, 'u> Explanation<'a, 'u> {
                 });
             }
         }
-        for (other, needed) in universe.depends(id) {
-            reasons.extend(self.why_not_with(id, other, needed, seen, depth));
-        }
+        let needed =
+            universe.depends(id).filter_map(|(other, needed)| self.why_not_with(id, other, needed, seen, depth));
+        reasons.extend(needed.take(MOST_REASONS));
+        reasons.truncate(MOST_REASONS);
         reasons
     }
 

@@ -56,11 +56,11 @@ impl<'s, 'u> Order<'s, 'u> {
         let mut stack: Vec<Frame> = self.enter(name).into_iter().collect();
         while let Some(frame) = stack.last_mut() {
             let package = frame.package;
-            let next = if let Some((name, dependency)) = universe.depends(package).nth(frame.dependency) {
+            let next = if let Some((name, dependency)) = universe.depends_at(package, frame.dependency) {
                 frame.dependency += 1;
                 self.check(Some(package), name, dependency);
                 self.enter(name)
-            } else if let Some((name, _)) = universe.provides(package).nth(frame.provide) {
+            } else if let Some(name) = universe.provides_at(package, frame.provide) {
                 if frame.provide == 0 && frame.triggered == 0 {
                     self.packages.push(package);
                 }

@@ -227,6 +227,21 @@ impl Universe {
         self.references(&candidate.depends).iter().copied().zip(&candidate.package.depends)
     }
 
+    /// The dependency at a position: `nth` would pass over all before it.
+    pub(super) fn depends_at(&self, id: PackageId, position: usize) -> Option<(NameId, &Dependency)> {
+        let candidate = &self.packages[id];
+        Some((*self.references(&candidate.depends).get(position)?, candidate.package.depends.get(position)?))
+    }
+
+    /// The name at a position among those that the package provides.
+    pub(super) fn provides_at(&self, id: PackageId, position: usize) -> Option<NameId> {
+        let candidate = &self.packages[id];
+        match position.checked_sub(1) {
+            None => Some(candidate.name),
+            Some(position) => self.references(&candidate.provides).get(position).copied(),
+        }
+    }
+
     pub(super) fn install_if(&self, id: PackageId) -> impl ExactSizeIterator<Item = (NameId, &Dependency)> {
         let candidate = &self.packages[id];
         self.references(&candidate.install_if).iter().copied().zip(&candidate.package.install_if)

@@ -8,7 +8,10 @@ use crate::apk::index::LeftOut;
 pub struct Unsolvable {
     /// A minimal part of the world without a solution: removing any of it gives one.
     pub world: Vec<Dependency>,
+    /// The first problems.
     pub problems: Vec<Problem>,
+    /// How many requirements can't be met besides.
+    pub more: usize,
 }
 
 /// A requirement that can't be met.
@@ -108,7 +111,10 @@ impl fmt::Display for Unsolvable {
             write!(f, "\n  {}, {}", problem.requirement, Asked("", &problem.chain))?;
             write_reasons(f, &problem.reasons, 4)?;
         }
-        Ok(())
+        match self.more {
+            0 => Ok(()),
+            more => write!(f, "\n  … and {more} more"),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::state::Trigger;
 use super::{Selection, Tags};
 use crate::solve::universe::{NameId, Provider, add_once};
+use crate::table::Table;
 
 impl Selection<'_> {
     /// Follows dependencies and triggers from `name` to everything that may become required.
@@ -20,7 +21,7 @@ impl Selection<'_> {
         while let Some(frame) = stack.last_mut() {
             let name = frame.name;
             let next = if let Some(provider) = universe.providers(name).get(frame.provider) {
-                let Some((below, _)) = universe.depends(provider.package).nth(frame.dependency) else {
+                let Some((below, _)) = universe.depends_at(provider.package, frame.dependency) else {
                     frame.provider += 1;
                     frame.dependency = 0;
                     continue;
@@ -87,6 +88,11 @@ impl Selection<'_> {
                     add_once(&mut self.dependents[below], name);
                 }
             }
+        }
+        // The first of each counts: what is pushed onto a queue twice stays where it is.
+        let mut last = Table::filled(None, self.universe.name_count());
+        for below in self.names.ids() {
+            self.dependents[below].retain(|name| last[*name].replace(below) != Some(below));
         }
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct Selection<'u> {
     pub(super) packages: Table<PackageId, PackageState>,
     /// The discovered names with a provider that depends on the name.
     dependents: Table<NameId, Vec<NameId>>,
+    /// The names whose dependents all know that its providers have changed.
+    told: Table<NameId, bool>,
     dirty: VecDeque<NameId>,
     /// The names to decide, the most urgent first.
     waiting: BTreeSet<(Urgency, NameId)>,
@@ -54,6 +56,7 @@ impl<'u> Selection<'u> {
             names: Table::filled(NameState::default(), universe.name_count()),
             packages: Table::filled(PackageState::default(), universe.package_count()),
             dependents: Table::filled(Vec::new(), universe.name_count()),
+            told: Table::filled(false, universe.name_count()),
             dirty: VecDeque::new(),
             waiting: BTreeSet::new(),
             arrivals: 0,
@@ -176,6 +179,11 @@ impl<'u> Selection<'u> {
 
     /// The providers of `name` have changed, so packages that depend on it may have become impossible.
     fn check_depends(&mut self, name: NameId) {
+        // Many packages that provide the same names are often ruled out one after the other. A dependent that waits for
+        // its check needs no second one, and those that don't wait are asked again when they begin to matter.
+        if std::mem::replace(&mut self.told[name], true) {
+            return;
+        }
         for number in 0..self.dependents[name].len() {
             if let Some(dependent) = self.dependents[name].get(number).copied() {
                 self.names[dependent].check.depends = true;
@@ -252,6 +260,11 @@ impl<'u> Selection<'u> {
         let check = std::mem::take(&mut state.check);
         let needed = state.requirers > 0;
         let universe = self.universe;
+        if check.depends {
+            for provider in universe.providers(name) {
+                universe.depends(provider.package).for_each(|(below, _)| self.told[below] = false);
+            }
+        }
         let (mut first, mut options, mut foreign) = (None, 0, 0);
         let mut trigger = Trigger::Never;
         for provider in universe.providers(name) {

@@ -241,3 +241,26 @@ fn a_virtual_name_whose_provider_would_be_pulled_in_later() {
         ],
     );
 }
+
+#[test]
+fn of_many_problems_the_first_are_explained() {
+    let names = |count: usize| (0..count).map(|number| format!("p{number}")).collect::<Vec<_>>().join(" ");
+    // With a dependency after the other, this used to take the square of their number.
+    let error = plan(&universe(&format!("P:app V:1 D:{}", names(30_000))), "app").unwrap_err();
+    assert_eq!((error.problems.len(), error.more), (50, 29_950));
+    assert!(error.to_string().ends_with("\n  … and 29950 more"), "{error}");
+    let error = plan(&universe("P:app V:1"), &names(30_000)).unwrap_err();
+    assert_eq!((error.problems.len(), error.more, error.world.len()), (50, 29_950, 100));
+}
+
+#[test]
+fn packages_that_provide_many_of_the_same_names_are_solved() {
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut list = |count: usize, suffix: &str| {
+        (0..count).map(|_| format!("n{}{suffix}", random.u32(..300))).collect::<Vec<_>>().join(" ")
+    };
+    let packages = (0..400).map(|number| format!("P:q{number} V:1 D:{} p:{}\n", list(3, ""), list(60, "=1")));
+    let text: String = packages.collect();
+    // Each provides one name twice, with a version.
+    assert!(plan(&universe(&text), "q0").unwrap_err().to_string().contains("conflicts with itself"));
+}
