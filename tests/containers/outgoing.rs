@@ -145,7 +145,7 @@ fn users_send_to_so_many_recipients_an_hour_and_clients_are_named_where_the_site
 #[test]
 fn a_relay_host_gets_all_outgoing_mail_and_the_password_only_if_it_is_who_it_should_be() {
     let stack = stack::exclusive();
-    let relay = Sink::relay(&stack, "relay");
+    let relay = Sink::relay(&stack, "relay", 587);
     let password = "relay: Password-6 $x #\"\\";
     let site = stack.project.read("mailimg.toml");
     let bundle = "images/postfix/rootfs/etc/ssl/certs/ca-certificates.crt";
@@ -184,6 +184,31 @@ fn a_relay_host_gets_all_outgoing_mail_and_the_password_only_if_it_is_who_it_sho
     assert_eq!(logins, [format!("\0me@relay.test\0{password}")]);
     assert!(!seen.contains("Password-6"), "{seen}");
     assert_eq!(dkim::verify(&mail, &zone(&stack)), [DkimResult::Pass], "{mail}");
+}
+
+/// One relay needs no login and has no TLS; the other has a certificate that nobody vouches for, and TLS from the start.
+#[test]
+fn a_relay_host_may_need_no_login_or_not_say_who_it_is() {
+    let stack = stack::exclusive();
+    let site = stack.project.read("mailimg.toml");
+    let (open, strange) = (Sink::start(&stack, "open"), Sink::relay(&stack, "strange", 465));
+    let relays = [(&open, "port = 25"), (&strange, "port = 465\nuser = \"me@relay.test\"\nverify-certificate = false")];
+    let relayed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        stack.mailimg(&["secrets", "set", "relay-password", "--password-stdin"], "Password-7");
+        relays.map(|(relay, how)| {
+            stack.restore(&format!("{site}\n[relay]\nhost = \"{}\"\n{how}\n", relay.domain));
+            let recipient = format!("{}@elsewhere.example", mark("through"));
+            let reply = submit(&stack, &recipient, &message(ALICE.0, &recipient, &recipient));
+            assert_eq!(reply.code, 250, "{reply:?}");
+            relay.wait_for(&recipient)
+        })
+    }));
+    stack.mailimg(&["queue", "delete", "--all", "--yes"], "");
+    stack.restore(&site);
+
+    relayed.unwrap();
+    assert_eq!(open.logins(), [""; 0]);
+    assert_eq!(strange.logins(), ["\0me@relay.test\0Password-7"]);
 }
 
 /// The trusted client is the other server itself.

@@ -9,13 +9,14 @@ use crate::common::dns::Record;
 use crate::common::{engine, wait_for};
 use crate::stack::{Elsewhere, Stack};
 
-/// Prints each mail, and what clients log in with, as Base64. In front of a mail it puts who sent it, and from where. With a certificate, it speaks TLS, but
-/// doesn't offer it while /tmp/no-tls exists. On port 587, it takes mail only over TLS and with a login.
+/// Prints each mail, and what clients log in with, as Base64. In front of a mail it puts who sent it, and from where. With
+/// a certificate, it speaks TLS, but doesn't offer it while /tmp/no-tls exists. On ports 465 and 587, it takes mail only
+/// over TLS and with a login; on port 465, TLS begins at once.
 const PROGRAM: &str = r#"
 import base64, os, socketserver, ssl
 
 PORT, CERTIFICATE = @PORT@, """@CERTIFICATE@"""
-HAS_LOGINS = PORT == 587
+HAS_LOGINS = PORT in (465, 587)
 
 class Session(socketserver.StreamRequestHandler):
     def say(self, line):
@@ -30,7 +31,9 @@ class Session(socketserver.StreamRequestHandler):
         self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", 0)
 
     def handle(self):
-        is_safe = not CERTIFICATE
+        if PORT == 465:
+            self.start_tls()
+        is_safe = PORT == 465 or not CERTIFICATE
         is_known = not HAS_LOGINS
         sender = b""
         self.say("220 sink ESMTP")
@@ -91,9 +94,9 @@ impl Sink {
         Self::start_certified(stack, label, 25)
     }
 
-    /// A server that sends on what its clients send, port 587.
-    pub fn relay(stack: &Stack, label: &str) -> Self {
-        Self::start_certified(stack, label, 587)
+    /// A server that sends on what its clients send, on port 465 or 587.
+    pub fn relay(stack: &Stack, label: &str, port: u16) -> Self {
+        Self::start_certified(stack, label, port)
     }
 
     fn start_certified(stack: &Stack, label: &str, port: u16) -> Self {
