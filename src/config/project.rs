@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::Value;
 
 use super::document::{Document, Step, TOML_LIMIT};
 use super::error::{ConfigError, Wrong};
@@ -26,7 +27,7 @@ pub struct Project {
     site: Site,
     channel: Channel,
     recipes: BTreeMap<String, Recipe>,
-    /// The site's switches, such as `antivirus.enabled`, and whether each is on.
+    /// The site's switches, such as `antivirus.enabled`, and whether each is on. A list is one, too: it is on unless empty.
     switches: BTreeMap<String, bool>,
 }
 
@@ -202,7 +203,8 @@ fn switches(site: &Site) -> BTreeMap<String, bool> {
     let site = serde_json::to_value(site).unwrap_or_default();
     let sections = site.as_object().into_iter().flatten();
     let keys = sections.flat_map(|(name, section)| section.as_object().into_iter().flatten().map(move |it| (name, it)));
-    keys.filter_map(|(name, (key, value))| Some((format!("{name}.{key}"), value.as_bool()?))).collect()
+    let is_on = |value: &Value| value.as_bool().or_else(|| value.as_array().map(|list| !list.is_empty()));
+    keys.filter_map(|(name, (key, value))| Some((format!("{name}.{key}"), is_on(value)?))).collect()
 }
 
 /// The switch of a feature.
@@ -219,8 +221,11 @@ fn read_recipes(files: &Files, switches: &BTreeMap<String, bool>) -> Result<BTre
         let mut recipe: Recipe = document.parse()?;
         name.clone_into(&mut recipe.name);
         check_recipe(&document, &recipe, switches)?;
-        let published = recipe.service.publish_if.iter().filter(|(switch, _)| switches.get(*switch) == Some(&true));
-        recipe.service.publish.extend(published.flat_map(|(_, ports)| ports).copied().collect::<Vec<_>>());
+        let is_on = |switch: &String| switches.get(switch) == Some(&true);
+        let published = recipe.service.publish_if.iter().filter(|(switch, _)| is_on(switch));
+        recipe.service.publish.extend(published.flat_map(|(_, ports)| ports));
+        let folders = recipe.rootfs_if.iter().filter(|(switch, _)| is_on(switch));
+        recipe.rootfs.extend(folders.flat_map(|(_, folders)| folders).cloned());
         recipes.insert(name.to_owned(), recipe);
         documents.push((name.to_owned(), document));
     }
@@ -390,9 +395,12 @@ fn check_recipe(document: &Document, recipe: &Recipe, switches: &BTreeMap<String
         let known: Vec<String> = known.collect();
         return Err(unknown_name(document, &[Step::Key("feature")], "feature", name, &known).into());
     }
-    if let Some(name) = recipe.service.publish_if.keys().find(|name| !switches.contains_key(*name)) {
+    let folders = recipe.rootfs_if.keys().map(|name| (name, vec![Step::Key("rootfs-if")]));
+    let ports =
+        recipe.service.publish_if.keys().map(|name| (name, vec![Step::Key("service"), Step::Key("publish-if")]));
+    if let Some((name, mut steps)) = folders.chain(ports).find(|(name, _)| !switches.contains_key(*name)) {
         let known: Vec<String> = switches.keys().cloned().collect();
-        let steps = [Step::Key("service"), Step::Key("publish-if"), Step::Key(name)];
+        steps.push(Step::Key(name));
         return Err(unknown_name(document, &steps, "switch", name, &known).into());
     }
     check_unique(document, "user", Some("name"), recipe.users.iter().map(|user| user.name.as_str()))?;

@@ -26,6 +26,9 @@ pub struct Recipe {
     /// `images/<image>/rootfs`, which wins where both have a file.
     #[serde(default)]
     pub rootfs: Vec<Name>,
+    /// More such folders if a switch in `mailimg.toml` is on, such as `{ "proxy.networks" = ["proxy"] }`.
+    #[serde(default)]
+    pub rootfs_if: BTreeMap<String, Vec<Name>>,
     /// What differs by channel. A recipe with such sections can only be locked against the channels it names.
     #[serde(default)]
     pub channel: BTreeMap<String, RecipeChannel>,
@@ -239,7 +242,8 @@ pub struct Service {
     /// Ports of the container to publish on the host. `publish` in `mailimg.toml` says on which addresses, and can give
     /// one a different port there.
     pub publish: Vec<u16>,
-    /// More ports to publish if a switch in `mailimg.toml` is on, such as `{ "imap.managesieve" = [4190] }`.
+    /// More ports to publish if a switch in `mailimg.toml` is on, such as `{ "imap.managesieve" = [4190] }`. A list counts
+    /// as one that is on unless the list is empty.
     pub publish_if: BTreeMap<String, Vec<u16>>,
     /// Volumes: the name of each, and where it is mounted.
     pub volumes: BTreeMap<Name, AbsolutePath>,

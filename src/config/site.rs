@@ -48,6 +48,9 @@ pub struct Site {
     /// What clients may do on which port.
     #[serde(default)]
     pub smtp: Smtp,
+    /// Load balancers in front of the server that tell it who their clients are.
+    #[serde(default)]
+    pub proxy: Proxy,
     /// A server that relays all outgoing mail. Without it, mail goes straight to the servers that receive it.
     #[serde(default)]
     pub relay: Option<Relay>,
@@ -143,6 +146,18 @@ pub struct Smtp {
     /// record of the original one doesn't list this server. Bounces still reach the original sender. Mail from the
     /// site's own `domains`, and mail that stays here, keeps its sender.
     pub srs: bool,
+}
+
+/// Load balancers in front of the server, such as `HAProxy`, nginx or Traefik, that tell it who their clients are with the
+/// PROXY protocol.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Proxy {
+    /// Networks of the load balancers, such as `10.1.2.0/28`. They connect to ports of their own, 20025, 20465, 20587 and
+    /// 20993, where nobody else is let in. Whoever is in these networks can claim to be any client, so never list the
+    /// engine's own networks: strangers can appear to be in them.
+    pub networks: Vec<Network>,
 }
 
 /// A server that relays all outgoing mail, for networks whose port 25 is blocked, or whose addresses are not trusted.

@@ -143,6 +143,28 @@ fn a_switch_publishes_further_ports() {
 }
 
 #[test]
+fn a_switch_or_a_list_adds_a_folder_of_files() {
+    let fixture = Fixture::new();
+    fixture.replace("recipes/postfix.toml", "world =", "rootfs-if = { \"proxy.networks\" = [\"proxy\"] }\nworld =");
+    fixture.write("images/proxy/rootfs/etc/more.hbs", "{{join site.proxy.networks \" \"}}");
+    let baked = || {
+        let project = Project::open(fixture.root()).unwrap();
+        let files = bake(&project, project.recipe("postfix").unwrap()).unwrap();
+        files.into_iter().find(|file| file.path.as_str() == "/etc/more").map(|file| file.contents)
+    };
+    assert_eq!(baked(), None);
+    fixture.write("mailimg.toml", &format!("{SITE}[proxy]\nnetworks = []\n"));
+    assert_eq!(baked(), None);
+    fixture.write("mailimg.toml", &format!("{SITE}[proxy]\nnetworks = [\"10.1.2.0/28\", \"2001:db8::/64\"]\n"));
+    let bytes = b"10.1.2.0/28 2001:db8::/64".to_vec();
+    assert_eq!(baked(), Some(Contents::File { mode: 0o644, bytes }));
+
+    fixture.replace("recipes/postfix.toml", "proxy.networks", "proxy.network");
+    let said = fixture.error();
+    assert!(said.contains("rootfs-if.proxy.network: there is no switch \"proxy.network\""), "{said}");
+}
+
+#[test]
 fn a_site_chooses_the_ports_of_its_host() {
     let fixture = Fixture::new();
     fixture.replace("recipes/postfix.toml", "memory = 192", "publish = [25, 587]");

@@ -94,6 +94,22 @@ fn a_relay_host_and_trusted_networks_are_checked() {
 }
 
 #[test]
+fn networks_of_load_balancers_are_checked() {
+    let project = project();
+    project.replace("mailimg.toml", "# networks = [", "networks = [\"2001:db8::/32\", ");
+    project.run(["config", "check"]);
+    project.replace("mailimg.toml", "# ports = { 25 = 2525 }", "ports = { 20025 = 25, 25 = 2525 }");
+    project.run(["config", "check"]);
+    project.replace("mailimg.toml", "2001:db8::/32", "0.0.0.0/0");
+    let said = complaint(&project);
+    assert!(said.contains(": proxy.networks[0]: \"0.0.0.0/0\" is not a part of the Internet"), "{said}");
+    // Nobody listens on their ports if none is named.
+    project.replace("mailimg.toml", "networks = [\"0.0.0.0/0\", \"10.1.2.0/28\"]", "networks = []");
+    let said = complaint(&project);
+    assert!(said.contains(": publish.ports.20025: no image publishes this port"), "{said}");
+}
+
+#[test]
 fn an_unknown_key_of_a_recipe_is_pointed_at() {
     let project = project();
     project.replace("recipes/postfix.toml", "stop-grace-period", "stop-grace-time");

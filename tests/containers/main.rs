@@ -38,6 +38,7 @@ mod mailboxes;
 mod managesieve;
 mod metrics;
 mod outgoing;
+mod proxy;
 mod queue;
 mod reproducible;
 mod secrets;
