@@ -16,6 +16,7 @@ use testcontainers::{GenericImage, ImageExt as _};
 use crate::common::http::HttpServer;
 use crate::common::project::Project;
 use crate::common::{alpine, engine, wait_for};
+use crate::stack;
 
 /// The project in `tests/alpine`, locked against the mirror over HTTP, with keys from next to it if they are there.
 fn locked_project(mirror: &str) -> Project {
@@ -69,6 +70,7 @@ fn greeting(port: u16) -> Option<String> {
 fn real_alpine_runs_and_finds_nothing_wrong_with_itself() {
     let mirror = std::env::var("MAILIMG_ALPINE_MIRROR").expect("MAILIMG_ALPINE_MIRROR names an Alpine repository");
     engine::require();
+    let _machine = stack::machine();
     let project = locked_project(&mirror);
     // The store has the packages from locking: their repository isn't asked again.
     let built = project.run(["build", "--offline", "--json"]);

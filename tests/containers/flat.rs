@@ -33,6 +33,7 @@ const BY_DOCKER: [Exception; 11] = [
 
 #[test]
 fn whoever_unpacks_the_four_images_finds_their_merged_trees() {
+    let _machine = stack::machine();
     let project = stack::built_project("http://127.0.0.1:9", (Ipv4Addr::LOCALHOST, 53).into(), &[].into());
     let trees = reference::trees(&project);
     assert_eq!(trees.len(), SERVICES.len());
@@ -41,6 +42,7 @@ fn whoever_unpacks_the_four_images_finds_their_merged_trees() {
 
 #[test]
 fn whoever_unpacks_made_up_images_finds_their_merged_trees() {
+    let _machine = stack::machine();
     let project = hard::project();
     project.run(["build"]);
     compare(&project, &reference::trees(&project));

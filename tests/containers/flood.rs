@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 #[test]
 fn five_hundred_wrong_passwords_a_minute_keep_no_user_out() {
-    let stack = stack::exclusive();
+    let stack = stack::quiet();
     let containers = stack::SERVICES.map(|service| stack.container(service));
     let before = stack.started();
     let guesses = count(100, 500);
@@ -179,7 +179,7 @@ fn seconds_after(output: &str, text: &str) -> Duration {
 /// has passed.
 #[test]
 fn ten_thousand_connections_do_not_bring_the_server_down() {
-    let stack = stack::exclusive();
+    let stack = stack::quiet();
     let containers = stack::SERVICES.map(|service| stack.container(service));
     let before = stack.started();
     // Postfix knows this client from now on.

@@ -34,7 +34,10 @@ fn mail_that_many_clients_submit_at_once_arrives_once() {
     burst(|stack, mark| {
         let mut smtp = Smtp::open(stack.address(587));
         smtp.starttls();
-        smtp.auth(ALICE.0, ALICE.1);
+        let login = smtp.auth(ALICE.0, ALICE.1);
+        if login.code != 235 {
+            return login;
+        }
         let reply = smtp.send(ALICE.0, BOB.0, &long_message(ALICE.0, mark));
         smtp.say("QUIT");
         reply
@@ -43,7 +46,7 @@ fn mail_that_many_clients_submit_at_once_arrives_once() {
 
 /// Sends mails of 10 kB to one user, from as many senders as one address may have connections.
 fn burst(send: impl Fn(&Stack, &str) -> Reply + Sync) {
-    let stack = stack::exclusive();
+    let stack = stack::quiet();
     let containers = stack::SERVICES.map(|service| stack.container(service));
     let before = stack.started();
     let (run, mails) = (mark("burst"), count(100, 500));
@@ -180,7 +183,7 @@ fn idle_clients_of_submission_are_limited() {
 /// have to get through, and nothing may be killed.
 #[test]
 fn idle_strangers_and_guessers_keep_nobody_out() {
-    let stack = stack::exclusive();
+    let stack = stack::quiet();
     let containers = stack::SERVICES.map(|service| stack.container(service));
     let before = stack.started();
     for addresses in [1, 50] {

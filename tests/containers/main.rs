@@ -1,6 +1,8 @@
 //! The product: four images in a real container engine, tested with real clients.
 //!
-//! Starting the stack takes a while, so tests share one (`stack::shared`). It is removed when this program ends.
+//! Starting a stack takes a while, so tests share one (`stack::shared`). Those that change or break something get one of
+//! a few others to themselves (`stack::exclusive`), and those that measure time the whole machine (`stack::quiet`). All
+//! stacks are removed when this program ends.
 
 #![allow(
     clippy::unwrap_used,
@@ -38,6 +40,7 @@ mod mailboxes;
 mod managesieve;
 mod metrics;
 mod outgoing;
+mod pool;
 mod proxy;
 mod queue;
 mod reproducible;

@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::common::project::Project;
+use crate::stack;
 
 /// The repository of Debian packages in the user's cache.
 fn repository(project: &Project) -> PathBuf {
@@ -85,6 +86,7 @@ fn entries(root: &Path) -> usize {
 
 #[test]
 fn the_four_images_have_the_same_digests_wherever_and_by_whomever_they_are_built() {
+    let _machine = stack::machine();
     let shared = Project::with_shared_cache();
     let repository = repository(&shared);
     // Not below the test's own directory, which only its user can read.

@@ -1,9 +1,11 @@
 //! A mail server set up as its owner would: with `mailimg`'s commands and the compose file that they write.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::{OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -13,6 +15,7 @@ use crate::common::http::HttpServer;
 use crate::common::imap::Mailbox;
 use crate::common::project::Project;
 use crate::common::{engine, wait_for};
+pub use crate::pool::{exclusive, machine, quiet, shared};
 
 pub const DOMAIN: &str = "example.test";
 /// Another domain of the same site.
@@ -59,7 +62,6 @@ pub struct Stack {
     name: String,
     ports: BTreeMap<u16, u16>,
     pub dns: DnsServer,
-    _signatures: HttpServer,
 }
 
 /// A client in a container of its own, which goes when this is dropped.
@@ -73,34 +75,12 @@ impl Drop for Elsewhere {
     }
 }
 
-/// The shared stack. Many tests can use it at the same time.
-pub fn shared() -> RwLockReadGuard<'static, Stack> {
-    lock().read().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-/// The shared stack for a test that breaks something for a while: no other test runs meanwhile.
-pub fn exclusive() -> RwLockWriteGuard<'static, Stack> {
-    lock().write().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-fn lock() -> &'static RwLock<Stack> {
-    static STACK: OnceLock<Result<RwLock<Stack>, String>> = OnceLock::new();
-    let started = STACK.get_or_init(|| {
-        // Each test says why there is no stack, and none tries again.
-        std::panic::catch_unwind(|| RwLock::new(Stack::start())).map_err(|panic| {
-            let text = panic.downcast_ref::<String>().cloned();
-            text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default()
-        })
-    });
-    started.as_ref().unwrap_or_else(|reason| panic!("the stack did not start: {reason}"))
-}
-
 impl Stack {
-    fn start() -> Self {
+    /// `pause` is the number of seconds between health checks. No container is healthy before its first one, but each of
+    /// them takes a tenth of a second of a processor.
+    pub fn start(pause: u32) -> Self {
         engine::require();
         let host = engine::host_address();
-        let signatures =
-            HttpServer::files(host, [("/fetched.ndb".to_owned(), signature("Fetched", FETCHED_VIRUS))].into());
         let dns = DnsServer::start(host);
         dns.add("outside.test", Record::A(Ipv4Addr::LOCALHOST));
         dns.add("outside.test", Record::Mx("client.outside.test".to_owned()));
@@ -111,16 +91,15 @@ impl Stack {
         dns.add(DEFERRED, Record::A(silent));
 
         let ports: BTreeMap<u16, u16> = PORTS.iter().map(|port| (*port, free_port())).collect();
-        let project = built_project(&signatures.url(), dns.address(), &ports);
-        let name = format!("mailimg-test-{}", std::process::id());
+        let project = built_project(&signatures(host).url(), dns.address(), &ports);
         project.run(["compose"]);
-        project.write("test.yaml", overrides());
-        let images: Vec<_> = project.run(["load"]).lines().map(str::to_owned).collect();
-        assert_eq!(images.len(), SERVICES.len(), "{images:?}");
-        // The shared stack is never dropped, so its project would stay, too.
-        let directory = project.root().display().to_string();
-        engine::when_process_ends(&format!("{}; rm -rf {directory}", sweep(&name, &images.join(" "))));
-        let stack = Self { project, name, ports, dns, _signatures: signatures };
+        project.write("test.yaml", overrides(pause));
+        let stack = Self { project, name: mark("mailimg-test"), ports, dns };
+        // No stack is ever dropped, so its project would stay, too.
+        let (sweep, list) = (sweep(&stack.name), stack.image_list().display().to_string());
+        let directory = stack.project.root().display().to_string();
+        engine::when_process_ends(&format!("{sweep}; xargs -r docker image rm <{list}; rm -rf {directory}"));
+        stack.load();
         stack.compose(&["up", "-d", "--quiet-pull"]);
         for service in SERVICES {
             stack.wait_until_healthy(service);
@@ -138,7 +117,10 @@ impl Stack {
 
     /// The name of a service's container.
     pub fn container(&self, service: &str) -> String {
-        self.compose(&["ps", "-a", "-q", service]).trim().to_owned()
+        // Tests ask often, and compose takes five times as long.
+        let label = |key: &str, value: &str| format!("--filter=label=com.docker.compose.{key}={value}");
+        let filters = [label("project", &self.name), label("service", service)];
+        engine::docker(["ps", "-aq", "--no-trunc", &filters[0], &filters[1]]).trim().to_owned()
     }
 
     /// The image that a service runs.
@@ -193,7 +175,6 @@ impl Stack {
         let label = format!("--label={}={}", engine::LABEL, engine::run());
         let all =
             ["--user=0", "--cap-add=NET_ADMIN", "--ulimit=nofile=16384", "--entrypoint=python3", &network, &label];
-        // Few tests change this image, so `rebuild` can remove those of the services that they change.
         let image = self.image("dovecot");
         let words = [["run"].as_slice(), options, &all, &[&image, "-c", program]].concat();
         words.into_iter().map(str::to_owned).collect()
@@ -201,18 +182,32 @@ impl Stack {
 
     /// Builds and loads the images again, and recreates the containers whose images have changed.
     pub fn rebuild(&self) {
-        let old: Vec<_> = SERVICES.iter().map(|service| self.image(service)).collect();
         build(&self.project);
-        self.project.run(["load"]);
+        self.load();
         self.project.run(["compose"]);
         self.compose(&["up", "-d", "--quiet-pull"]);
         for service in SERVICES {
             self.wait_until_healthy(service);
         }
-        for image in old.into_iter().filter(|old| SERVICES.iter().all(|service| self.image(service) != *old)) {
-            // Another site may run the same image; then it stays.
-            engine::try_docker(["image", "rm", &image]);
-        }
+    }
+
+    /// Loads the images. They stay until the process ends, because another stack may be about to run the same ones.
+    fn load(&self) {
+        let images = self.project.run(["load"]);
+        assert_eq!(images.lines().count(), SERVICES.len(), "{images}");
+        let mut list = fs_err::OpenOptions::new().create(true).append(true).open(self.image_list()).unwrap();
+        list.write_all(images.as_bytes()).unwrap();
+    }
+
+    /// Where the names of all images are kept that this stack has loaded.
+    fn image_list(&self) -> PathBuf {
+        self.project.root().join("images")
+    }
+
+    /// Removes the containers with all that they have, except for the images and the project.
+    pub fn discard(self) {
+        std::process::Command::new("sh").args(["-c", &sweep(&self.name)]).stdout(Stdio::null()).status().unwrap();
+        std::mem::forget(self);
     }
 
     /// Changes settings of the site, each by section and key, and rebuilds. Returns the site's file as it was before.
@@ -405,29 +400,35 @@ pub fn eicar() -> String {
 /// A text that the fetched signature detects; the signature baked into the image detects EICAR.
 pub const FETCHED_VIRUS: &str = "this stands for a virus whose signature is fetched";
 
+/// Serves it to all stacks, which then run the same image.
+fn signatures(host: IpAddr) -> &'static HttpServer {
+    static SERVER: OnceLock<HttpServer> = OnceLock::new();
+    let files = || [("/fetched.ndb".to_owned(), signature("Fetched", FETCHED_VIRUS))].into();
+    SERVER.get_or_init(|| HttpServer::files(host, files()))
+}
+
 /// A signature database with one signature: a text, anywhere in any file (ClamAV's extended format).
 fn signature(name: &str, text: &str) -> Vec<u8> {
     format!("{name}:0:*:{}\n", hex::encode(text)).into_bytes()
 }
 
-/// Additions to an owner's stack for tests: labels to find its containers, and checks so often that no test waits long
-/// for the first one.
-fn overrides() -> String {
+/// Additions to an owner's stack for tests: labels to find its containers, and health checks with so many seconds between
+/// them.
+fn overrides(pause: u32) -> String {
     let labels = serde_json::json!({ engine::LABEL: engine::run() });
-    let service = serde_json::json!({ "labels": labels, "healthcheck": { "interval": "2s" } });
+    let service = serde_json::json!({ "labels": labels, "healthcheck": { "interval": format!("{pause}s") } });
     let services: serde_json::Map<_, _> = SERVICES.iter().map(|name| ((*name).to_owned(), service.clone())).collect();
     // JSON is YAML, too.
     serde_json::json!({ "services": services }).to_string()
 }
 
-/// Removes whatever carries the compose project's label, and its images unless another container uses them.
-fn sweep(name: &str, images: &str) -> String {
+/// Removes whatever carries the compose project's label.
+fn sweep(name: &str) -> String {
     let label = format!("label=com.docker.compose.project={name}");
     format!(
         "docker ps -aq --filter {label} | xargs -r docker rm -fv; \
          docker volume ls -q --filter {label} | xargs -r docker volume rm -f; \
-         docker network ls -q --filter {label} | xargs -r docker network rm; \
-         docker image rm {images}"
+         docker network ls -q --filter {label} | xargs -r docker network rm"
     )
 }
 
