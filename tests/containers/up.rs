@@ -1,7 +1,8 @@
-//! A site of its own, from nothing to a running server and back, by `mailimg up`, `status` and `down`.
+//! Sites of their own, from nothing to a running server and back, by `mailimg up`, `status` and `down`.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::RwLockReadGuard;
 use std::time::{Duration, Instant};
 
 use crate::common::engine;
@@ -15,6 +16,7 @@ struct Site {
     project: Project,
     name: String,
     ports: BTreeMap<u16, u16>,
+    _machine: RwLockReadGuard<'static, ()>,
 }
 
 impl Drop for Site {
@@ -32,28 +34,54 @@ impl Drop for Site {
 }
 
 impl Site {
-    /// A site without virus signatures, which is quick to find that out.
+    /// A site without virus signatures.
     fn new() -> Self {
         engine::require();
+        let machine = stack::machine();
         let ports: BTreeMap<u16, u16> = [25, 465, 587, 993].map(|port| (port, stack::free_port())).into();
         let project = Project::with_shared_cache();
         project.run(["init", DOMAIN]);
-        let name = format!("mailimg-test-up-{}", std::process::id());
+        let name = mark("mailimg-test-up");
         stack::configure(&project, "http://127.0.0.1:9", &ports);
         let site = project.read("mailimg.toml").replace("name = \"example-test\"", &format!("name = \"{name}\""));
         project.write("mailimg.toml", site);
-        project.replace("recipes/clamav.toml", "start-period = 600\nretries = 6", "start-period = 5\nretries = 1");
-        project.replace(
-            "recipes/postfix.toml",
-            "interval = 15\ntimeout = 12\nstart-period = 60\nretries = 4",
-            "interval = 5\ntimeout = 12\nstart-period = 5\nretries = 1",
-        );
+        project.replace("recipes/postfix.toml", "interval = 15\n", "interval = 5\n");
         stack::build(&project);
-        Self { project, name, ports }
+        Self { project, name, ports, _machine: machine }
+    }
+
+    /// From now on, containers are unhealthy when a check fails, without more time to start.
+    fn be_impatient(&self) {
+        for (recipe, start, retries) in [("clamav", 600, 6), ("postfix", 60, 4)] {
+            let patient = format!("start-period = {start}\nretries = {retries}\n");
+            self.project.replace(format!("recipes/{recipe}.toml"), &patient, "start-period = 5\nretries = 1\n");
+        }
+    }
+
+    /// A site with virus signatures and a user, that is up.
+    fn running() -> Self {
+        let site = Self::new();
+        site.add_signatures();
+        site.succeeds(&["up"]);
+        site.add_user();
+        site
+    }
+
+    fn add_signatures(&self) {
+        stack::bake_signature(&self.project);
+        self.project.replace("mailimg.toml", "\"http://127.0.0.1:9/fetched.ndb\"", "");
+    }
+
+    fn add_user(&self) {
+        let password = format!("{}\n", POSTMASTER.1);
+        let (code, _, said) = self.run(&["user", "add", POSTMASTER.0, "--password-stdin"], &password);
+        assert_eq!(code, 0, "{said}");
     }
 
     fn run(&self, args: &[&str], input: &str) -> (i32, String, String) {
+        let began = Instant::now();
         let output = self.project.mailimg(args).write_stdin(input).output().unwrap();
+        eprintln!("mailimg {args:?}: {:.1?}", began.elapsed());
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
     }
@@ -96,16 +124,21 @@ impl Site {
         self.project.write("mailimg.toml", toml::to_string(&site).unwrap());
     }
 
-    /// Sends a mail, and the server's answer to it.
-    fn send(&self, mark: &str) -> u16 {
-        let message = message("someone@outside.test", POSTMASTER.0, mark);
-        Smtp::open(self.address(25)).send("someone@outside.test", POSTMASTER.0, &message).code
+    /// Sends a mail from outside, and waits for it in the mailbox. Returns its mark and itself.
+    fn sends_and_receives(&self, what: &str) -> (String, String) {
+        let mark = mark(what);
+        let message = message("someone@outside.test", POSTMASTER.0, &mark);
+        let reply = Smtp::open(self.address(25)).send("someone@outside.test", POSTMASTER.0, &message);
+        assert_eq!(reply.code, 250, "{reply:?}");
+        let arrived = self.mailbox().wait_for_message(&mark);
+        (mark, arrived)
     }
 }
 
 #[test]
-fn a_site_comes_up_changes_and_goes_without_losing_mail() {
+fn a_site_without_signatures_says_so_until_it_has_some() {
     let site = Site::new();
+    site.be_impatient();
 
     // Without signatures, two services are unhealthy and say why; none is restarted.
     let (code, _, said) = site.run(&["up", "--timeout", "120"], "");
@@ -120,8 +153,7 @@ fn a_site_comes_up_changes_and_goes_without_losing_mail() {
     assert!(code == 1 && out.contains("unhealthy: no virus signatures yet"), "{out}{said}");
 
     // With signatures, only their image is built, and only its container is another one.
-    stack::bake_signature(&site.project);
-    site.project.replace("mailimg.toml", "\"http://127.0.0.1:9/fetched.ndb\"", "");
+    site.add_signatures();
     let said = site.succeeds(&["up"]);
     assert!(said.contains("built clamav ") && !said.contains("built mysql "), "{said}");
     assert!(said.contains("all 4 services are healthy"), "{said}");
@@ -129,21 +161,22 @@ fn a_site_comes_up_changes_and_goes_without_losing_mail() {
     let with = site.containers();
     let changed: Vec<_> = SERVICES.into_iter().filter(|service| with[*service].0 != without[*service].0).collect();
     assert_eq!(changed, ["clamav"]);
-    let (code, _, said) = site.run(&["user", "add", POSTMASTER.0, "--password-stdin"], &format!("{}\n", POSTMASTER.1));
-    assert_eq!(code, 0, "{said}");
-    let first = mark("up");
-    assert_eq!(site.send(&first), 250);
-    site.mailbox().wait_for_message(&first);
+    site.add_user();
+    site.sends_and_receives("up");
 
     // Again, there is nothing to do and nothing to say.
     let said = site.succeeds(&["up"]);
     assert!(said.starts_with("nothing changed: all 4 services are healthy") && !said.contains("next: "), "{said}");
     assert_eq!(site.containers(), with);
     site.succeeds(&["status"]);
+}
 
+#[test]
+fn a_site_turns_its_scanner_off_and_on() {
+    let site = Site::running();
     // Without the scanner, nothing else is another container but Postfix, which no longer asks it. The same when it is
     // turned on again.
-    let mut scanned = with;
+    let mut scanned = site.containers();
     for (enabled, change) in [(false, "removed the container of clamav"), (true, "created the container of clamav")] {
         site.turn_antivirus(enabled);
         let said = site.succeeds(&["up"]);
@@ -153,12 +186,16 @@ fn a_site_comes_up_changes_and_goes_without_losing_mail() {
         let same: Vec<_> = SERVICES.into_iter().filter(|service| now.get(*service) == scanned.get(*service)).collect();
         assert_eq!(same, ["mysql", "dovecot"], "{said}");
         scanned = now;
-        let mark = mark("antivirus");
-        assert_eq!(site.send(&mark), 250);
-        let arrived = site.mailbox().wait_for_message(&mark);
+        let arrived = site.sends_and_receives("antivirus").1;
         assert_eq!(arrived.contains("X-Virus-Status: Clean"), enabled, "{arrived}");
         site.succeeds(&["status"]);
     }
+}
+
+#[test]
+fn a_site_gets_new_secrets_moves_and_goes_without_losing_mail() {
+    let site = Site::running();
+    let first = site.sends_and_receives("up").0;
 
     // New passwords and certificates, with the same users and mail.
     site.succeeds(&["secrets", "rotate"]);
@@ -168,9 +205,7 @@ fn a_site_comes_up_changes_and_goes_without_losing_mail() {
     let said = site.succeeds(&["up"]);
     assert!(said.contains("restarted the container of postfix") && !said.contains("of clamav"), "{said}");
     site.succeeds(&["status"]);
-    let second = mark("rotated");
-    assert_eq!(site.send(&second), 250);
-    site.mailbox().wait_for_message(&second);
+    site.sends_and_receives("rotated");
     site.mailbox().wait_for_message(&first);
     let password = site.project.read("secrets/database-password");
     for (id, _) in site.containers().values() {
