@@ -91,14 +91,18 @@ fn balance(stack: &Stack, connections: &str) -> String {
 }
 
 /// Names the load balancer's first address in mailimg.toml. Returns the site's file as it was before.
-fn let_in(stack: &Stack) -> String {
+fn let_in(stack: &Stack, postscreen: bool) -> String {
     let own = stack.run_elsewhere(&format!("addresses = 1\n{OWN_ADDRESSES}print(own[0])"));
     let site: toml::Table = stack.project.read("mailimg.toml").parse().unwrap();
     let mut ports = site["publish"]["ports"].clone();
     for port in PORTS {
         ports.as_table_mut().unwrap().insert(port.to_string(), i64::from(stack::free_port()).into());
     }
-    stack.set([("proxy", "networks", vec![format!("{}/32", own.trim())].into()), ("publish", "ports", ports)])
+    stack.set([
+        ("proxy", "networks", vec![format!("{}/32", own.trim())].into()),
+        ("publish", "ports", ports),
+        ("smtp", "postscreen", postscreen.into()),
+    ])
 }
 
 fn published(stack: &Stack) -> bool {
@@ -115,7 +119,7 @@ fn load_balancers_in_named_networks_name_their_clients() {
     assert!(!published(&stack));
     let ((alice, password), (bob, _)) = (ALICE, BOB);
     let [incoming, submitted, sealed] = ["incoming", "submitted", "sealed"].map(mark);
-    let before = let_in(&stack);
+    let before = let_in(&stack, true);
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         assert!(published(&stack));
         let printed = balance(
@@ -207,4 +211,59 @@ print("strangers", own[1], sep="\t")
             assert!(!log.contains(address), "{address} in {log}");
         }
     }
+}
+
+/// Without postscreen, other processes take these connections.
+#[test]
+fn load_balancers_need_no_postscreen_and_their_crowds_little_memory() {
+    let stack = stack::exclusive();
+    let incoming = mark("incoming");
+    let before = let_in(&stack, false);
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let container = stack.container("postfix");
+        let alice = ALICE.0;
+        let printed = balance(
+            &stack,
+            &format!(
+                r#"
+tell("25", send, 20025, v1("203.0.113.21"), "someone@outside.test", "{alice}", "{incoming}")
+tell("local", send, 20025, LOCAL, "{alice}", "someone@outside.example", "")
+"#
+            ),
+        );
+        // More than the gate passes on at a time.
+        let crowd = stack.start_elsewhere(&format!(
+            "addresses = 2\n{OWN_ADDRESSES}{BALANCER}
+crowd = [dial(20587, v1(f\"203.0.113.{{100 + number % 100}}\"), own[0]) for number in range(400)]
+print(\"all are there\", flush=True)
+import time; time.sleep(3600)"
+        ));
+        wait_for("the crowd", Duration::from_secs(30), || {
+            engine::logs(&crowd.name).contains("all are there").then_some(())
+        });
+        (printed, gate_memory(&container), engine::logs(&container))
+    }));
+    stack.restore(&before);
+
+    let (printed, memory, log) = outcome.unwrap();
+    eprintln!("{printed}the gate uses {memory} kB beside 400 connections");
+    assert_eq!(outcomes(&printed)["25"], "sent");
+    assert!(outcomes(&printed)["local"].contains("Client host rejected"));
+    assert!(log.contains("client=unknown[203.0.113.21]") && !log.contains("postscreen["), "{log}");
+    assert!(log.contains("postfix/submission/smtpd[") && log.contains("connect from unknown[203.0.113.100]"), "{log}");
+    assert!(memory < 24 * 1024, "{memory} kB");
+}
+
+/// The memory of its own that `gate` uses, in kB.
+fn gate_memory(container: &str) -> u32 {
+    let program = r#"
+import pathlib
+for process in pathlib.Path("/proc").glob("[0-9]*"):
+    words = (process / "cmdline").read_bytes().split(b"\0")
+    if words[1:2] == [b"/usr/local/libexec/mailimg/gate"]:
+        status = (process / "status").read_text()
+        print(status.split("RssAnon:")[1].split()[0])
+"#;
+    let (_, found) = engine::exec(container, &["python3", "-c", program]);
+    found.trim().parse().unwrap_or_else(|_| panic!("{found:?} is not the memory of one process"))
 }
