@@ -117,7 +117,7 @@ impl<R: Read> Entries<R> {
         &self.position
     }
 
-    /// Whether every archive reader understands what was read so far in the same way: see [`portable`](super::portable).
+    /// Whether every archive reader understands what was read so far in the same way.
     /// Readers also differ about global records, volume labels, extension headers of several kinds, or several of one
     /// kind, before an entry, and directories with a size.
     pub fn is_portable(&self) -> bool {
