@@ -57,9 +57,22 @@ impl Smtp {
         Self::connect_within(address, PATIENCE)
     }
 
+    /// The same, unless there is no greeting in time. A full server may have dropped the packet that completes the
+    /// connection; then both sides wait for each other, and a client has to connect again.
+    pub fn try_connect(address: SocketAddr, patience: Duration) -> Option<(Self, Reply)> {
+        let stream = dial(address).ok()?;
+        stream.set_read_timeout(Some(patience)).unwrap();
+        stream.peek(&mut [0]).ok()?;
+        Some(Self::greeted(stream))
+    }
+
     fn connect_within(address: SocketAddr, patience: Duration) -> (Self, Reply) {
         let stream = dial(address).unwrap_or_else(|error| panic!("can't connect to {address}: {error}"));
         stream.set_read_timeout(Some(patience)).unwrap();
+        Self::greeted(stream)
+    }
+
+    fn greeted(stream: TcpStream) -> (Self, Reply) {
         let mut smtp = Self { wire: BufReader::new(Wire::Plain(stream)) };
         let greeting = smtp.reply();
         (smtp, greeting)
