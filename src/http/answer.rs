@@ -16,17 +16,34 @@ pub struct Answer {
     response: Response,
     /// For the next bytes.
     silence: Duration,
-    /// For all of them.
-    deadline: Option<Instant>,
+    limit: Limit,
+}
+
+/// What bounds the time for all of a body.
+#[derive(Debug)]
+enum Limit {
+    Deadline(Instant),
+    Pace(Pace),
+}
+
+/// The pace of a long body: how much has arrived while it was waited for. Time in which nobody asked for more, because a
+/// disk was busy, doesn't count.
+#[derive(Debug)]
+struct Pace {
+    least: u64,
+    waited: Duration,
+    received: u64,
 }
 
 impl Answer {
     pub(super) fn short(response: Response, limit: Duration, deadline: Instant) -> Self {
-        Self { response, silence: limit, deadline: Some(deadline) }
+        Self { response, silence: limit, limit: Limit::Deadline(deadline) }
     }
 
-    pub(super) fn long(response: Response, silence: Duration) -> Self {
-        Self { response, silence, deadline: None }
+    /// At least so many bytes have to arrive in as much time as the server may be silent.
+    pub(super) fn long(response: Response, silence: Duration, least: u64) -> Self {
+        let pace = Pace { least, waited: Duration::ZERO, received: 0 };
+        Self { response, silence, limit: Limit::Pace(pace) }
     }
 
     #[must_use]
@@ -58,10 +75,18 @@ impl Answer {
 
     /// The next bytes of the body.
     pub async fn chunk(&mut self) -> Result<Option<impl AsRef<[u8]> + use<>>, HttpError> {
-        let silent = Instant::now() + self.silence;
-        let deadline = self.deadline.map_or(silent, |deadline| deadline.min(silent));
+        let asked = Instant::now();
+        let silent = asked + self.silence;
+        let deadline = match self.limit {
+            Limit::Deadline(deadline) => deadline.min(silent),
+            Limit::Pace(_) => silent,
+        };
         let chunk = tokio::time::timeout_at(deadline, self.response.chunk()).await;
-        chunk.map_err(|_| HttpError::Silent(self.silence))?.map_err(HttpError::network)
+        let chunk = chunk.map_err(|_| HttpError::Silent(self.silence))?.map_err(HttpError::network)?;
+        if let (Limit::Pace(pace), Some(chunk)) = (&mut self.limit, &chunk) {
+            pace.take(chunk.len(), asked.elapsed(), self.silence)?;
+        }
+        Ok(chunk)
     }
 
     /// All of a short body.
@@ -74,5 +99,20 @@ impl Answer {
             }
         }
         Ok(bytes)
+    }
+}
+
+impl Pace {
+    fn take(&mut self, bytes: usize, waited: Duration, silence: Duration) -> Result<(), HttpError> {
+        self.received += bytes as u64;
+        self.waited += waited;
+        if self.waited < silence {
+            return Ok(());
+        }
+        if self.received < self.least {
+            return Err(HttpError::Slow { received: self.received, within: self.waited });
+        }
+        (self.received, self.waited) = (0, Duration::ZERO);
+        Ok(())
     }
 }

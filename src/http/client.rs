@@ -24,6 +24,8 @@ pub struct Settings {
     pub answer: Duration,
     /// The time limit for the next bytes, in either direction.
     pub silence: Duration,
+    /// The fewest bytes of a long answer that have to arrive within that time, unless it ends.
+    pub least: u64,
     /// The time limit for a server to store what it received.
     pub digestion: Duration,
 }
@@ -37,6 +39,8 @@ impl Default for Settings {
             connect: Duration::from_secs(20),
             answer: Duration::from_secs(30),
             silence: Duration::from_mins(1),
+            // A modem's pace: whoever sends less on purpose could hold a connection for years.
+            least: 64 << 10,
             digestion: Duration::from_mins(2),
         }
     }
@@ -141,6 +145,6 @@ impl Client {
         let limit = self.shared.settings.silence;
         let response = tokio::time::timeout(limit, request.send()).await;
         let response = response.map_err(|_| HttpError::Silent(limit))?.map_err(HttpError::network)?;
-        Ok(Answer::long(response, limit))
+        Ok(Answer::long(response, limit, self.shared.settings.least))
     }
 }

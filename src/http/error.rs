@@ -9,6 +9,9 @@ pub enum HttpError {
     /// The server accepted the connection but didn't answer.
     #[error("the server didn't answer for {} seconds", .0.as_secs())]
     Silent(Duration),
+    /// The server sends less than any connection carries.
+    #[error("the server sent only {received} bytes in {} seconds", .within.as_secs())]
+    Slow { received: u64, within: Duration },
     /// A short answer is too long.
     #[error("the answer is longer than {limit} bytes")]
     TooLong { limit: usize },
@@ -29,7 +32,7 @@ impl HttpError {
     pub(super) fn is_passing(&self) -> bool {
         match self {
             Self::Network { error } => !(error.is_redirect() || error.is_builder() || self.tls().is_some()),
-            Self::Silent(_) => true,
+            Self::Silent(_) | Self::Slow { .. } => true,
             Self::TooLong { .. } | Self::Client { .. } => false,
         }
     }

@@ -20,7 +20,7 @@ pub enum Failed<E> {
     },
 }
 
-/// A server that was silent for a minute is unlikely to answer soon, so this counts as two attempts.
+/// A server that was silent, or all but silent, for a minute is unlikely to answer soon, so this counts as two attempts.
 const SILENCE: u32 = 2;
 
 /// Of four attempts, this leaves one more.
@@ -35,7 +35,7 @@ impl<E> From<E> for Failed<E> {
 impl<E> Failed<E> {
     /// The failure of a request without an answer.
     pub fn of(error: HttpError, wrap: impl FnOnce(HttpError) -> E) -> Self {
-        let cost = if matches!(error, HttpError::Silent(_)) { SILENCE } else { 1 };
+        let cost = if matches!(error, HttpError::Silent(_) | HttpError::Slow { .. }) { SILENCE } else { 1 };
         if error.is_passing() {
             Self::Passing { error: wrap(error), after: None, cost }
         } else {

@@ -36,7 +36,7 @@ fn answer(stream: &TcpStream, answer: &str) -> String {
 /// A client that gives up fast.
 fn impatient() -> Client {
     let limit = Duration::from_millis(300);
-    Client::new(Settings { answer: limit, silence: limit, digestion: 2 * limit, ..Settings::default() })
+    Client::new(Settings { answer: limit, silence: limit, least: 2, digestion: 2 * limit, ..Settings::default() })
 }
 
 fn is_silent<T>(result: &Result<T, HttpError>) -> bool {
@@ -76,6 +76,23 @@ async fn a_short_answer_that_trickles_is_given_up_and_a_long_one_is_not() {
     assert!(is_silent(&short.bytes().await));
     let long = client.open(client.request(Method::GET, &url).unwrap()).await.unwrap();
     assert_eq!(long.bytes().await.unwrap(), b"trickling");
+}
+
+#[tokio::test]
+async fn a_long_answer_that_trickles_slower_than_anything_is_given_up() {
+    let url = server(|mut stream| {
+        answer(&stream, "200 OK\r\nContent-Length: 1000");
+        while stream.write_all(b"x").is_ok() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let limit = Duration::from_millis(300);
+    let client = Client::new(Settings { silence: limit, least: 100, ..Settings::default() });
+    let began = Instant::now();
+    let long = client.open(client.request(Method::GET, &url).unwrap()).await.unwrap();
+    let error = long.bytes().await.unwrap_err();
+    assert!(matches!(error, HttpError::Slow { received, within } if received < 100 && within >= limit), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
 #[tokio::test]
