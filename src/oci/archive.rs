@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -8,8 +7,8 @@ use serde_json::{Value, json};
 use super::layout::{UNFINISHED, blob_path, entry, index};
 use super::{Document, Image, NAME, local_reference, tag};
 use crate::apk::tar::{self, Entry, EntryKind};
-use crate::digest::Sha256;
-use crate::store::{WriteError, persist};
+use crate::digest::{Hashing, Sha256};
+use crate::store::{WriteError, check_blob, open_blob, persist};
 
 /// The annotation with the name that containerd gives to a loaded image.
 const CONTAINERD_NAME: &str = "io.containerd.image.name";
@@ -37,7 +36,9 @@ pub fn archive(layout: &Utf8Path, image: &Image, out: &mut impl Write) -> io::Re
     let layers = image.layers.iter().map(|layer| (layer.digest, layer.size));
     let blobs: BTreeMap<Sha256, u64> = documents.into_iter().chain(layers).collect();
     for (digest, size) in blobs {
-        write_file(out, &blob(digest), File::open(blob_path(layout, digest))?, size)?;
+        let path = blob_path(layout, digest);
+        write_blob(out, &blob(digest), &path, (digest, size))
+            .map_err(|error| io::Error::new(error.kind(), format!("{path}: {error}")))?;
     }
     let mut end = Vec::new();
     tar::end(&mut end);
@@ -71,6 +72,14 @@ fn document(out: &mut impl Write, name: &str, json: &Value) -> io::Result<()> {
 
 fn file(out: &mut impl Write, name: &str, content: &[u8]) -> io::Result<()> {
     write_file(out, name, content, content.len() as u64)
+}
+
+/// The blob is hashed on the way. If it isn't what it should be, the archive is worthless, because its end is missing.
+fn write_blob(out: &mut impl Write, name: &str, path: &Utf8Path, expected: (Sha256, u64)) -> io::Result<()> {
+    let mut content = Hashing::new(open_blob(path)?);
+    write_file(out, name, &mut content, expected.1)?;
+    let (found, count, _) = content.finish();
+    check_blob((found, count), expected)
 }
 
 fn write_file(out: &mut impl Write, name: &str, content: impl Read, size: u64) -> io::Result<()> {

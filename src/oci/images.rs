@@ -7,6 +7,7 @@ use super::layout::blob_path;
 use super::{Document, Image, Platform};
 use crate::digest::Sha256;
 use crate::layer::Layer;
+use crate::store::open_blob;
 
 /// The annotation with an image's name in a layout's index (OCI image-spec, `annotations.md`).
 pub const NAME: &str = "org.opencontainers.image.ref.name";
@@ -178,7 +179,7 @@ const DOCUMENT_LIMIT: u64 = 4 << 20;
 pub(super) fn read_document(path: &Utf8Path, digest: Sha256) -> Result<Document, ImagesError> {
     use std::io::Read as _;
     let mut bytes = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(DOCUMENT_LIMIT).read_to_end(&mut bytes));
+    let read = open_blob(path).and_then(|file| file.take(DOCUMENT_LIMIT).read_to_end(&mut bytes));
     read.map_err(|source| ImagesError::Read { path: path.to_owned(), source })?;
     let found = Sha256::of(&bytes);
     if found != digest {

@@ -1,4 +1,4 @@
-use std::io::SeekFrom;
+use std::io::{self, SeekFrom};
 use std::ops::Range;
 
 use tokio::io::AsyncSeekExt as _;
@@ -9,6 +9,7 @@ use super::client::{Client, unexpected, unreachable};
 use super::{Blob, RegistryError, Repository};
 use crate::http::header::{CONTENT_LENGTH, CONTENT_RANGE, LOCATION, RANGE};
 use crate::http::{Answer, Failed, MAX_REDIRECTS, Method, Part, RequestBuilder, StatusCode, is_passing};
+use crate::store::{open_blob, open_verified_blob};
 
 /// The largest chunk, in bytes. GitHub's registry accepts no more.
 const CHUNK: u64 = 4 << 20;
@@ -67,6 +68,7 @@ impl Client {
     }
 
     pub(super) async fn upload(&self, access: Access<'_>, blob: &Blob, sent: Sent<'_>) -> Result<(), RegistryError> {
+        check(blob).await?;
         self.http
             .attempts(async |number| {
                 if number > 1 && self.finds(access, blob.digest).await? {
@@ -243,7 +245,7 @@ impl Client {
     ) -> Result<Answer, Failed<RegistryError>> {
         let unreadable = |source| RegistryError::Read { path: blob.path.clone(), source };
         let request_part = async |authorization| {
-            let mut file = tokio::fs::File::open(&blob.path).await.map_err(unreadable)?;
+            let mut file = tokio::fs::File::from_std(open_blob(&blob.path).map_err(unreadable)?);
             file.seek(SeekFrom::Start(part.start)).await.map_err(unreadable)?;
             let mut request = self.request(method.clone(), url, authorization)?;
             if *method == Method::PATCH {
@@ -271,6 +273,14 @@ impl Client {
             failed => failed,
         }
     }
+}
+
+/// Reads a blob before anything of it is sent: whoever wrote the layout may have put something else in its place.
+async fn check(blob: &Blob) -> Result<(), RegistryError> {
+    let Blob { path, digest, size } = blob.clone();
+    let checked = tokio::task::spawn_blocking(move || open_verified_blob(&path, digest, size).map(drop)).await;
+    let unreadable = |source| RegistryError::Read { path: blob.path.clone(), source };
+    checked.map_err(io::Error::other).map_err(unreadable)?.map_err(unreadable)
 }
 
 /// Some servers require a length, as RFC 9110 (section 8.6) allows.

@@ -18,6 +18,7 @@
 //! contains a digest of its question and itself, so one damaged by a crash is ignored.
 
 mod atomic;
+mod blob;
 mod error;
 mod facts;
 mod keeper;
@@ -36,6 +37,7 @@ use tempfile::NamedTempFile;
 use crate::digest::{Digesting, Hashing, Sha256};
 
 pub use atomic::{WriteError, write_atomic, write_atomic_after, write_output};
+pub use blob::{check_blob, open_blob, open_verified_blob};
 pub use error::StoreError;
 pub use facts::{Fact, Question};
 pub use keeper::Keeper;

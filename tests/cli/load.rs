@@ -88,6 +88,32 @@ fn a_damaged_layout_is_not_blamed_on_the_engine() {
     assert!(said.contains("can't read its input") && said.contains("No such file"), "{said}");
 }
 
+/// Whoever can write to a layout could otherwise have any file of this machine sent.
+#[test]
+fn a_layer_that_is_a_link_or_was_changed_is_not_loaded() {
+    let project = project(&packages());
+    let images: serde_json::Value = serde_json::from_str(&project.run(["build", "--json"])).unwrap();
+    let layer = images[0]["layers"][0]["digest"].as_str().unwrap().replace(':', "/");
+    let layer = project.path().join("oci/blobs").join(layer);
+    let size = usize::try_from(layer.metadata().unwrap().len()).unwrap();
+    let secret = project.write("elsewhere", "secret ".repeat(size).get(..size).unwrap());
+    engine(&project, "docker", "cat >loaded; echo 'unexpected EOF' >&2; exit 1");
+    let load = || {
+        let (code, _, said) = load(&project, &[]);
+        assert_eq!(code, 6, "{said}");
+        said
+    };
+    fs_err::remove_file(&layer).unwrap();
+    std::os::unix::fs::symlink(&secret, &layer).unwrap();
+    let said = load();
+    assert!(said.contains("oci/blobs/sha256/") && said.contains(": it is not a regular file"), "{said}");
+    let loaded = fs_err::read(project.path().join("bin/loaded")).unwrap();
+    assert!(!String::from_utf8_lossy(&loaded).contains("secret secret"));
+    fs_err::remove_file(&layer).unwrap();
+    fs_err::write(&layer, vec![0; size]).unwrap();
+    assert!(load().contains("it was changed: its SHA-256 is "));
+}
+
 #[test]
 fn images_are_not_loaded_before_they_are_built_or_without_an_engine() {
     let project = project(&packages());

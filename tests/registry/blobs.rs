@@ -60,13 +60,27 @@ async fn a_blob_is_linked_from_another_repository() {
 }
 
 #[tokio::test]
-async fn a_blob_that_is_not_what_its_digest_says_is_refused() {
-    let (registry, setup) = (Registry::start(), setup());
+async fn nothing_is_sent_of_a_file_that_is_not_the_blob() {
+    let setup = setup();
     let blob = setup.blob(b"layer");
+    let elsewhere = blob.path.with_extension("elsewhere");
+    std::fs::write(&elsewhere, b"layer").unwrap();
+    let refused = async || {
+        let registry = Registry::start();
+        let proxy = Faulty::before(registry.port(), |asked| {
+            assert!(!matches!(asked.method.as_str(), "POST" | "PUT" | "PATCH"), "{}", asked.method);
+            Fault::None
+        });
+        let error = setup.push(&proxy.name("mail/bad").parse().unwrap(), &[&blob]).await.unwrap_err();
+        let RegistryError::Read { path, source } = error else { panic!("{error:?}") };
+        assert_eq!(path, blob.path);
+        source.to_string()
+    };
     std::fs::write(&blob.path, b"loyer").unwrap();
-    let error = setup.push(&registry.name("mail/bad").parse().unwrap(), &[&blob]).await.unwrap_err();
-    assert!(matches!(error, RegistryError::Unexpected { status: 400, .. }), "{error:?}");
-    assert!(error.to_string().contains("DIGEST_INVALID"), "{error}");
+    assert!(refused().await.starts_with("it was changed: its SHA-256 is "));
+    std::fs::remove_file(&blob.path).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &blob.path).unwrap();
+    assert_eq!(refused().await, "it is not a regular file");
 }
 
 #[tokio::test]

@@ -54,7 +54,10 @@ pub(super) fn advice(error: &RegistryError) -> (Exit, String) {
         RegistryError::Unexpected { .. } | RegistryError::Challenge { .. } | RegistryError::Stored { .. } => {
             (Exit::Refused, "check that a registry gave this answer, not a proxy in between".to_owned())
         }
-        RegistryError::Read { .. } => (Exit::System, "build the images again with `mailimg build`".to_owned()),
+        RegistryError::Read { .. } => (
+            Exit::System,
+            "if it was changed or replaced, delete it; then build the images again with `mailimg build`".to_owned(),
+        ),
     }
 }
 
