@@ -53,10 +53,11 @@ impl Keeper {
         Ok((digest, size))
     }
 
-    /// Stores bytes, unless the store already has them.
+    /// Stores bytes, unless the store already has them. An entry that was changed is replaced.
     pub fn keep_bytes(&self, bytes: &[u8]) -> Result<Sha256, StoreError> {
         let digest = Sha256::of(bytes);
-        if self.store.find_sized(&digest, bytes.len() as u64).is_some() {
+        let there = self.store.find_sized(&digest, bytes.len() as u64);
+        if there.is_some_and(|path| std::fs::read(path).is_ok_and(|found| found == bytes)) {
             return Ok(digest);
         }
         let mut incoming = self.store.incoming(bytes.len() as u64)?;

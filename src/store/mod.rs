@@ -131,14 +131,16 @@ impl Store {
     /// The path of the content with this digest, if the store has it.
     #[must_use]
     pub fn find(&self, digest: &Sha256) -> Option<Utf8PathBuf> {
-        Some(self.path(digest)).filter(|path| path.is_file())
+        let path = self.path(digest);
+        // A link in the store isn't ours: it could lead anywhere.
+        path.symlink_metadata().is_ok_and(|found| found.is_file()).then_some(path)
     }
 
     /// Like [`find`](Store::find), but ignores an entry of another size, so that it is fetched again.
     #[must_use]
     pub fn find_sized(&self, digest: &Sha256, size: u64) -> Option<Utf8PathBuf> {
         let path = self.path(digest);
-        let found = path.metadata().ok()?;
+        let found = path.symlink_metadata().ok()?;
         (found.is_file() && found.len() == size).then_some(path)
     }
 

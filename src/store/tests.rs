@@ -323,6 +323,31 @@ fn keeps_many_at_once() {
 }
 
 #[test]
+fn an_entry_that_was_changed_or_is_a_link_is_written_again() {
+    let cache = cache();
+    let store = Store::open(&cache.path).unwrap();
+    let digest = Sha256::of("content");
+    let path = store.path(&digest);
+    let keep = || {
+        let keeper = store.keeper();
+        keeper.keep_bytes(b"content").unwrap();
+        keeper.finish().unwrap();
+        assert!(path.symlink_metadata().unwrap().is_file());
+        assert_eq!(std::fs::read(&path).unwrap(), b"content");
+    };
+    keep();
+    std::fs::write(&path, "c0ntent").unwrap();
+    keep();
+    let elsewhere = cache.path.join("elsewhere");
+    std::fs::write(&elsewhere, "content").unwrap();
+    std::fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+    assert_eq!((store.find(&digest), store.find_sized(&digest, 7)), (None, None));
+    keep();
+    assert_eq!(std::fs::read(&elsewhere).unwrap(), b"content");
+}
+
+#[test]
 fn says_what_it_could_not_keep() {
     let cache = cache();
     let store = Store::open(&cache.path).unwrap();

@@ -254,3 +254,21 @@ fn what_has_changed_in_the_store_is_found_and_made_again() {
     assert_eq!(built(&project, &[])[0].digest, before[0].digest);
     assert_ne!(fs_err::read(damaged).unwrap(), b"rotten");
 }
+
+#[test]
+fn a_manifest_that_was_changed_in_the_store_is_made_again() {
+    let project = project();
+    let before = built(&project, &[]);
+    let stored = project.cache().join("files-v2/sha256").join(&before[0].digest);
+    let right = fs_err::read(&stored).unwrap();
+    let mut wrong = right.clone();
+    wrong[30] ^= 1;
+    fs_err::remove_file(&stored).unwrap();
+    fs_err::write(&stored, &wrong).unwrap();
+    fs_err::remove_dir_all(project.path().join("oci")).unwrap();
+    assert_eq!(built(&project, &[])[0].digest, before[0].digest);
+    let in_layout = project.path().join("oci/blobs/sha256").join(&before[0].digest);
+    for path in [stored, in_layout] {
+        assert_eq!(fs_err::read(path).unwrap(), right);
+    }
+}

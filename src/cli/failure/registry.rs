@@ -56,7 +56,9 @@ pub(super) fn advice(error: &RegistryError) -> (Exit, String) {
         }
         RegistryError::Read { .. } => (
             Exit::System,
-            "if it was changed or replaced, delete it; then build the images again with `mailimg build`".to_owned(),
+            "if it was changed or replaced, delete it, run `mailimg store verify --remove`, and build the images again with \
+             `mailimg build`"
+                .to_owned(),
         ),
     }
 }
