@@ -1,5 +1,6 @@
 //! The commands, options, scripts, pages and locks that the documentation names exist.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::common::project::Project;
@@ -102,6 +103,34 @@ fn every_link_to_a_page_leads_somewhere() {
         }
     }
     assert!(seen > 8, "only {seen} links were found");
+}
+
+/// The threat model names a test as `module::function` for what it claims.
+#[test]
+fn every_test_that_the_threat_model_names_is_there() {
+    fn functions(directory: &Path, found: &mut BTreeSet<String>) {
+        for entry in fs_err::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() {
+                functions(&entry, found);
+            } else if entry.extension().is_some_and(|it| it == "rs") {
+                let text = fs_err::read_to_string(entry).unwrap();
+                let tested = text.split("#[test]").chain(text.split("#[tokio::test]")).skip(1);
+                let names = tested.filter_map(|rest| rest.split_once("fn ")?.1.split('(').next().map(str::to_owned));
+                found.extend(names);
+            }
+        }
+    }
+    let mut known = BTreeSet::new();
+    for directory in ["src", "tests"] {
+        functions(&root().join(directory), &mut known);
+    }
+    let page = fs_err::read_to_string(root().join("docs/threat-model.md")).unwrap();
+    let codes = page.split('`').skip(1).step_by(2);
+    let named: Vec<&str> = codes.filter_map(|code| Some(code.split_once("::")?.1)).collect();
+    assert!(named.len() > 20, "only {} tests were found", named.len());
+    for name in named {
+        assert!(known.contains(name), "docs/threat-model.md: there is no test {name}");
+    }
 }
 
 /// The README says which channels can be built.
