@@ -1,3 +1,4 @@
+use std::net::Ipv4Addr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -67,6 +68,8 @@ fn redirects() -> Policy {
     Policy::custom(|attempt| {
         if leads_to_plain_http(attempt.previous(), attempt.url()) {
             attempt.error("refusing the server's redirect from https to http")
+        } else if attempt.previous().last().is_some_and(|from| leads_inside(from, attempt.url())) {
+            attempt.error("refusing the server's redirect to this machine")
         } else if attempt.previous().len() > MAX_REDIRECTS {
             attempt.error("too many redirects")
         } else {
@@ -86,6 +89,29 @@ pub fn is_loopback(url: &Url) -> bool {
         Some(url::Host::Domain(name)) => name == "localhost",
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// Whether a server elsewhere leads to this machine, or to what only this machine and its neighbours reach, such as a
+/// cloud's metadata at a link-local address. Names are not looked up.
+#[must_use]
+pub fn leads_inside(from: &Url, to: &Url) -> bool {
+    is_inside(to) && !is_inside(from)
+}
+
+fn is_inside(url: &Url) -> bool {
+    let is_inside_4 = |address: Ipv4Addr| address.is_loopback() || address.is_link_local() || address.is_unspecified();
+    match url.host() {
+        Some(url::Host::Domain(name)) => {
+            let name = name.trim_end_matches('.');
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        Some(url::Host::Ipv4(address)) => is_inside_4(address),
+        Some(url::Host::Ipv6(address)) => match address.to_ipv4_mapped() {
+            Some(address) => is_inside_4(address),
+            None => address.is_loopback() || address.is_unicast_link_local() || address.is_unspecified(),
+        },
         None => false,
     }
 }

@@ -10,7 +10,7 @@ mod retry;
 mod upload;
 
 pub use answer::Answer;
-pub use client::{Client, MAX_REDIRECTS, Settings, is_loopback, shown};
+pub use client::{Client, MAX_REDIRECTS, Settings, is_loopback, leads_inside, shown};
 pub use download::{Download, DownloadError, Event};
 pub use error::HttpError;
 pub use retry::{Failed, is_passing};

@@ -10,7 +10,7 @@ use super::client::{Client, message, unreachable};
 use super::keychain::Credential;
 use super::{RegistryError, Repository};
 use crate::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
-use crate::http::{Answer, Failed, HttpError, Method, RequestBuilder, StatusCode, is_loopback, shown};
+use crate::http::{Answer, Failed, HttpError, Method, RequestBuilder, StatusCode, is_loopback, leads_inside, shown};
 
 /// The access to a repository.
 #[derive(Debug, Clone, Copy)]
@@ -235,6 +235,9 @@ fn basic(user: &str, password: &[u8]) -> String {
 /// without TLS anyway.
 fn realm_url(repository: &Repository, base: &Url, realm: &str) -> Result<Url, RegistryError> {
     let url = base.join(realm).map_err(|_| challenge_error(repository, "its token service is not a URL"))?;
+    if leads_inside(base, &url) {
+        return Err(challenge_error(repository, &format!("its token service {} is this machine", shown(&url))));
+    }
     let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
     if is_safe || (url.scheme() == "http" && repository.is_declared_plain_http()) {
         Ok(url)

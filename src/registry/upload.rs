@@ -8,7 +8,7 @@ use super::auth::Access;
 use super::client::{Client, unexpected, unreachable};
 use super::{Blob, RegistryError, Repository};
 use crate::http::header::{CONTENT_LENGTH, CONTENT_RANGE, LOCATION, RANGE};
-use crate::http::{Answer, Failed, MAX_REDIRECTS, Method, Part, RequestBuilder, StatusCode, is_passing};
+use crate::http::{Answer, Failed, MAX_REDIRECTS, Method, Part, RequestBuilder, StatusCode, is_passing, leads_inside};
 use crate::store::{open_blob, open_verified_blob};
 
 /// The largest chunk, in bytes. GitHub's registry accepts no more.
@@ -306,7 +306,7 @@ fn location(answer: &Answer) -> Option<Url> {
         url.set_port(base.port()).ok()?;
         url.set_scheme("https").ok()?;
     }
-    matches!(url.scheme(), "http" | "https").then_some(url)
+    (matches!(url.scheme(), "http" | "https") && !leads_inside(base, &url)).then_some(url)
 }
 
 /// Where the same request is to be sent instead.
