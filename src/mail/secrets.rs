@@ -4,17 +4,16 @@
 //! read them. So the files are world-readable, but the directory is accessible only to its owner.
 
 use std::collections::BTreeSet;
-use std::fs::{File, Metadata, OpenOptions, Permissions};
+use std::fs::{File, Metadata, Permissions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::OFlags;
 
 use super::certificate::{self, Pair};
 use super::dkim;
 use crate::config::{ConfigError, Mount, Name, Project, Secret as Wanted, SecretKind};
-use crate::store::{WriteError, lock_exclusive, write_atomic};
+use crate::store::{WriteError, cautious, lock_exclusive, write_atomic};
 
 /// 238 bits.
 const PASSWORD_LENGTH: usize = 40;
@@ -312,7 +311,7 @@ fn make_directory(path: &Utf8Path, mode: u32, owners: Owners) -> Result<(), Secr
         return Err(SecretsError::Foreign { path: path.to_owned(), reason: "is not a directory, or is a link to one" });
     }
     owners.check(path, &found)?;
-    let directory = options().read(true).open(path).map_err(failed)?;
+    let directory = cautious().read(true).open(path).map_err(failed)?;
     directory.set_permissions(Permissions::from_mode(mode)).map_err(failed)
 }
 
@@ -352,7 +351,7 @@ impl Owners {
 const LIMIT: u64 = 1024 * 1024;
 
 pub(super) fn read_secret(path: &Utf8Path) -> io::Result<String> {
-    let file = options().read(true).open(path)?;
+    let file = cautious().read(true).open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
     }
@@ -362,15 +361,7 @@ pub(super) fn read_secret(path: &Utf8Path) -> io::Result<String> {
 }
 
 fn open_lock(path: &Utf8Path) -> io::Result<File> {
-    options().create(true).truncate(false).write(true).mode(0o600).open(path)
-}
-
-/// Follows no link, and waits for nobody.
-fn options() -> OpenOptions {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let mut options = File::options();
-    options.custom_flags(i32::try_from(flags.bits()).unwrap_or_default());
-    options
+    cautious().create(true).truncate(false).write(true).mode(0o600).open(path)
 }
 
 /// Only letters and digits, because the passwords are used in files with different quoting rules.

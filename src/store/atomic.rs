@@ -1,14 +1,13 @@
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::OFlags;
 use tempfile::NamedTempFile;
 
 use super::lock_exclusive;
 use super::locking::{Attempt, try_lock_exclusive};
-use super::support::{set_mode, sync_directory, sync_file};
+use super::support::{cautious, set_mode, sync_directory, sync_file};
 
 /// A file could not be written. Its old content is unchanged.
 #[derive(Debug, thiserror::Error)]
@@ -107,9 +106,7 @@ fn remove_leftovers(directory: &Utf8Path, prefix: &str, own: &NamedTempFile) {
         if !is_temporary || entry.path() == own.path() {
             continue;
         }
-        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let flags = i32::try_from(flags.bits()).unwrap_or_default();
-        let Ok(file) = File::options().read(true).write(true).custom_flags(flags).open(entry.path()) else { continue };
+        let Ok(file) = cautious().read(true).write(true).open(entry.path()) else { continue };
         let is_own = file.metadata().is_ok_and(|found| found.is_file() && found.uid() == user);
         if is_own && try_lock_exclusive(&file, entry.path()).is_ok_and(|attempt| attempt == Attempt::Locked) {
             let _ = std::fs::remove_file(entry.path());

@@ -1,21 +1,17 @@
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 
 use camino::Utf8Path;
-use rustix::fs::OFlags;
 use rustix::io::Errno;
 
+use super::support::cautious;
 use crate::digest::{Hashing, Sha256};
 
 /// Opens a blob of a directory that somebody else may have written: a regular file. A link could lead to any file of this
 /// machine, and opening a FIFO could take for ever.
 pub fn open_blob(path: &Utf8Path) -> io::Result<File> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let mut options = File::options();
-    options.read(true).custom_flags(i32::try_from(flags.bits()).unwrap_or_default());
     let not_a_file = || io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file");
-    let file = options.open(path).map_err(|error| match Errno::from_io_error(&error) {
+    let file = cautious().read(true).open(path).map_err(|error| match Errno::from_io_error(&error) {
         // What opening a link, and a socket, gives.
         Some(Errno::LOOP | Errno::NXIO) => not_a_file(),
         _ => error,

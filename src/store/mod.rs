@@ -43,7 +43,7 @@ pub use facts::{Fact, Question};
 pub use keeper::Keeper;
 pub use locking::lock_exclusive;
 pub use maintain::{Problem, Removed, gc, remove, verify};
-pub use support::{Operation, persist, set_mode, sync_directory, sync_file};
+pub use support::{Operation, cautious, persist, set_mode, sync_directory, sync_file};
 
 use locking::Attempt;
 use scratch::Scratch;

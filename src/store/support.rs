@@ -3,13 +3,14 @@
 //! Network file systems, FUSE and removable media lack one operation or another, and each says so in its own way. Work
 //! goes on without what is lacking; a disk that is full or broken is still an error.
 
-use std::fs::{File, Permissions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Once;
 
 use camino::Utf8Path;
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 use tempfile::NamedTempFile;
 
@@ -86,6 +87,15 @@ pub fn persist(file: NamedTempFile, path: impl AsRef<Path>, mode: u32) -> io::Re
     set_mode(file.as_file(), mode)?;
     sync_file(file.as_file())?;
     file.persist(path).map(drop).map_err(|error| error.error)
+}
+
+/// For opening what somebody else may have put there: follows no link, and waits for nobody.
+#[must_use]
+pub fn cautious() -> OpenOptions {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let mut options = File::options();
+    options.custom_flags(i32::try_from(flags.bits()).unwrap_or_default());
+    options
 }
 
 #[cfg(test)]
