@@ -42,12 +42,16 @@ pub(super) fn is_plain_name(bytes: &[u8]) -> bool {
     !text.is_empty() && !text.contains(&0)
 }
 
-/// Whether a header with its own PAX records is read alike.
-pub(super) fn is_plain_header(header: &Header<'_>, records: &Records, kind: &EntryKind) -> bool {
+/// Whether a header with its PAX records is read alike. `has_target` says whether it or an extension names a target.
+pub(super) fn is_plain_header(header: &Header<'_>, records: &Records, kind: &EntryKind, has_target: bool) -> bool {
+    // A target of something that isn't a link confuses some readers. So does a directory that a slash makes one.
+    let is_link = kind.target().is_some();
+    let is_marked = *kind != EntryKind::Directory || header.kind() == b'5';
     has_known_form(header)
         && header.is_clean()
         && !contradicts(header, records)
-        && has_its_target(header, records, kind)
+        && (is_link || !has_target)
+        && is_marked
 }
 
 /// POSIX or GNU tar's, without what tar programs since have put into the rest of the block: star's times, GNU tar's
@@ -69,12 +73,4 @@ fn contradicts(header: &Header<'_>, records: &Records) -> bool {
     };
     let before_1970 = records.get("mtime").is_some_and(|value| value.starts_with(b"-"));
     differs("size", 124..136) || differs("uid", 108..116) || differs("gid", 116..124) || before_1970
-}
-
-/// A target of something that isn't a link confuses some readers. So does a directory that a slash makes one.
-fn has_its_target(header: &Header<'_>, records: &Records, kind: &EntryKind) -> bool {
-    let is_link = kind.target().is_some();
-    let has_target = records.contains_key("linkpath") || header.byte(157) != 0;
-    let is_marked = *kind != EntryKind::Directory || header.kind() == b'5';
-    (is_link || !has_target) && is_marked
 }

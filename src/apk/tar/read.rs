@@ -117,9 +117,9 @@ impl<R: Read> Entries<R> {
         &self.position
     }
 
-    /// Whether every archive reader understands what was read so far in the same way.
-    /// Readers also differ about global records, volume labels, extension headers of several kinds, or several of one
-    /// kind, before an entry, and directories with a size.
+    /// Whether every archive reader understands what was read so far in the same way. Besides what `portable` lists,
+    /// readers differ about global records, volume labels, extension headers of several kinds, or several of one kind,
+    /// before an entry, and directories with a size.
     pub fn is_portable(&self) -> bool {
         self.portable
     }
@@ -217,8 +217,7 @@ impl<R: Read> Entries<R> {
         // An empty value cancels a global record.
         records.retain(|key, value| !value.is_empty() || key.starts_with(XATTR_PREFIX));
 
-        let own = records.clone();
-        let is_to_link = extensions.target.is_some();
+        let has_target = records.contains_key("linkpath") || extensions.target.is_some() || header.byte(157) != 0;
         let sparse_name = records.get("GNU.sparse.name").cloned();
         let raw = sparse_name.or_else(|| records.remove("path")).or(extensions.path).unwrap_or_else(|| header.path());
         let path = entry_path(&raw)?;
@@ -245,8 +244,7 @@ impl<R: Read> Entries<R> {
         let map = self.sparse_map(header, &records, &extensions.map, &path)?;
         let end = self.offset.checked_add(self.current.stored).ok_or_else(|| header.bad("size"))?;
         self.position.content = self.offset..end;
-        let is_plain = portable::is_plain_header(header, &own, &kind) && (!is_to_link || kind.target().is_some());
-        self.portable &= map.is_none() && is_plain;
+        self.portable &= map.is_none() && portable::is_plain_header(header, &records, &kind, has_target);
         if let Some(map) = map {
             self.holes = self.holes.saturating_add(map.size.saturating_sub(self.current.stored));
             if self.holes > HOLES_LIMIT {
