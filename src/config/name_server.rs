@@ -1,11 +1,12 @@
 //! Name servers to ask.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::ValueError;
+use super::values::{ValueError, written_as_string};
 
 /// A name server: `192.0.2.53` or `2001:db8::53`, or with a port, `192.0.2.53:5353` or `[2001:db8::53]:5353`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,36 +36,17 @@ impl FromStr for NameServer {
     }
 }
 
-impl TryFrom<String> for NameServer {
-    type Error = ValueError;
-
-    fn try_from(text: String) -> Result<Self, ValueError> {
-        text.parse()
-    }
-}
-
 /// As templates see it: in the form that Unbound reads, `192.0.2.53` or `192.0.2.53@5353`.
-impl From<NameServer> for String {
-    fn from(NameServer { address, port }: NameServer) -> Self {
-        port.map_or_else(|| address.to_string(), |port| format!("{address}@{port}"))
+impl fmt::Display for NameServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            Some(port) => write!(f, "{}@{port}", self.address),
+            None => write!(f, "{}", self.address),
+        }
     }
 }
 
-#[cfg(test)]
-impl schemars::JsonSchema for NameServer {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "NameServer".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let pattern = "^([0-9.]+(:[1-9][0-9]*)?|[0-9A-Fa-f.:]+|\\[[0-9A-Fa-f.:]+\\]:[1-9][0-9]*)$";
-        schemars::json_schema!({ "type": "string", "pattern": pattern })
-    }
-}
+written_as_string!(NameServer, "^([0-9.]+(:[1-9][0-9]*)?|[0-9A-Fa-f.:]+|\\[[0-9A-Fa-f.:]+\\]:[1-9][0-9]*)$");
 
 #[cfg(test)]
 mod tests {

@@ -61,6 +61,8 @@ macro_rules! written_as_string {
     };
 }
 
+pub(super) use written_as_string;
+
 /// Implements what all values that are one text share.
 macro_rules! plain_text {
     ($name:ident) => {
