@@ -15,7 +15,14 @@ fn stages() -> Vec<String> {
 /// All source files of a stage.
 fn files(stage: &str) -> Vec<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut waiting = vec![source.join(stage), source.join(stage).with_extension("rs")];
+    let files = sources([source.join(stage), source.join(stage).with_extension("rs")]);
+    assert!(!files.is_empty(), "{stage} has no files");
+    files
+}
+
+/// All source files at or below these paths.
+pub(crate) fn sources(paths: [PathBuf; 2]) -> Vec<PathBuf> {
+    let mut waiting = Vec::from(paths);
     let mut files = Vec::new();
     while let Some(path) = waiting.pop() {
         if path.is_dir() {
@@ -24,7 +31,6 @@ fn files(stage: &str) -> Vec<PathBuf> {
             files.push(path);
         }
     }
-    assert!(!files.is_empty(), "{stage} has no files");
     files
 }
 

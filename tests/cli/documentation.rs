@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::architecture::sources;
 use crate::common::project::Project;
 
 fn root() -> &'static Path {
@@ -108,21 +109,11 @@ fn every_link_to_a_page_leads_somewhere() {
 /// The threat model names a test as `module::function` for what it claims.
 #[test]
 fn every_test_that_the_threat_model_names_is_there() {
-    fn functions(directory: &Path, found: &mut BTreeSet<String>) {
-        for entry in fs_err::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
-            if entry.is_dir() {
-                functions(&entry, found);
-            } else if entry.extension().is_some_and(|it| it == "rs") {
-                let text = fs_err::read_to_string(entry).unwrap();
-                let tested = text.split("#[test]").chain(text.split("#[tokio::test]")).skip(1);
-                let names = tested.filter_map(|rest| rest.split_once("fn ")?.1.split('(').next().map(str::to_owned));
-                found.extend(names);
-            }
-        }
-    }
     let mut known = BTreeSet::new();
-    for directory in ["src", "tests"] {
-        functions(&root().join(directory), &mut known);
+    for file in sources(["src", "tests"].map(|name| root().join(name))) {
+        let text = fs_err::read_to_string(file).unwrap();
+        let tested = text.split("#[test]").chain(text.split("#[tokio::test]")).skip(1);
+        known.extend(tested.filter_map(|rest| rest.split_once("fn ")?.1.split('(').next().map(str::to_owned)));
     }
     let page = fs_err::read_to_string(root().join("docs/threat-model.md")).unwrap();
     let codes = page.split('`').skip(1).step_by(2);

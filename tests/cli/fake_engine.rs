@@ -63,10 +63,15 @@ pub(crate) fn routes(rows: &str) -> String {
     format!("{{\"domain\": \"example.org\"}}\n{rows}")
 }
 
+/// The `PATH` with which a project's own engine program is found.
+pub(crate) fn path(project: &Project) -> String {
+    format!("{}/bin:/usr/bin:/bin", project.path().display())
+}
+
 /// Runs `mailimg` with that engine: its exit code and both outputs.
 pub(crate) fn run(project: &Project, args: &[&str], input: &str) -> (Option<i32>, String, String) {
     let mut command = project.mailimg(args);
-    command.env("PATH", format!("{}/bin:/usr/bin:/bin", project.path().display()));
+    command.env("PATH", path(project));
     let output = command.write_stdin(input).output().unwrap();
     (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
 }

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::build::{digests, packages, project};
 use crate::common::project::Project;
+use crate::fake_engine::path;
 
 /// A program that answers as an engine does: it has the images that `known` lists, and keeps those that it loads.
 fn engine(project: &Project, name: &str, loads: &str) {
@@ -18,8 +19,7 @@ fn engine(project: &Project, name: &str, loads: &str) {
 }
 
 fn load(project: &Project, args: &[&str]) -> (i32, String, String) {
-    let path = format!("{}/bin:/usr/bin:/bin", project.path().display());
-    let output = project.mailimg(["load"]).args(args).env("PATH", path).output().unwrap();
+    let output = project.mailimg(["load"]).args(args).env("PATH", path(project)).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
 }

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
 use crate::common::project::Project;
-use crate::fake_engine::{calls, project, run, succeed};
+use crate::fake_engine::{calls, path, project, run, succeed};
 
 const PRINTED: &str = "\
 postfix-1  | 2026-11-26T10:48:55.200000000Z from=<a@example.org>
@@ -143,7 +143,7 @@ fn following_ends_when_nobody_reads_any_more() {
     project.write("answers/logs.repeats", "");
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mailimg"));
     command.args(["logs", "--follow"]).current_dir(project.path());
-    command.env("PATH", format!("{}/bin:/usr/bin:/bin", project.path().display()));
+    command.env("PATH", path(&project));
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(lines.next().unwrap().unwrap().ends_with("from=<a@example.org>"));

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::build::{packages, project as built_project};
 use crate::common::project::Project;
+use crate::fake_engine::path;
 
 /// Answers as an engine with compose does, for one service. It keeps its container in `running`, takes its health from
 /// `health`, and lists what it was asked in `calls`.
@@ -44,8 +45,7 @@ fn project() -> Project {
 }
 
 fn run(project: &Project, args: &[&str]) -> (i32, String, String) {
-    let path = format!("{}/bin:/usr/bin:/bin", project.path().display());
-    let output = project.mailimg(args).env("PATH", path).output().unwrap();
+    let output = project.mailimg(args).env("PATH", path(project)).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
 }

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::common::project::Project;
-use crate::fake_engine::{calls, project, routes, run, succeed};
+use crate::fake_engine::{calls, path, project, routes, run, succeed};
 
 #[test]
 fn a_user_is_added_with_a_bcrypt_hash() {
@@ -36,9 +36,8 @@ fn a_password_comes_from_a_file_or_a_descriptor() {
         "exec '{}' user passwd a@example.org --password-file /dev/fd/3 3<<END\nthe other one\nEND\n",
         env!("CARGO_BIN_EXE_mailimg")
     );
-    let path = format!("{}/bin:/usr/bin:/bin", project.path().display());
     let mut shell = std::process::Command::new("sh");
-    let output = shell.args(["-c", &script]).env("PATH", path).current_dir(project.path()).output().unwrap();
+    let output = shell.args(["-c", &script]).env("PATH", path(&project)).current_dir(project.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(bcrypt::verify("the other one", &hash(&calls(&project))).unwrap());
 
@@ -170,10 +169,9 @@ fn mail_is_purged_only_with_consent() {
     let on_terminal = |answer: &str| {
         let run = format!("'{}' user del c@example.org --purge", env!("CARGO_BIN_EXE_mailimg"));
         let script = format!("printf '{answer}\\n' | script -qec \"{run}\" /dev/null");
-        let path = format!("{}/bin:/usr/bin:/bin", project.path().display());
         let output = std::process::Command::new("sh")
             .args(["-c", &script])
-            .env("PATH", path)
+            .env("PATH", path(&project))
             .current_dir(project.path())
             .output()
             .unwrap();
