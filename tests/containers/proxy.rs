@@ -120,12 +120,11 @@ fn load_balancers_in_named_networks_name_their_clients() {
     let ((alice, password), (bob, _)) = (ALICE, BOB);
     let [incoming, submitted, sealed] = ["incoming", "submitted", "sealed"].map(mark);
     let before = let_in(&stack, true);
-    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        assert!(published(&stack));
-        let printed = balance(
-            &stack,
-            &format!(
-                r#"
+    assert!(published(&stack));
+    let printed = balance(
+        &stack,
+        &format!(
+            r#"
 login = ("{alice}", "{password}")
 wrong = ("{alice}", "wrong")
 tell("25", send, 20025, v1("203.0.113.1"), "someone@outside.test", "{alice}", "{incoming}")
@@ -153,14 +152,13 @@ for port in (25, 465, 587, 993):
     tell(f"header on {{port}}", first, port, v1("203.0.113.9"), own[0])
 print("strangers", own[1], sep="\t")
 "#
-            ),
-        );
-        (printed, engine::logs(&stack.container("postfix")), engine::logs(&stack.container("dovecot")))
-    }));
+        ),
+    );
+    let postfix = engine::logs(&stack.container("postfix"));
+    let dovecot = engine::logs(&stack.container("dovecot"));
     stack.restore(&before);
 
     assert!(!published(&stack));
-    let (printed, postfix, dovecot) = outcome.unwrap();
     eprintln!("{printed}");
     let outcomes = outcomes(&printed);
     let is = |name: &str, expected: &str| assert!(outcomes[name].contains(expected), "{name}: {}", outcomes[name]);
@@ -219,33 +217,31 @@ fn load_balancers_need_no_postscreen_and_their_crowds_little_memory() {
     let stack = stack::exclusive();
     let incoming = mark("incoming");
     let before = let_in(&stack, false);
-    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        let container = stack.container("postfix");
-        let alice = ALICE.0;
-        let printed = balance(
-            &stack,
-            &format!(
-                r#"
+    let container = stack.container("postfix");
+    let alice = ALICE.0;
+    let printed = balance(
+        &stack,
+        &format!(
+            r#"
 tell("25", send, 20025, v1("203.0.113.21"), "someone@outside.test", "{alice}", "{incoming}")
 tell("local", send, 20025, LOCAL, "{alice}", "someone@outside.example", "")
 "#
-            ),
-        );
-        // More than the gate passes on at a time.
-        let crowd = stack.start_elsewhere(&format!(
-            "addresses = 2\n{OWN_ADDRESSES}{BALANCER}
+        ),
+    );
+    // More than the gate passes on at a time.
+    let crowd = stack.start_elsewhere(&format!(
+        "addresses = 2\n{OWN_ADDRESSES}{BALANCER}
 crowd = [dial(20587, v1(f\"203.0.113.{{100 + number % 100}}\"), own[0]) for number in range(400)]
 print(\"all are there\", flush=True)
 import time; time.sleep(3600)"
-        ));
-        wait_for("the crowd", Duration::from_secs(30), || {
-            engine::logs(&crowd.name).contains("all are there").then_some(())
-        });
-        (printed, gate_memory(&container), engine::logs(&container))
-    }));
+    ));
+    wait_for("the crowd", Duration::from_secs(30), || {
+        engine::logs(&crowd.name).contains("all are there").then_some(())
+    });
+    let memory = gate_memory(&container);
+    let log = engine::logs(&container);
     stack.restore(&before);
 
-    let (printed, memory, log) = outcome.unwrap();
     eprintln!("{printed}the gate uses {memory} kB beside 400 connections");
     assert_eq!(outcomes(&printed)["25"], "sent");
     assert!(outcomes(&printed)["local"].contains("Client host rejected"));
