@@ -13,7 +13,7 @@ pub(super) struct File {
     pub(super) name: String,
     pub(super) services: BTreeMap<String, Service>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) networks: BTreeMap<&'static str, PrivateNetwork>,
+    pub(super) networks: BTreeMap<&'static str, SiteNetwork>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) volumes: BTreeMap<String, NamedVolume>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -120,10 +120,33 @@ impl Default for Logging {
     }
 }
 
+/// A network of the site's own.
 #[derive(Debug, Serialize)]
-pub(super) struct PrivateNetwork {
+pub(super) struct SiteNetwork {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) internal: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    enable_ipv6: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ipam: Option<Ipam>,
+}
+
+impl SiteNetwork {
+    pub(super) fn new(internal: bool, ipv6: Option<String>) -> Self {
+        let enable_ipv6 = ipv6.is_some();
+        Self { internal, enable_ipv6, ipam: ipv6.map(|subnet| Ipam { config: [Subnet { subnet }] }) }
+    }
+}
+
+/// Addresses that the engine doesn't choose.
+#[derive(Debug, Serialize)]
+struct Ipam {
+    config: [Subnet; 1],
+}
+
+#[derive(Debug, Serialize)]
+struct Subnet {
+    subnet: String,
 }
 
 #[derive(Debug, Serialize)]

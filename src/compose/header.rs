@@ -32,9 +32,13 @@ fn needs(project: &Project, recipes: &[&Recipe]) -> Vec<String> {
         .chain(has_secrets.then(|| secrets.to_owned()))
         .chain(own_certificate.map(certificate))
         .chain(published)
+        .chain(site.publish.has_ipv6().then(|| IPV6.to_owned()))
         .chain((memory > 0).then(|| format!("{memory} MiB of memory")))
         .collect()
 }
+
+/// Docker's release notes of 27.0: `ip6tables` is no longer experimental, and on by default.
+const IPV6: &str = "an engine that routes IPv6 to containers, as Docker does since version 27";
 
 fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
     items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(", ")

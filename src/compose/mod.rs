@@ -11,7 +11,7 @@ mod mounts;
 mod read;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use camino::Utf8Path;
 
@@ -20,7 +20,7 @@ use crate::digest::Sha256;
 use crate::oci::{local_reference, registry_reference};
 
 pub use error::ComposeError;
-use file::{Dependency, File, Healthcheck, Logging, NamedVolume, Networking, PrivateNetwork, SecretFile, Service};
+use file::{Dependency, File, Healthcheck, Logging, NamedVolume, Networking, SecretFile, Service, SiteNetwork};
 pub use read::{ComposeFile, Composed, read};
 
 /// The label of a service that says how it is configured. A container with another label was made from another file.
@@ -34,13 +34,14 @@ const SECRETS: &str = "./secrets";
 pub fn compose(project: &Project, images: &BTreeMap<String, Sha256>) -> Result<String, ComposeError> {
     let recipes: Vec<&Recipe> = project.recipes().collect();
     let names: BTreeSet<&str> = recipes.iter().map(|recipe| recipe.name.as_str()).collect();
+    let site = project.site();
     let mut file = File { name: project.name("the compose file")?.to_string(), ..File::default() };
     for recipe in &recipes {
         let digest = images.get(&recipe.name).ok_or_else(|| ComposeError::NotBuilt { image: recipe.name.clone() })?;
         let mut service = service(project, recipe, &names, *digest)?;
         service.labels.insert(CONFIGURATION, fingerprint(&service)?);
         for network in &recipe.service.networks {
-            file.networks.insert(network_name(*network), PrivateNetwork { internal: *network == Network::Internal });
+            file.networks.insert(network_name(*network, site), site_network(*network, site, &file.name));
         }
         for volume in recipe.service.volumes.keys() {
             file.volumes.insert(volume.to_string(), NamedVolume { driver: "local" });
@@ -71,7 +72,7 @@ fn service(
     let aliases: Vec<String> = hostname.iter().cloned().collect();
     let networks = wanted.networks.iter().map(|network| {
         let aliases = if *network == Network::Internal { aliases.clone() } else { Vec::new() };
-        (network_name(*network), Networking { aliases })
+        (network_name(*network, site), Networking { aliases })
     });
     Ok(Service {
         image: site.registry.as_ref().map_or_else(
@@ -135,11 +136,28 @@ fn volumes(site: &Site, recipe: &Recipe) -> Vec<file::Volume> {
     named.chain(bound).collect()
 }
 
-fn network_name(network: Network) -> &'static str {
+/// With IPv6, the outside network has another name, because compose keeps a network that is there as it is.
+fn network_name(network: Network, site: &Site) -> &'static str {
     match network {
         Network::Internal => "internal",
+        Network::Outside if site.publish.has_ipv6() => "outside-ipv6",
         Network::Outside => "outside",
     }
+}
+
+fn site_network(network: Network, site: &Site, name: &str) -> SiteNetwork {
+    match network {
+        Network::Internal => SiteNetwork::new(true, None),
+        Network::Outside => SiteNetwork::new(false, site.publish.has_ipv6().then(|| local_subnet(name))),
+    }
+}
+
+/// A subnet of unique local addresses, whose 40 random bits (RFC 4193, 3.2) are taken from the site's name. The engine
+/// translates them to the host's address. Engines before Docker 27 don't choose a subnet themselves.
+fn local_subnet(name: &str) -> String {
+    let random = Sha256::of(name);
+    let prefix = random.as_bytes().iter().take(5).fold(0xfd, |bits, byte| bits << 8 | u128::from(*byte));
+    format!("{}/64", Ipv6Addr::from(prefix << 80))
 }
 
 fn seconds(seconds: u32) -> String {

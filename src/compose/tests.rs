@@ -94,6 +94,30 @@ fn without_antivirus_from_a_registry_with_lets_encrypt() {
 }
 
 #[test]
+fn with_an_ipv6_address_the_outside_network_has_ipv6() {
+    let with = |name: &str, bind: &str| {
+        let (_directory, project) = project(&format!("[publish]\nbind = [{bind}]\n"));
+        let site = project.root().join("mailimg.toml");
+        let named = fs_err::read_to_string(&site).unwrap().replace("\"example-org\"", &format!("{name:?}"));
+        fs_err::write(&site, named).unwrap();
+        let file = compose(&Project::open(project.root()).unwrap(), &images()).unwrap();
+        let (_, networks) = file.split_once("\nnetworks:\n").unwrap();
+        networks.split_once("\nvolumes:").unwrap().0.to_owned()
+    };
+    assert_eq!(with("one", "\"0.0.0.0\""), "  internal:\n    internal: true\n  outside: {}");
+    let one = with("one", "\"0.0.0.0\", \"::\"");
+    let (start, subnet) = one.rsplit_once("- subnet: ").unwrap();
+    let same =
+        "  internal:\n    internal: true\n  outside-ipv6:\n    enable_ipv6: true\n    ipam:\n      config:\n      ";
+    assert_eq!(start, same);
+    assert_eq!(with("one", "\"2001:db8::1\""), one);
+    assert_ne!(with("two", "\"::\""), one);
+    // RFC 4193: fd, then 40 bits of one's own, then 16 for subnets.
+    let address: Ipv6Addr = subnet.trim_matches('"').strip_suffix("/64").unwrap().parse().unwrap();
+    assert_eq!((address.octets()[0], &address.octets()[6..]), (0xfd, [0; 10].as_slice()));
+}
+
+#[test]
 fn every_difference_of_a_service_changes_its_label() {
     let label = |more: &str, digest: &str| {
         let (_directory, project) = project(more);

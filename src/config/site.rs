@@ -102,8 +102,9 @@ fn unset_if_empty<T: Serialize, S: Serializer>(list: &[T], serializer: S) -> Res
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Publish {
-    /// Addresses of the host to publish ports on. Add an IPv6 address only if the engine routes IPv6 to containers:
-    /// otherwise every client appears to be the engine itself, which defeats SPF and bans.
+    /// Addresses of the host to publish ports on. If one is an IPv6 address, such as `::`, the mail server also sends
+    /// mail over IPv6. The engine must route IPv6 to containers, as Docker does since version 27: otherwise every IPv6
+    /// client appears to be the engine itself, which defeats SPF and bans.
     pub bind: Vec<IpAddr>,
     /// Ports of the host that differ from the image's, such as `{ 25 = 2525 }`.
     pub ports: BTreeMap<Port, NonZeroU16>,
@@ -306,6 +307,12 @@ impl Publish {
     #[must_use]
     pub fn host_port(&self, port: u16) -> u16 {
         self.ports.iter().find(|(inside, _)| inside.number() == port).map_or(port, |(_, outside)| outside.get())
+    }
+
+    /// Whether clients come over IPv6.
+    #[must_use]
+    pub fn has_ipv6(&self) -> bool {
+        self.bind.iter().any(IpAddr::is_ipv6)
     }
 }
 

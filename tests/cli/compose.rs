@@ -67,8 +67,8 @@ fn the_file_does_not_depend_on_where_it_is_written() {
 #[test]
 fn ports_stay_where_the_site_publishes_them() {
     let project = project();
-    let publish = "[publish]\nbind = [\"127.0.0.1\", \"::1\"]\nports = { 25 = 2525 }\n";
-    project.replace("mailimg.toml", "[publish]\nbind = [\"0.0.0.0\"]", publish.trim_end());
+    let publish = "bind = [\"127.0.0.1\", \"::1\"]\nports = { 25 = 2525 }";
+    project.replace("mailimg.toml", "bind = [\"0.0.0.0\"]", publish);
     let file = project.run(["compose", "--output", "-"]);
     let ports: Vec<&str> = file.lines().filter_map(|line| line.trim().strip_prefix("- ")).collect();
     let ports = ports.iter().map(|port| port.trim_matches('"'));

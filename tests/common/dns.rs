@@ -1,7 +1,7 @@
 //! A name server for made-up domains, so that no test depends on public DNS.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 
@@ -9,6 +9,7 @@ use std::sync::{Arc, RwLock};
 #[derive(Debug, Clone)]
 pub enum Record {
     A(Ipv4Addr),
+    Aaaa(Ipv6Addr),
     Mx(String),
     Txt(String),
     /// The server never answers for this name.
@@ -18,6 +19,7 @@ pub enum Record {
 const A: u16 = 1;
 const MX: u16 = 15;
 const TXT: u16 = 16;
+const AAAA: u16 = 28;
 const IN: u16 = 1;
 const NXDOMAIN: u16 = 3;
 
@@ -115,6 +117,7 @@ fn question(query: &[u8]) -> Option<(String, usize)> {
 fn encode(record: &Record) -> Option<(u16, Vec<u8>)> {
     Some(match record {
         Record::A(address) => (A, address.octets().to_vec()),
+        Record::Aaaa(address) => (AAAA, address.octets().to_vec()),
         Record::Mx(host) => {
             let mut data = 10_u16.to_be_bytes().to_vec();
             for label in host.split('.') {

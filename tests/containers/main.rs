@@ -34,6 +34,7 @@ mod flood;
 mod hostile;
 mod imap;
 mod incoming;
+mod ipv6;
 mod load;
 mod logs;
 mod mailboxes;

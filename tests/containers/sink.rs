@@ -1,6 +1,6 @@
 //! A mail server elsewhere, in a container of its own, that keeps what it gets.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -13,7 +13,7 @@ use crate::stack::{Elsewhere, Stack};
 /// a certificate, it speaks TLS, but doesn't offer it while /tmp/no-tls exists. On ports 465 and 587, it takes mail only
 /// over TLS and with a login; on port 465, TLS begins at once.
 const PROGRAM: &str = r#"
-import base64, os, socketserver, ssl
+import base64, os, socket, socketserver, ssl
 
 PORT, CERTIFICATE = @PORT@, """@CERTIFICATE@"""
 HAS_LOGINS = PORT in (465, 587)
@@ -59,7 +59,7 @@ class Session(socketserver.StreamRequestHandler):
                     self.say("250 fine")
                 case b"DATA":
                     self.say("354 go on")
-                    client = self.client_address[0].encode()
+                    client = self.client_address[0].removeprefix("::ffff:").encode()
                     lines = [b"Return-Path: <" + sender + b">\r\n", b"X-Client: " + client + b"\r\n"]
                     while (line := self.rfile.readline()) not in (b".\r\n", b""):
                         lines.append(line.removeprefix(b"."))
@@ -71,14 +71,23 @@ class Session(socketserver.StreamRequestHandler):
                 case _:
                     self.say("250 fine")
 
-socketserver.ThreadingTCPServer(("", PORT), Session).serve_forever()
+class Server(socketserver.ThreadingTCPServer):
+    address_family = socket.AF_INET6
+
+    def server_bind(self):
+        self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
+
+server = Server(("", PORT), Session)
+print("READY", flush=True)
+server.serve_forever()
 "#;
 
 pub struct Sink {
     container: Elsewhere,
     /// Its name, and the domain whose mail it takes.
     pub domain: String,
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// The certificate that clients have to trust, if it speaks TLS.
     pub certificate: String,
 }
@@ -86,7 +95,12 @@ pub struct Sink {
 impl Sink {
     /// A server that takes the mail of a domain below `outside.test`.
     pub fn start(stack: &Stack, label: &str) -> Self {
-        Self::start_with(stack, label, 25, "", "")
+        Self::start_with(stack, label, 25, "", "", ipv4_record)
+    }
+
+    /// The same, but DNS says only its IPv6 address.
+    pub fn start_on_ipv6(stack: &Stack, label: &str) -> Self {
+        Self::start_with(stack, label, 25, "", "", ipv6_record)
     }
 
     /// The same, but it speaks TLS.
@@ -101,16 +115,25 @@ impl Sink {
 
     fn start_certified(stack: &Stack, label: &str, port: u16) -> Self {
         let pair = rcgen::generate_simple_self_signed([format!("{label}.outside.test")]).unwrap();
-        Self::start_with(stack, label, port, &pair.cert.pem(), &pair.signing_key.serialize_pem())
+        Self::start_with(stack, label, port, &pair.cert.pem(), &pair.signing_key.serialize_pem(), ipv4_record)
     }
 
-    fn start_with(stack: &Stack, label: &str, port: u16, certificate: &str, key: &str) -> Self {
+    fn start_with(
+        stack: &Stack,
+        label: &str,
+        port: u16,
+        certificate: &str,
+        key: &str,
+        record: fn(&Elsewhere) -> (IpAddr, Record),
+    ) -> Self {
         let program = PROGRAM.replace("@PORT@", &port.to_string());
         let container = stack.start_elsewhere(&program.replace("@CERTIFICATE@", &format!("{key}{certificate}")));
-        let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
-        let address: Ipv4Addr = engine::inspect(&container.name, format).parse().unwrap();
+        let (address, record) = record(&container);
         let domain = format!("{label}.outside.test");
-        stack.dns.add(&domain, Record::A(address));
+        stack.dns.add(&domain, record);
+        // Mail that is refused a connection is tried again only after minutes.
+        let is_ready = || engine::logs(&container.name).contains("READY").then_some(());
+        wait_for(&format!("{domain} to listen"), Duration::from_secs(30), is_ready);
         Self { container, domain, address, certificate: certificate.to_owned() }
     }
 
@@ -142,4 +165,14 @@ impl Sink {
         let texts = log.lines().filter_map(|line| line.strip_prefix(what));
         texts.map(|text| String::from_utf8(engine.decode(text).unwrap()).unwrap()).collect()
     }
+}
+
+fn ipv4_record(container: &Elsewhere) -> (IpAddr, Record) {
+    let address: Ipv4Addr = container.address("IPAddress");
+    (address.into(), Record::A(address))
+}
+
+fn ipv6_record(container: &Elsewhere) -> (IpAddr, Record) {
+    let address: Ipv6Addr = container.address("GlobalIPv6Address");
+    (address.into(), Record::Aaaa(address))
 }

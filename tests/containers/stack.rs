@@ -1,10 +1,12 @@
 //! A mail server set up as its owner would: with `mailimg`'s commands and the compose file that they write.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::str::FromStr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -67,6 +69,14 @@ pub struct Stack {
 /// A client in a container of its own, which goes when this is dropped.
 pub struct Elsewhere {
     pub name: String,
+}
+
+impl Elsewhere {
+    /// Its address in its only network, in a field of what the engine says about that.
+    pub fn address<T: FromStr<Err: Debug>>(&self, field: &str) -> T {
+        let format = format!("{{{{range .NetworkSettings.Networks}}}}{{{{.{field}}}}}{{{{end}}}}");
+        engine::inspect(&self.name, &format).parse().unwrap()
+    }
 }
 
 impl Drop for Elsewhere {
@@ -160,24 +170,37 @@ impl Stack {
     /// Runs a Python program in a container that has just joined the stack's outside network: a client whose address the
     /// server has never seen, and that may take further ones. Returns its output.
     pub fn run_elsewhere(&self, program: &str) -> String {
-        engine::docker(self.elsewhere(&["--rm"], program))
+        engine::docker(self.elsewhere(&self.outside_network(), &["--rm"], program))
     }
 
     /// Starts such a program and leaves it running.
     pub fn start_elsewhere(&self, program: &str) -> Elsewhere {
+        self.start_in(&self.outside_network(), program)
+    }
+
+    /// The same in another network.
+    pub fn start_in(&self, network: &str, program: &str) -> Elsewhere {
         let name = mark("elsewhere");
-        engine::docker(self.elsewhere(&["--detach", "--name", &name], program));
+        engine::docker(self.elsewhere(network, &["--detach", "--name", &name], program));
         Elsewhere { name }
     }
 
-    fn elsewhere(&self, options: &[&str], program: &str) -> Vec<String> {
-        let network = format!("--network={}_outside", self.name);
+    fn elsewhere(&self, network: &str, options: &[&str], program: &str) -> Vec<String> {
+        let network = format!("--network={network}");
         let label = format!("--label={}={}", engine::LABEL, engine::run());
         let all =
             ["--user=0", "--cap-add=NET_ADMIN", "--ulimit=nofile=16384", "--entrypoint=python3", &network, &label];
         let image = self.image("dovecot");
         let words = [["run"].as_slice(), options, &all, &[&image, "-c", program]].concat();
         words.into_iter().map(str::to_owned).collect()
+    }
+
+    /// The network whose members can be reached from outside.
+    pub fn outside_network(&self) -> String {
+        let file: serde_json::Value = self.compose_file();
+        let networks = file["services"]["postfix"]["networks"].as_object().unwrap();
+        let key = networks.keys().find(|key| *key != "internal").unwrap();
+        file["networks"][key]["name"].as_str().unwrap().to_owned()
     }
 
     /// Builds and loads the images again, and recreates the containers whose images have changed.
