@@ -16,6 +16,8 @@ use crate::store::{Incoming, Keeper, Store, StoreError};
 /// A package that has been read but is not in the store yet.
 pub(crate) struct Arrival {
     pub(crate) inspected: Inspected,
+    /// The SHA-256 of the file and of the uncompressed data.
+    pub(crate) digests: (Sha256, Sha256),
     listing: Listing,
     signatures: Vec<Vec<u8>>,
     control: Vec<u8>,
@@ -29,18 +31,15 @@ pub(crate) struct Reading<'a> {
     /// Its name in messages.
     pub(crate) name: &'a str,
     pub(crate) trust: Trust<'a>,
-    /// Whether to compute the digests that a lock would already contain; see [`PackageReader::measuring`].
-    pub(crate) measures: bool,
     /// The store to write the data member to; none if it already has it.
     pub(crate) store: Option<&'a Store>,
 }
 
 /// Reads a package and checks its signature, and its data against control.
 pub(crate) fn read(source: impl Read, reading: Reading<'_>) -> Result<Arrival, ObtainError> {
-    let Reading { name, trust, measures, store } = reading;
+    let Reading { name, trust, store } = reading;
     let refused = |error| refused(name, error);
-    let reader = if measures { PackageReader::open_measuring(source) } else { PackageReader::open(source) };
-    let reader = reader.map_err(refused)?;
+    let reader = PackageReader::open_measuring(source).map_err(refused)?;
     let signers = signers(&reader, name, trust)?;
     let signatures = reader.signature_bytes().map(<[u8]>::to_vec).collect();
     let (control_bytes, control) = (reader.control_bytes().to_vec(), reader.control().clone());
@@ -50,7 +49,14 @@ pub(crate) fn read(source: impl Read, reading: Reading<'_>) -> Result<Arrival, O
     };
     let (listing, data) = Listing::read(reader).map_err(refused)?;
     let inspected = Inspected { control, measured: listing.measured.clone(), signers };
-    Ok(Arrival { inspected, listing, signatures, control: control_bytes, data })
+    let unmeasured = || ObtainError::Stored { package: name.to_owned(), source: io::ErrorKind::InvalidData.into() };
+    let digests = digests(&listing.measured).ok_or_else(unmeasured)?;
+    Ok(Arrival { inspected, digests, listing, signatures, control: control_bytes, data })
+}
+
+/// The SHA-256 of a package's file and of its uncompressed data, if it was measured.
+pub(crate) fn digests(measured: &Measured) -> Option<(Sha256, Sha256)> {
+    measured.sha256.zip(measured.diff_id)
 }
 
 /// Inspects a package with a known listing: only its signatures and control are read again.
@@ -111,8 +117,8 @@ impl Arrival {
     }
 }
 
-/// Reads a fetched file like [`read`], without measuring it: if its members match the lock, so does the file. If the
-/// file is a different one, that is the error, whatever else may be wrong with it.
+/// Reads a fetched file like [`read`]. If the file is a different one, that is the error, whatever else may be wrong with
+/// it.
 pub(crate) fn read_fetched(
     mut file: Fetched,
     package: &LockedPackage,

@@ -5,7 +5,7 @@ use super::ObtainError;
 use super::arrive::{self, Arrival, Reading};
 use super::inspect::Trust;
 use crate::apk::Package;
-use crate::apk::package::{Control, Listing, Measured, PackageError, PackageFiles};
+use crate::apk::package::{Control, Listing, PackageError, PackageFiles};
 use crate::digest::Sha256;
 use crate::lock::{LockedPackage, Member};
 use crate::store::{Question, Store};
@@ -71,7 +71,7 @@ impl Question for ListingOf<'_> {
 }
 
 pub(super) fn reading<'a>(package: &'a LockedPackage, store: Option<&'a Store>) -> Reading<'a> {
-    Reading { name: &package.file, trust: Trust::Locked, measures: false, store }
+    Reading { name: &package.file, trust: Trust::Locked, store }
 }
 
 pub(super) fn members(package: &LockedPackage) -> impl Iterator<Item = &Member> {
@@ -90,9 +90,7 @@ pub(super) fn list(package: &LockedPackage, store: &Store, reading: Reading<'_>)
 /// Rejects a package that doesn't match the lock.
 pub(super) fn check(package: &LockedPackage, arrival: &Arrival) -> Result<(), ObtainError> {
     let LockedPackage { file, repository, arch, .. } = package;
-    let Measured { sha256, diff_id, .. } = arrival.inspected.measured;
-    let digests = (sha256.unwrap_or(package.sha256), diff_id.unwrap_or(package.diff_id));
-    let found = arrival.inspected.locked(file, repository, arch, digests);
+    let found = arrival.inspected.locked(file, repository, arch, arrival.digests);
     if let Some((expected, found)) = first_difference(&package.to_string(), &found.to_string()) {
         return Err(ObtainError::NotAsLocked { package: file.clone(), expected, found });
     }

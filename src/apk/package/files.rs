@@ -61,8 +61,9 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// Part of the name under which listings are stored; raised when older ones would be misread.
-    pub const VERSION: u32 = 5;
+    /// Part of the name under which listings are stored; raised when older ones would be misread, or were compared with
+    /// less of a lock.
+    pub const VERSION: u32 = 6;
 
     /// Reads a package to its end. Also returns what was passed to [`PackageReader::keep_data`].
     pub fn read<R: Read, W: Digesting>(mut reader: PackageReader<R, W>) -> Result<(Self, Option<W>), PackageError> {

@@ -259,6 +259,7 @@ fn read(text: &str) -> Result<Lock, ParseError> {
             "install" => order.clone_from(&block.body),
             "package" => {
                 let package = package(block)?;
+                check_place(block, &package, &lock.repositories)?;
                 packages.insert(package.name.clone(), (head.line, package));
             }
             _ => {
@@ -398,6 +399,20 @@ fn package(block: &Block<'_>) -> Result<LockedPackage, ParseError> {
 fn member(field: &Field<'_>) -> Result<Member, ParseError> {
     let [offset, size, sha256] = field.words()?;
     Ok(Member { offset: offset.parse()?, size: size.parse()?, sha256: sha256.parse()? })
+}
+
+/// Checks where the package is said to be, because a package that the store has isn't looked for there.
+fn check_place(
+    block: &Block<'_>,
+    package: &LockedPackage,
+    repositories: &[LockedRepository],
+) -> Result<(), ParseError> {
+    let LockedPackage { name, version, repository, file, .. } = package;
+    if !repositories.iter().any(|known| known.name == *repository) {
+        return Err(block.one("repository")?.invalid(format!("the lock has no repository {repository:?}")));
+    }
+    let expected = format!("{name}-{version}.apk");
+    if *file == expected { Ok(()) } else { Err(block.one("file")?.invalid(format!("expected {expected}"))) }
 }
 
 /// Members must cover the file without gaps.

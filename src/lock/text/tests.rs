@@ -164,6 +164,8 @@ fn errors_name_the_line() {
         ("  url", "  uri", "line 8: unknown keyword \"uri\" in repository \"main\""),
         ("  file busybox-1.37.0-r12.apk\n", "", "line 25: package \"busybox\" has no \"file\" line"),
         ("file busybox-1.37.0-r12.apk", "file ../x.apk", "line 30: file: \"../x.apk\" is not a valid name"),
+        ("file busybox-1.37.0-r12.apk", "file x.apk", "line 30: file: expected busybox-1.37.0-r12.apk"),
+        ("  repository main", "  repository other", "line 29: repository: the lock has no repository \"other\""),
         ("  size 400\n", "  size 400\n  size 400\n", "line 32: duplicate \"size\" in package \"busybox\""),
         ("size 400", "size 4e2", "line 31: size: invalid digit found in string"),
         ("size 400", "size 401", "line 25: package: its data doesn't end where the file ends"),
@@ -231,7 +233,7 @@ fn time() -> impl Strategy<Value = Timestamp> {
 
 prop_compose! {
     fn any_package()(
-        words in (name(), name(), name(), name()),
+        words in (name(), name()),
         version in "[0-9]{1,3}(\\.[0-9]{1,3}){0,3}(_(alpha|p)[0-9]{0,2})?-r[0-9]{1,2}",
         digests in (any_digest(), any_digest(), any_digest(), any_digest(), any_digest()),
         sizes in (option::of(0..1_000_u64), 0..1_000_000_u64, 0..1_u64 << 60, any::<u64>()),
@@ -241,14 +243,16 @@ prop_compose! {
         debs in vec((name(), name(), any_digest()), 0..3),
         scripts in btree_map(name(), any_digest(), 0..3),
     ) -> LockedPackage {
-        let (origin, repository, arch, file) = words;
+        let (origin, arch) = words;
         let (sha256, sig, ctl, data, diff_id) = digests;
         let (signature, control, data_size, unpacked) = sizes;
         let start = signature.unwrap_or(0);
         LockedPackage {
             name: String::new(),
             version: version.parse().unwrap(),
-            arch, origin, repository, file,
+            arch, origin,
+            repository: String::new(),
+            file: String::new(),
             size: start + control + data_size,
             sha256,
             signatures: signature.map(|size| Member { offset: 0, size, sha256: sig }).into_iter().collect(),
@@ -269,7 +273,7 @@ prop_compose! {
     fn any_lock()(
         channel in name(),
         arch in name(),
-        urls in btree_map(name(), (text(), option::of(name()), any_digest(), time()), 0..3),
+        urls in btree_map(name(), (text(), option::of(name()), any_digest(), time()), 1..3),
         keys in btree_map(name(), any_digest(), 0..3),
         world in proptest::collection::btree_set(name(), 0..5),
         groups in btree_map(name(), (any::<u32>(), vec(name(), 0..3)), 0..3),
@@ -277,8 +281,13 @@ prop_compose! {
         packages in btree_map(name(), any_package(), 1..6),
         shuffle in any::<u64>(),
     ) -> Lock {
-        let mut packages: Vec<_> =
-            packages.into_iter().map(|(name, package)| LockedPackage { name, ..package }).collect();
+        let place = |(name, package): (String, LockedPackage)| LockedPackage {
+            repository: urls.keys().nth(package.sha256.as_bytes()[0] as usize % urls.len()).unwrap().clone(),
+            file: format!("{name}-{}.apk", package.version),
+            name,
+            ..package
+        };
+        let mut packages: Vec<_> = packages.into_iter().map(place).collect();
         packages.sort_by_key(|package| Sha256::of(format!("{shuffle}{}", package.name)));
         Lock {
             channel, arch, keys, packages,
