@@ -63,7 +63,7 @@ pub struct Listing {
 impl Listing {
     /// Part of the name under which listings are stored; raised when older ones would be misread, or were compared with
     /// less of a lock.
-    pub const VERSION: u32 = 6;
+    pub const VERSION: u32 = 7;
 
     /// Reads a package to its end. Also returns what was passed to [`PackageReader::keep_data`].
     pub fn read<R: Read, W: Digesting>(mut reader: PackageReader<R, W>) -> Result<(Self, Option<W>), PackageError> {

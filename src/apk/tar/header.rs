@@ -36,8 +36,7 @@ impl Header<'_> {
 
     /// Checks the sum of all bytes, with the checksum field counted as spaces. Some writers take bytes as signed.
     pub(super) fn verify(&self) -> Result<(), TarError> {
-        let sum = |bytes: &[u8]| bytes.iter().map(|&b| u64::from(b)).sum::<u64>();
-        let unsigned = sum(self.block) - sum(self.bytes(148..156)) + 8 * u64::from(b' ');
+        let unsigned = self.sum();
         let signed = || {
             let high = |bytes: &[u8]| bytes.iter().filter(|&&b| b >= 0x80).count() as u64;
             unsigned.checked_sub(256 * (high(self.block) - high(self.bytes(148..156))))
@@ -48,6 +47,16 @@ impl Header<'_> {
         } else {
             Err(TarError::HeaderChecksum { offset: self.offset })
         }
+    }
+
+    fn sum(&self) -> u64 {
+        let sum = |bytes: &[u8]| bytes.iter().map(|&b| u64::from(b)).sum::<u64>();
+        sum(self.block) - sum(self.bytes(148..156)) + 8 * u64::from(b' ')
+    }
+
+    /// Whether the checksum is written as every reader expects it: of unsigned bytes, in octal.
+    pub(super) fn has_plain_checksum(&self) -> bool {
+        self.byte(148) & 0x80 == 0 && self.number(148..156, "checksum").ok() == Some(self.sum())
     }
 
     /// Parses octal digits padded with spaces and NULs, or GNU's base 256.
@@ -133,14 +142,6 @@ impl Header<'_> {
         mtime.ok_or_else(|| self.bad("mtime"))
     }
 
-    /// Whether all numeric fields are numbers, even those that don't count for this entry: some readers require that.
-    pub(super) fn is_clean(&self) -> bool {
-        [100..108, 108..116, 116..124, 124..136, 329..337, 337..345]
-            .into_iter()
-            .all(|range| parse_number(self.bytes(range)).is_some())
-            && parse_signed(self.bytes(136..148)).is_some()
-    }
-
     pub(super) fn old_sparse_numbers(
         &self,
         begin: usize,
@@ -191,7 +192,7 @@ fn parse_signed(field: &[u8]) -> Option<i64> {
 }
 
 /// Seconds with a sign and a fraction, as PAX records have them; rounded down.
-fn parse_time(value: &[u8]) -> Option<i64> {
+pub(super) fn parse_time(value: &[u8]) -> Option<i64> {
     let (is_negative, value) = value.strip_prefix(b"-").map_or((false, value), |rest| (true, rest));
     let point = value.iter().position(|&b| b == b'.').unwrap_or(value.len());
     let (seconds, fraction) = value.split_at_checked(point)?;

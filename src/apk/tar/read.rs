@@ -96,6 +96,7 @@ impl<R: Read> Entries<R> {
                 return Ok(None);
             };
             let header = Header { block: &block, offset };
+            self.portable &= portable::has_plain_fields(&header);
             if self.extension(&header, &mut extensions)? {
                 continue;
             }
@@ -286,6 +287,8 @@ impl<R: Read> Entries<R> {
         loop {
             let n = self.read_source(&mut buffer)?;
             if n == 0 {
+                // Go takes half a block for a truncated archive.
+                self.portable &= self.offset.is_multiple_of(BLOCK as u64);
                 return Ok(None);
             }
             let read = buffer.get(..n).unwrap_or_default();

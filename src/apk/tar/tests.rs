@@ -154,7 +154,7 @@ fn portable(archive: &[u8]) -> bool {
 fn tells_archives_that_not_every_reader_knows() {
     let before_posix = block(|block| block[156] = 0);
     let usual = [
-        extension(b'x', record("mtime", "1.5").as_bytes()),
+        extension(b'x', record("mtime", "0.5").as_bytes()),
         file(0),
         extension(b'L', b"long\0"),
         file(0),
@@ -167,6 +167,18 @@ fn tells_archives_that_not_every_reader_knows() {
         set(block, 124, b"00000000001");
         block[156] = b'5';
     });
+    let mut with_magic_of_its_own = extension(b'x', record("path", "a").as_bytes());
+    with_magic_of_its_own.splice(
+        ..BLOCK,
+        block(|block| {
+            block[156] = b'x';
+            set(block, 124, b"00000000012");
+            set(block, 257, b"\0\0\0\0\0\0\0\0");
+        }),
+    );
+    let mut with_signed_sum = block(|block| set(block, 265, b"\xff"));
+    let sum = with_signed_sum[148..154].iter().fold(0, |sum, digit| sum * 8 + u64::from(digit - b'0'));
+    set(&mut with_signed_sum, 148, format!("{:06o}\0 ", sum - 256).as_bytes());
     for archive in [
         vec![extension(b'g', record("gname", "mail").as_bytes()), file(0)],
         vec![block(|block| block[156] = b'7')],
@@ -174,13 +186,13 @@ fn tells_archives_that_not_every_reader_knows() {
         vec![with_size],
         vec![block(|block| set(block, 329, b"device"))],
         vec![records("path"), block(|block| set(block, 136, b"whenever"))],
-        vec![records("mtime"), records("mtime"), file(0)],
-        vec![records("path"), extension(b'L', b"long"), file(0)],
-        vec![extension(b'K', b"long"), records("linkpath"), file(0)],
-        vec![extension(b'L', b"long"), extension(b'L', b"long"), file(0)],
+        vec![records("uname"), records("uname"), file(0)],
+        vec![records("path"), extension(b'L', b"long\0"), file(0)],
+        vec![extension(b'K', b"long\0"), records("linkpath"), file(0)],
+        vec![extension(b'L', b"long\0"), extension(b'L', b"long\0"), file(0)],
         vec![records("GNU.sparse.name"), file(0)],
-        vec![records("mtime"), extension(b'L', b"long"), file(0)],
-        vec![extension(b'L', b"long"), records("mtime"), file(0)],
+        vec![records("uname"), extension(b'L', b"long\0"), file(0)],
+        vec![extension(b'L', b"long\0"), records("uname"), file(0)],
         vec![extension(b'x', [record("path", "a"), record("path", "b")].concat().as_bytes()), file(0)],
         vec![extension(b'x', b"010 path=a\n"), file(0)],
         vec![extension(b'x', record("path", "").as_bytes()), file(0)],
@@ -192,8 +204,18 @@ fn tells_archives_that_not_every_reader_knows() {
         vec![records("size"), file(0)],
         vec![records("uid"), file(0)],
         vec![records("linkpath"), file(0)],
-        vec![extension(b'K', b"long"), file(0)],
+        vec![extension(b'K', b"long\0"), file(0)],
         vec![extension(b'L', b"a\0b"), file(0)],
+        vec![extension(b'L', b"unended"), file(0)],
+        vec![extension(b'x', record("mtime", "1").as_bytes()), file(0)],
+        vec![extension(b'x', record("atime", "x").as_bytes()), file(0)],
+        vec![extension(b'x', record("SCHILY.xattr.user.a", "\n12 path=x/y\n").as_bytes()), file(0)],
+        vec![block(|block| set(block, 100, &[0x80, 0, 0, 0, 0, 0, 1, 0o244]))],
+        vec![block(|block| set(block, 108, &[0xff; 8]))],
+        vec![block(|block| set(block, 116, &[0; 8]))],
+        vec![with_magic_of_its_own, file(0)],
+        vec![with_signed_sum],
+        vec![file(0), vec![0; 512 + 100]],
         vec![extension(b'L', b"\0"), file(0)],
         vec![block(|block| set(block, 257, b"\0\0\0\0\0\0\0\0"))],
         vec![block(|block| set(block, 263, b"01"))],
@@ -212,7 +234,7 @@ fn tells_archives_that_not_every_reader_knows() {
         assert!(read(&archive).is_err() || !portable(&archive), "{}", String::from_utf8_lossy(&archive));
     }
     let link = block(|block| block[156] = b'2');
-    assert!(portable(&[extension(b'L', b"long"), extension(b'K', b"long"), link].concat()));
+    assert!(portable(&[extension(b'L', b"long\0"), extension(b'K', b"long\0"), link].concat()));
 }
 
 #[test]
