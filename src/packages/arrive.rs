@@ -6,9 +6,9 @@
 use std::io::{self, Read};
 
 use super::ObtainError;
-use super::inspect::{Inspected, Trust};
-use crate::apk::package::{DATA_LIMIT, Listing, Measured, Member, PackageError, PackageReader};
-use crate::digest::{Digesting, Hashing, Sha256};
+use super::inspect::Inspected;
+use crate::apk::package::{DATA_LIMIT, Head, Listing, Measured, Member, PackageError, PackageReader, Unparsed};
+use crate::digest::{Hashing, Sha256};
 use crate::fetch::{FetchError, Fetched};
 use crate::lock::LockedPackage;
 use crate::store::{Incoming, Keeper, Store, StoreError};
@@ -30,24 +30,35 @@ pub(crate) struct Arrival {
 pub(crate) struct Reading<'a> {
     /// Its name in messages.
     pub(crate) name: &'a str,
-    pub(crate) trust: Trust<'a>,
     /// The store to write the data member to; none if it already has it.
     pub(crate) store: Option<&'a Store>,
 }
 
-/// Reads a package and checks its signature, and its data against control.
-pub(crate) fn read(source: impl Read, reading: Reading<'_>) -> Result<Arrival, ObtainError> {
-    let Reading { name, trust, store } = reading;
-    let refused = |error| refused(name, error);
-    let reader = PackageReader::open_measuring(source).map_err(refused)?;
-    let signers = signers(&reader, name, trust)?;
-    let signatures = reader.signature_bytes().map(<[u8]>::to_vec).collect();
-    let (control_bytes, control) = (reader.control_bytes().to_vec(), reader.control().clone());
+/// Reads a package, and checks its data against control. Control is only parsed if it is what `verify` accepts, which
+/// returns the names of the trusted keys that signed it.
+pub(crate) fn read<E: From<ObtainError>>(
+    source: impl Read,
+    reading: Reading<'_>,
+    verify: impl FnOnce(&Head) -> Result<Vec<String>, E>,
+) -> Result<Arrival, E> {
+    let refused = |error| refused(reading.name, error);
+    let unparsed = Unparsed::measuring(source).map_err(refused)?;
+    let signers = verify(unparsed.head())?;
+    Ok(read_on(unparsed.parse().map_err(refused)?, reading, signers)?)
+}
+
+fn read_on<R: Read>(
+    reader: PackageReader<R, Incoming>,
+    Reading { name, store }: Reading<'_>,
+    signers: Vec<String>,
+) -> Result<Arrival, ObtainError> {
+    let signatures = reader.head().signature_bytes().map(<[u8]>::to_vec).collect();
+    let (control_bytes, control) = (reader.head().control_bytes().to_vec(), reader.control().clone());
     let reader = match store {
         Some(store) => reader.keep_data(store.incoming(DATA_LIMIT)?),
         None => reader,
     };
-    let (listing, data) = Listing::read(reader).map_err(refused)?;
+    let (listing, data) = Listing::read(reader).map_err(|error| refused(name, error))?;
     let inspected = Inspected { control, measured: listing.measured.clone(), signers };
     let unmeasured = || ObtainError::Stored { package: name.to_owned(), source: io::ErrorKind::InvalidData.into() };
     let digests = digests(&listing.measured).ok_or_else(unmeasured)?;
@@ -59,30 +70,18 @@ pub(crate) fn digests(measured: &Measured) -> Option<(Sha256, Sha256)> {
     measured.sha256.zip(measured.diff_id)
 }
 
-/// Inspects a package with a known listing: only its signatures and control are read again.
-pub(crate) fn inspect(
+/// Inspects a package with a known listing: only its signatures and control are read again, and verified as by [`read`].
+pub(crate) fn inspect<E: From<ObtainError>>(
     source: impl Read,
     name: &str,
-    trust: Trust<'_>,
     listing: &Listing,
-) -> Result<Inspected, ObtainError> {
-    let reader = PackageReader::new(source).map_err(|error| refused(name, error))?;
-    let signers = signers(&reader, name, trust)?;
-    Ok(Inspected { control: reader.control().clone(), measured: listing.measured.clone(), signers })
-}
-
-/// Names of the trusted keys that signed a package.
-fn signers<R: Read, W: Digesting>(
-    reader: &PackageReader<R, W>,
-    name: &str,
-    trust: Trust<'_>,
-) -> Result<Vec<String>, ObtainError> {
-    let signers = match trust {
-        Trust::Locked => Ok(Vec::new()),
-        Trust::ByIndex(_) if reader.signatures().is_empty() => Ok(Vec::new()),
-        Trust::ByIndex(keyring) | Trust::Signed(keyring) => reader.verify(keyring),
-    };
-    signers.map_err(|source| ObtainError::Signature { package: name.to_owned(), source })
+    verify: impl FnOnce(&Head) -> Result<Vec<String>, E>,
+) -> Result<Inspected, E> {
+    let refused = |error| refused(name, error);
+    let unparsed: Unparsed<_> = Unparsed::new(source).map_err(refused)?;
+    let signers = verify(unparsed.head())?;
+    let control = unparsed.parse().map_err(refused)?.control().clone();
+    Ok(Inspected { control, measured: listing.measured.clone(), signers })
 }
 
 fn refused(name: &str, error: PackageError) -> ObtainError {
@@ -123,8 +122,9 @@ pub(crate) fn read_fetched(
     mut file: Fetched,
     package: &LockedPackage,
     reading: Reading<'_>,
+    verify: impl FnOnce(&Head) -> Result<Vec<String>, ObtainError>,
 ) -> Result<Arrival, ObtainError> {
-    let result = read(&mut file, reading);
+    let result = read(&mut file, reading, verify);
     let found = match &result {
         Ok(arrival) if arrival.has_members_of(package) => None,
         Err(ObtainError::Store(_) | ObtainError::Stored { .. }) => None,
@@ -172,4 +172,42 @@ pub(crate) fn join<'a>(store: &Store, members: impl Iterator<Item = &'a Member>)
         whole = Box::new(whole.chain(store.open_entry(&member.sha256)?));
     }
     Ok(whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+    use crate::apk::signature::SignatureError;
+    use crate::apk::tar::{self, Entry, EntryKind};
+
+    fn member(name: &str, content: &str) -> Vec<u8> {
+        let mut archive = Vec::new();
+        let entry = Entry { size: content.len() as u64, ..Entry::new(name, EntryKind::File, 0o644) };
+        tar::append(&mut archive, &entry, &mut content.as_bytes()).unwrap();
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+        gzip.write_all(&archive).unwrap();
+        gzip.finish().unwrap()
+    }
+
+    #[test]
+    fn control_is_verified_before_it_is_parsed() {
+        let control = member(".PKGINFO", "depend = <=>");
+        let package = [control.clone(), member("file", "content")].concat();
+        let reading = Reading { name: "bad.apk", store: None };
+        let accept = |head: &Head| {
+            assert_eq!(head.control_bytes(), control);
+            Ok::<_, ObtainError>(Vec::new())
+        };
+        let refuse =
+            |_: &Head| Err(ObtainError::Signature { package: "bad.apk".to_owned(), source: SignatureError::Unsigned });
+        let parsed = read(&package[..], reading, accept).err().unwrap();
+        assert!(matches!(parsed, ObtainError::Package { source: PackageError::Info(_), .. }), "{parsed}");
+        let refused = read(&package[..], reading, refuse).err().unwrap();
+        assert!(matches!(refused, ObtainError::Signature { .. }), "{refused}");
+    }
 }

@@ -1,5 +1,5 @@
 use crate::apk::package::{Control, Measured};
-use crate::apk::{DebSource, Keyring, Package};
+use crate::apk::{DebSource, Package};
 use crate::digest::Sha256;
 use crate::lock::{Deb, LockedPackage, Script};
 use crate::timestamp::Timestamp;
@@ -11,17 +11,6 @@ pub(crate) struct Inspected {
     pub(crate) measured: Measured,
     /// The names of the trusted keys that signed it; none if it is unsigned.
     pub(crate) signers: Vec<String>,
-}
-
-/// How a package must be authenticated.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Trust<'a> {
-    /// Signed with one of these keys.
-    Signed(&'a Keyring),
-    /// Listed in the signed index: the package may be unsigned, but its signatures must be valid.
-    ByIndex(&'a Keyring),
-    /// Its members have the locked SHA-256.
-    Locked,
 }
 
 /// The architecture of packages that fit all. Alpine's indexes and the installed database use the machine's own

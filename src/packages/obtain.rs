@@ -5,7 +5,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use super::arrive;
 use super::download::{self, Fetching};
 use super::gone::Gone;
-use super::obtained::{ListingOf, check, list, members, reading, remember};
+use super::obtained::{ListingOf, check, check_head, list, members, reading, remember};
 use super::{ObtainError, Obtained, Sources, Surroundings};
 use crate::config::{Project, Recipe};
 use crate::digest::Sha256;
@@ -105,7 +105,8 @@ fn bring(missing: Vec<Missing<'_>>, fetching: Fetching<'_>) -> Result<(), Obtain
             Err(answer) if answer.is_gone() => return missing.gone(answer).map(Some),
             file => file?,
         };
-        let arrival = arrive::read_fetched(file, package, reading(package, Some(store)))?;
+        let reading = reading(package, Some(store));
+        let arrival = arrive::read_fetched(file, package, reading, |head| check_head(package, head))?;
         check(package, &arrival)?;
         remember(package, &arrival.keep(&keeper)?, store)?;
         Ok::<_, ObtainError>(None)

@@ -3,12 +3,11 @@ use std::io::Read as _;
 
 use super::ObtainError;
 use super::arrive::{self, Arrival, Reading};
-use super::inspect::Trust;
 use crate::apk::Package;
-use crate::apk::package::{Control, Listing, PackageError, PackageFiles};
+use crate::apk::package::{Control, Head, Listing, PackageError, PackageFiles};
 use crate::digest::Sha256;
 use crate::lock::{LockedPackage, Member};
-use crate::store::{Question, Store};
+use crate::store::{Question, Store, check_blob};
 
 /// A locked package, verified in the store.
 #[derive(Debug, Clone)]
@@ -39,7 +38,8 @@ impl Obtained<'_> {
         let Member { sha256, size, .. } = self.package.control;
         let unreadable = |source| ObtainError::Stored { package: self.package.file.clone(), source };
         let mut member = Vec::new();
-        self.store.open_entry(&sha256)?.take(size).read_to_end(&mut member).map_err(unreadable)?;
+        self.store.open_entry(&sha256)?.take(size).read_to_end(&mut member).map_err(&unreadable)?;
+        check_blob((Sha256::of(&member), member.len() as u64), (sha256, size)).map_err(unreadable)?;
         Control::read(&member).map_err(|source| self.refused(source))
     }
 
@@ -71,7 +71,7 @@ impl Question for ListingOf<'_> {
 }
 
 pub(super) fn reading<'a>(package: &'a LockedPackage, store: Option<&'a Store>) -> Reading<'a> {
-    Reading { name: &package.file, trust: Trust::Locked, store }
+    Reading { name: &package.file, store }
 }
 
 pub(super) fn members(package: &LockedPackage) -> impl Iterator<Item = &Member> {
@@ -80,19 +80,29 @@ pub(super) fn members(package: &LockedPackage) -> impl Iterator<Item = &Member> 
 
 /// Lists a package whose members are all in the store.
 pub(super) fn list(package: &LockedPackage, store: &Store, reading: Reading<'_>) -> Result<Listing, ObtainError> {
-    let arrival = arrive::read(arrive::join(store, members(package))?, reading)?;
+    let arrival = arrive::read(arrive::join(store, members(package))?, reading, |head| check_head(package, head))?;
     check(package, &arrival)?;
     let listing = arrival.into_listing();
     remember(package, &listing, store)?;
     Ok(listing)
 }
 
+/// Rejects a package whose control member isn't the locked one, before that is parsed. No key counts any more.
+pub(super) fn check_head(package: &LockedPackage, head: &Head) -> Result<Vec<String>, ObtainError> {
+    let (signatures, control) = (head.signature_members().collect(), head.control_member());
+    compare(package, &LockedPackage { signatures, control, ..package.clone() })?;
+    Ok(Vec::new())
+}
+
 /// Rejects a package that doesn't match the lock.
 pub(super) fn check(package: &LockedPackage, arrival: &Arrival) -> Result<(), ObtainError> {
     let LockedPackage { file, repository, arch, .. } = package;
-    let found = arrival.inspected.locked(file, repository, arch, arrival.digests);
+    compare(package, &arrival.inspected.locked(file, repository, arch, arrival.digests))
+}
+
+fn compare(package: &LockedPackage, found: &LockedPackage) -> Result<(), ObtainError> {
     if let Some((expected, found)) = first_difference(&package.to_string(), &found.to_string()) {
-        return Err(ObtainError::NotAsLocked { package: file.clone(), expected, found });
+        return Err(ObtainError::NotAsLocked { package: package.file.clone(), expected, found });
     }
     Ok(())
 }

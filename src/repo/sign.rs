@@ -4,7 +4,7 @@ use camino::Utf8Path;
 
 use super::{RepoError, read_limited};
 use crate::apk::index::{self, Index};
-use crate::apk::package::{Measured, PackageError, PackageReader};
+use crate::apk::package::{Measured, PackageError, PackageReader, Unparsed};
 use crate::apk::{Keyring, SigningKey};
 use crate::store::write_atomic;
 
@@ -43,10 +43,10 @@ pub fn verify(path: &Utf8Path, keyring: &Keyring) -> Result<Verified, RepoError>
         Kind::Package => {
             let file = std::fs::File::open(path).map_err(|source| RepoError::Read { path: path.to_owned(), source })?;
             let refused = |source| RepoError::Package { path: path.to_owned(), source };
-            let reader = PackageReader::new(file).map_err(refused)?;
+            let unparsed: Unparsed<_> = Unparsed::new(file).map_err(refused)?;
             let untrusted = |source| RepoError::Untrusted { path: path.to_owned(), source };
-            let keys = reader.verify(keyring).map_err(untrusted)?;
-            reader.finish().map_err(refused)?;
+            let keys = unparsed.head().verify(keyring).map_err(untrusted)?;
+            unparsed.parse().and_then(PackageReader::finish).map_err(refused)?;
             Ok(Verified { keys, packages: 1 })
         }
         Kind::Index => {

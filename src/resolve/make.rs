@@ -4,16 +4,16 @@ use super::hold::{Held, plan_update};
 use super::offer::{Chosen, Offer};
 use super::scripts::unclassified;
 use super::{ResolveError, Wanted};
-use crate::apk::package::{Listing, Measured};
+use crate::apk::package::{Head, Listing, Measured};
 use crate::apk::{Checksum, Package};
 use crate::digest::Sha256;
 use crate::fetch::{Request, Size};
 use crate::lock::Lock;
-use crate::packages::Fetching;
 use crate::packages::arrive::{self, Reading};
 use crate::packages::download;
-use crate::packages::inspect::{Inspected, NOARCH, Trust, file_name};
+use crate::packages::inspect::{Inspected, NOARCH, file_name};
 use crate::packages::obtained::remember;
+use crate::packages::{Fetching, ObtainError};
 use crate::store::{Keeper, Question, Store};
 
 /// An image to lock, and its old lock.
@@ -115,8 +115,8 @@ fn read_packages(
             file => file?,
         };
         let name = file_name(&chosen.package);
-        let reading = Reading { name: &name, trust: trust(offer), store: Some(store) };
-        let arrival = arrive::read(file, reading)?;
+        let reading = Reading { name: &name, store: Some(store) };
+        let arrival = arrive::read(file, reading, |head| verify(offer, &chosen.package, head))?;
         compare(&chosen.package, &arrival.inspected)?;
         let (inspected, digests) = (arrival.inspected.clone(), arrival.digests);
         let listing = arrival.keep(keeper)?;
@@ -142,15 +142,31 @@ fn from_store(offer: &Offer, chosen: &Chosen, store: &Store) -> Result<Option<Re
     }
     let name = file_name(&chosen.package);
     let file = arrive::join(store, arrive::members(signatures, control, data))?;
-    let inspected = arrive::inspect(file, &name, trust(offer), &listing)?;
+    let inspected = arrive::inspect(file, &name, &listing, |head| verify(offer, &chosen.package, head))?;
     compare(&chosen.package, &inspected)?;
     let found = arrive::digests(&listing.measured);
     Ok(found.map(|digests| Read { repository: chosen.repository, inspected, digests, listing }))
 }
 
-fn trust(offer: &Offer) -> Trust<'_> {
-    let keyring = &offer.trusted.keyring;
-    if offer.channel.import.is_some() { Trust::ByIndex(keyring) } else { Trust::Signed(keyring) }
+/// Checks that control is the indexed one and signed by trusted keys, whose names are returned. Imported packages may be
+/// unsigned, because their index is signed; if they are signed, that must be valid.
+fn verify(offer: &Offer, indexed: &Package, head: &Head) -> Result<Vec<String>, ResolveError> {
+    check_checksum(indexed, head.checksum())?;
+    if offer.channel.import.is_some() && head.signatures().is_empty() {
+        return Ok(Vec::new());
+    }
+    let untrusted = |source| ObtainError::Signature { package: file_name(indexed), source };
+    Ok(head.verify(&offer.trusted.keyring).map_err(untrusted)?)
+}
+
+/// Compares the checksum of a package's control member with the one in the index.
+pub(super) fn check_checksum(indexed: &Package, found: Checksum) -> Result<(), ResolveError> {
+    let expected = checksum(indexed)?;
+    if expected == found {
+        return Ok(());
+    }
+    let (package, expected, found) = (file_name(indexed), expected.to_string(), found.to_string());
+    Err(ResolveError::NotAsIndexed { package, field: "checksum", expected, found })
 }
 
 fn request(offer: &Offer, chosen: &Chosen) -> Result<Request, ResolveError> {
@@ -167,7 +183,6 @@ fn request(offer: &Offer, chosen: &Chosen) -> Result<Request, ResolveError> {
 fn compare(indexed: &Package, inspected: &Inspected) -> Result<(), ResolveError> {
     let package = &inspected.control.package;
     for (field, expected, found) in [
-        ("checksum", checksum(indexed)?.to_string(), inspected.measured.checksum.to_string()),
         ("name", indexed.name.clone(), package.name.clone()),
         ("version", indexed.version.to_string(), package.version.to_string()),
         ("architecture", indexed.arch.clone(), package.arch.clone()),

@@ -3,9 +3,10 @@ use rayon::prelude::*;
 
 use super::ResolveError;
 use super::index::fetch_index;
+use super::make::check_checksum;
+use crate::apk::Keyring;
 use crate::apk::index::Index;
-use crate::apk::package::{DATA_LIMIT, PackageError, PackageFiles};
-use crate::apk::{Checksum, Keyring, Package};
+use crate::apk::package::{DATA_LIMIT, PackageError, PackageFiles, Unparsed};
 use crate::fetch::{Fetched, Request, Size, Source};
 use crate::packages::inspect::file_name;
 use crate::packages::{Fetching, ObtainError, download};
@@ -43,8 +44,9 @@ impl Repositories {
         download::each(fetching, (&requests, &plan.steps), |step, file| {
             let (package, mut file) = (file_name(step.package), file?);
             let refused = |source| ObtainError::Package { package: package.clone(), source };
-            let (files, measured) = PackageFiles::read(&mut file).map_err(refused)?;
-            check(step.package, measured.checksum)?;
+            let unparsed = Unparsed::new(&mut file).map_err(refused)?;
+            check_checksum(step.package, unparsed.head().checksum())?;
+            let (files, _) = unparsed.parse().and_then(PackageFiles::read_on).map_err(refused)?;
             file.rewind().map_err(|source| refused(PackageError::Read(source)))?;
             Ok((files.listed_for(&step.package.arch), read(&mut file).map_err(refused)?))
         })
@@ -57,16 +59,6 @@ impl Repositories {
         let size = package.file_size.map_or(Size::AtMost(DATA_LIMIT), Size::Exactly);
         Ok(Request { name, location, size, digest: None })
     }
-}
-
-fn check(package: &Package, found: Checksum) -> Result<(), ResolveError> {
-    let name = || file_name(package);
-    let expected = package.checksum.ok_or_else(|| ResolveError::NotInIndex { package: name(), field: "checksum" })?;
-    if expected == found {
-        return Ok(());
-    }
-    let (expected, found) = (expected.to_string(), found.to_string());
-    Err(ResolveError::NotAsIndexed { package: name(), field: "checksum", expected, found })
 }
 
 fn open(

@@ -39,7 +39,7 @@ impl OwnApk {
 /// Unpacks the files of a trusted package, including links, without owners.
 fn unpack(package: &Path, target: &Path) {
     let mut reader = PackageReader::new(fs_err::File::open(package).unwrap()).unwrap();
-    reader.verify(&alpine::keyring()).unwrap();
+    reader.head().verify(&alpine::keyring()).unwrap();
     while let Some(entry) = reader.next_entry().unwrap() {
         let path = target.join(str::from_utf8(&entry.path).unwrap());
         match &entry.kind {

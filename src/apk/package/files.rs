@@ -89,7 +89,11 @@ impl Listing {
 impl PackageFiles {
     /// Reads a package file from front to back.
     pub fn read(source: impl Read) -> Result<(Self, Measured), PackageError> {
-        let reader = PackageReader::new(source)?;
+        Self::read_on(PackageReader::new(source)?)
+    }
+
+    /// Reads the data of a package.
+    pub fn read_on(reader: PackageReader<impl Read>) -> Result<(Self, Measured), PackageError> {
         let control = reader.control().clone();
         let (listing, _) = Listing::read(reader)?;
         let measured = listing.measured.clone();

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 pub use error::PackageError;
 pub use files::{EntryId, Listing, PackageEntry, PackageFiles, READ_LIMIT, is_read};
 pub use info::{Info, InfoError};
-pub use read::{DataReader, PackageReader};
+pub use read::{DataReader, Head, PackageReader, Unparsed};
 pub use source::DATA_LIMIT;
 pub use write::{PackageWriter, WriteError, Written};
 

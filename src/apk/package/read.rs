@@ -12,64 +12,95 @@ use crate::digest::{Digesting, Hashing};
 /// The largest uncompressed control member, in bytes.
 const CONTROL_LIMIT: u64 = 16 << 20;
 
+/// The front of a package as it is stored: the signatures, and the control member that they sign.
+pub struct Head {
+    signatures: Vec<Signature>,
+    signature_members: Vec<(Member, Vec<u8>)>,
+    control: Vec<u8>,
+    control_member: Member,
+}
+
+/// A package whose control member is not parsed yet, so that it can be verified first.
+pub struct Unparsed<R, W = Hashing<io::Sink>> {
+    head: Head,
+    /// What the control member expands to.
+    content: Vec<u8>,
+    source: Source<R, W>,
+    measures: bool,
+}
+
 /// Reads a package as a stream in constant memory: first signatures and control, then data entry by entry, then what is
 /// known only at the end.
 ///
 /// `W` can receive a copy of the compressed data member, see [`PackageReader::keep_data`].
 pub struct PackageReader<R, W = Hashing<io::Sink>> {
-    signatures: Vec<Signature>,
-    signature_members: Vec<(Member, Vec<u8>)>,
+    head: Head,
     control: Control,
-    control_bytes: Vec<u8>,
-    control_member: Member,
     data: Entries<Data<R, W>>,
 }
 
-impl<R: Read> PackageReader<R> {
-    /// Reads signatures and control. Nothing is verified yet.
-    pub fn new(source: R) -> Result<Self, PackageError> {
-        Self::open(source)
+impl Head {
+    /// The package's signatures, valid or not.
+    #[must_use]
+    pub fn signatures(&self) -> &[Signature] {
+        &self.signatures
     }
 
-    /// Like [`PackageReader::new`], but also computes the SHA-256 of the whole file and of the uncompressed data, which
-    /// takes four times as long as hashing the members.
-    pub fn measuring(source: R) -> Result<Self, PackageError> {
-        Self::open_measuring(source)
+    /// The signature members.
+    pub fn signature_members(&self) -> impl Iterator<Item = Member> {
+        self.signature_members.iter().map(|(member, _)| *member)
+    }
+
+    /// The bytes of the signature members.
+    pub fn signature_bytes(&self) -> impl Iterator<Item = &[u8]> {
+        self.signature_members.iter().map(|(_, bytes)| bytes.as_slice())
+    }
+
+    /// The control member.
+    #[must_use]
+    pub fn control_member(&self) -> Member {
+        self.control_member
+    }
+
+    /// The bytes of the control member.
+    #[must_use]
+    pub fn control_bytes(&self) -> &[u8] {
+        &self.control
+    }
+
+    /// By which indexes name the package.
+    #[must_use]
+    pub fn checksum(&self) -> Checksum {
+        Checksum::of(&self.control)
+    }
+
+    /// Checks that a trusted key has signed the control member and thereby the data. Returns the names of those keys.
+    pub fn verify(&self, keyring: &Keyring) -> Result<Vec<String>, SignatureError> {
+        keyring.verify(&self.signatures, &self.control)
     }
 }
 
-impl<R: Read, W: Digesting> PackageReader<R, W> {
-    /// Like [`PackageReader::new`], for a package whose members will be stored.
-    pub fn open(source: R) -> Result<Self, PackageError> {
-        Self::begin(Source::new(source))
+impl<R: Read, W: Digesting> Unparsed<R, W> {
+    /// Reads signatures and control. Nothing is verified yet.
+    pub fn new(source: R) -> Result<Self, PackageError> {
+        Self::begin(Source::new(source), false)
     }
 
-    /// Like [`PackageReader::measuring`], for a package whose members will be stored.
-    pub fn open_measuring(source: R) -> Result<Self, PackageError> {
-        let mut reader = Self::begin(Source::new(source).hash_file())?;
-        reader.data.get_mut().hash_content();
-        Ok(reader)
+    /// Like [`Unparsed::new`], but the SHA-256 of the whole file and of the uncompressed data are also computed, which
+    /// takes four times as long as hashing the members.
+    pub fn measuring(source: R) -> Result<Self, PackageError> {
+        Self::begin(Source::new(source).hash_file(), true)
     }
 
-    fn begin(mut source: Source<R, W>) -> Result<Self, PackageError> {
+    fn begin(mut source: Source<R, W>, measures: bool) -> Result<Self, PackageError> {
         check_magic(&mut source)?;
         let mut signatures = Vec::new();
         let mut signature_members = Vec::new();
         loop {
             let (content, compressed, member) = source.member("control", CONTROL_LIMIT)?;
             if !signature::is_member(&content) {
-                let control = read_control(&content, &compressed)?;
-                if source.fill().map_err(|error| PackageError::from_io("data", error))?.is_empty() {
-                    return Err(PackageError::NoData);
-                }
-                return Ok(Self {
-                    signatures,
-                    signature_members,
-                    control,
-                    control_bytes: compressed,
-                    control_member: member,
-                    data: Entries::new(Data::new(source)),
-                });
+                let head = Head { signatures, signature_members, control: compressed, control_member: member };
+                return Ok(Self { head, content, source, measures });
             }
             if signature_members.len() == signature::MEMBER_LIMIT {
                 return Err(PackageError::Signature(SignatureError::TooMany));
@@ -82,32 +113,48 @@ impl<R: Read, W: Digesting> PackageReader<R, W> {
         }
     }
 
+    #[must_use]
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// Parses the control member.
+    pub fn parse(self) -> Result<PackageReader<R, W>, PackageError> {
+        let Self { head, content, mut source, measures } = self;
+        let control = read_control(&content, &head.control)?;
+        if source.fill().map_err(|error| PackageError::from_io("data", error))?.is_empty() {
+            return Err(PackageError::NoData);
+        }
+        let mut data = Data::new(source);
+        if measures {
+            data.hash_content();
+        }
+        Ok(PackageReader { head, control, data: Entries::new(data) })
+    }
+}
+
+impl<R: Read> PackageReader<R> {
+    /// Reads signatures and control, and parses control without verifying it.
+    pub fn new(source: R) -> Result<Self, PackageError> {
+        Unparsed::new(source)?.parse()
+    }
+
+    /// Like [`PackageReader::new`] for [`Unparsed::measuring`].
+    pub fn measuring(source: R) -> Result<Self, PackageError> {
+        Unparsed::measuring(source)?.parse()
+    }
+}
+
+impl<R: Read, W: Digesting> PackageReader<R, W> {
     /// The content of the control member.
     #[must_use]
     pub fn control(&self) -> &Control {
         &self.control
     }
 
-    /// The control member itself.
     #[must_use]
-    pub fn control_bytes(&self) -> &[u8] {
-        &self.control_bytes
-    }
-
-    /// The package's signatures, valid or not.
-    #[must_use]
-    pub fn signatures(&self) -> &[Signature] {
-        &self.signatures
-    }
-
-    /// The signature members themselves.
-    pub fn signature_bytes(&self) -> impl Iterator<Item = &[u8]> {
-        self.signature_members.iter().map(|(_, bytes)| bytes.as_slice())
-    }
-
-    /// Checks that a trusted key has signed the control member and thereby the data. Returns the names of those keys.
-    pub fn verify(&self, keyring: &Keyring) -> Result<Vec<String>, SignatureError> {
-        keyring.verify(&self.signatures, &self.control_bytes)
+    pub fn head(&self) -> &Head {
+        &self.head
     }
 
     /// Writes the data member to `copy` while it is read. Call this before reading the first entry.
@@ -150,15 +197,15 @@ impl<R: Read, W: Digesting> PackageReader<R, W> {
         let measured = Measured {
             size: file.size,
             sha256: file.sha256,
-            signatures: self.signature_members.into_iter().map(|(member, _)| member).collect(),
-            control: self.control_member,
+            signatures: self.head.signature_members().collect(),
+            control: self.head.control_member,
             data: file.data,
             data_streams: streams,
             diff_id: sha256,
             diff_size: size,
             ends_with_blocks,
             portable,
-            checksum: Checksum::of(&self.control_bytes),
+            checksum: self.head.checksum(),
         };
         Ok((measured, file.copy))
     }

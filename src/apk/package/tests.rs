@@ -111,7 +111,7 @@ fn a_listing_says_what_the_package_does() {
     let (expected, measured) = PackageFiles::read(&bytes[..]).unwrap();
     assert!(expected.entries.items().iter().any(|entry| entry.content.as_deref() == Some(b"root:x:0:0::/:/bin/sh\n")));
 
-    let reader = PackageReader::open(&bytes[..]).unwrap().keep_data(Hashing::new(Vec::new()));
+    let reader = Unparsed::new(&bytes[..]).unwrap().parse().unwrap().keep_data(Hashing::new(Vec::new()));
     let (listing, data) = Listing::read(reader).unwrap();
     let (_, _, data) = data.unwrap().finish();
     assert_eq!(listing.measured, measured);
@@ -149,7 +149,7 @@ impl std::io::Write for Full {
 #[test]
 fn a_copy_that_fails_is_no_fault_of_the_package() {
     let (bytes, _) = package(&files(), None);
-    let reader = PackageReader::open(&bytes[..]).unwrap().keep_data(Hashing::new(Full(100)));
+    let reader = Unparsed::new(&bytes[..]).unwrap().parse().unwrap().keep_data(Hashing::new(Full(100)));
     assert!(
         matches!(Listing::read(reader), Err(PackageError::Copy(error)) if error.kind() == std::io::ErrorKind::StorageFull)
     );
@@ -180,9 +180,9 @@ fn a_signature_vouches_for_control_and_data() {
     let (bytes, _) = package(&files(), Some(&key));
     let mut keyring = Keyring::new();
     let reader = PackageReader::new(&bytes[..]).unwrap();
-    assert!(matches!(reader.verify(&keyring), Err(SignatureError::UnknownKey { .. })));
+    assert!(matches!(reader.head().verify(&keyring), Err(SignatureError::UnknownKey { .. })));
     keyring.trust(key.name(), key.public_pem().unwrap().as_bytes()).unwrap();
-    assert_eq!(reader.verify(&keyring).unwrap(), [key.name()]);
+    assert_eq!(reader.head().verify(&keyring).unwrap(), [key.name()]);
     let measured = reader.finish().unwrap();
     assert_eq!(measured.signatures[0].size, measured.control.offset);
 
@@ -191,14 +191,14 @@ fn a_signature_vouches_for_control_and_data() {
         let mut changed = bytes.clone();
         changed[position] ^= 1 << (position % 8);
         let refused = match PackageReader::new(&changed[..]) {
-            Ok(reader) => reader.verify(&keyring).is_err() || reader.finish().is_err(),
+            Ok(reader) => reader.head().verify(&keyring).is_err() || reader.finish().is_err(),
             Err(_) => true,
         };
         assert!(refused, "byte {position}");
     }
     let (unsigned, _) = package(&files(), None);
     let reader = PackageReader::new(&unsigned[..]).unwrap();
-    assert!(matches!(reader.verify(&keyring), Err(SignatureError::Unsigned)));
+    assert!(matches!(reader.head().verify(&keyring), Err(SignatureError::Unsigned)));
 }
 
 #[test]
@@ -212,13 +212,13 @@ fn signatures_of_other_tools_are_checked() {
         let signature = way.sign(&key, &unsigned[..size]);
         let bytes = [&signature[..], &unsigned].concat();
         let reader = PackageReader::new(&bytes[..]).unwrap();
-        assert_eq!(reader.verify(&keyring).unwrap(), [key.name()], "{}", way.tool);
+        assert_eq!(reader.head().verify(&keyring).unwrap(), [key.name()], "{}", way.tool);
         let measured = reader.finish().unwrap();
         assert_eq!((measured.signatures.len(), measured.control.offset), (1, signature.len() as u64), "{}", way.tool);
         let mut changed = bytes;
         // The operating system in control's gzip header: nothing else would tell.
         changed[signature.len() + 9] ^= 1;
-        let refused = PackageReader::new(&changed[..]).unwrap().verify(&keyring);
+        let refused = PackageReader::new(&changed[..]).unwrap().head().verify(&keyring);
         assert!(matches!(refused, Err(SignatureError::Invalid { .. })), "{}: {refused:?}", way.tool);
     }
 }

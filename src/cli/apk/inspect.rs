@@ -122,7 +122,7 @@ fn report(file: std::fs::File) -> Result<Report, PackageError> {
         entries.push(entry_facts(&entry));
     }
     let Control { package, triggers, scripts, .. } = reader.control().clone();
-    let signatures = reader.signatures().iter().map(signature_facts).collect();
+    let signatures = reader.head().signatures().iter().map(signature_facts).collect();
     let scripts = scripts.iter().map(|script| ScriptFacts {
         kind: script.kind.to_string(),
         sha256: crate::digest::Sha256::of(&script.text).to_string(),
