@@ -110,7 +110,7 @@ impl Pace {
             return Ok(());
         }
         if self.received < self.least {
-            return Err(HttpError::Slow { received: self.received, within: self.waited });
+            return Err(HttpError::Slow { did: "sent", bytes: self.received, within: self.waited });
         }
         (self.received, self.waited) = (0, Duration::ZERO);
         Ok(())

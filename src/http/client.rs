@@ -25,7 +25,7 @@ pub struct Settings {
     pub answer: Duration,
     /// The time limit for the next bytes, in either direction.
     pub silence: Duration,
-    /// The fewest bytes of a long answer that have to arrive within that time, unless it ends.
+    /// The fewest bytes of a long answer or an upload that have to move within that time, unless it ends.
     pub least: u64,
     /// The time limit for a server to store what it received.
     pub digestion: Duration,

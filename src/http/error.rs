@@ -9,9 +9,9 @@ pub enum HttpError {
     /// The server accepted the connection but didn't answer.
     #[error("the server didn't answer for {} seconds", .0.as_secs())]
     Silent(Duration),
-    /// The server sends less than any connection carries.
-    #[error("the server sent only {received} bytes in {} seconds", .within.as_secs())]
-    Slow { received: u64, within: Duration },
+    /// The server sends or takes less than any connection carries.
+    #[error("the server {did} only {bytes} bytes in {} seconds", .within.as_secs())]
+    Slow { did: &'static str, bytes: u64, within: Duration },
     /// A short answer is too long.
     #[error("the answer is longer than {limit} bytes")]
     TooLong { limit: usize },

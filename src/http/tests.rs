@@ -91,7 +91,7 @@ async fn a_long_answer_that_trickles_slower_than_anything_is_given_up() {
     let began = Instant::now();
     let long = client.open(client.request(Method::GET, &url).unwrap()).await.unwrap();
     let error = long.bytes().await.unwrap_err();
-    assert!(matches!(error, HttpError::Slow { received, within } if received < 100 && within >= limit), "{error}");
+    assert!(matches!(error, HttpError::Slow { bytes, within, .. } if bytes < 100 && within >= limit), "{error}");
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
@@ -107,7 +107,11 @@ async fn an_answer_that_should_be_short_is_bounded() {
 }
 
 async fn upload(url: &Url, size: usize) -> (Result<u16, HttpError>, Vec<u64>) {
-    let (client, mut sent) = (impatient(), Vec::new());
+    upload_by(&impatient(), url, size).await
+}
+
+async fn upload_by(client: &Client, url: &Url, size: usize) -> (Result<u16, HttpError>, Vec<u64>) {
+    let mut sent = Vec::new();
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), vec![1; size]).unwrap();
     let part = Part { file: tokio::fs::File::open(file.path()).await.unwrap(), length: size as u64 };
@@ -147,6 +151,25 @@ async fn an_upload_that_stands_still_is_given_up() {
     let (outcome, sent) = upload(&url, 1000).await;
     assert!(matches!(outcome, Err(HttpError::Silent(limit)) if limit.as_millis() == 600));
     assert_eq!(sent, [1000]);
+}
+
+#[tokio::test]
+async fn an_upload_that_moves_slower_than_any_is_given_up() {
+    let url = server(|mut stream| {
+        let mut block = vec![0; 300_000];
+        while stream.read(&mut block).is_ok_and(|read| read > 0) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    });
+    // The kernels take several million bytes at once, before the server does.
+    let limit = Duration::from_millis(500);
+    let client = Client::new(Settings { silence: limit, least: 50_000_000, ..Settings::default() });
+    let began = Instant::now();
+    let (outcome, sent) = upload_by(&client, &url, 60_000_000).await;
+    let error = outcome.unwrap_err();
+    assert!(matches!(error, HttpError::Slow { bytes, .. } if bytes < 50_000_000), "{error}");
+    assert!(error.to_string().starts_with("the server took only "), "{error}");
+    assert!(!sent.is_empty() && began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ pub struct Part {
 impl Client {
     /// Sends a part of a file. `sent` receives the number of bytes sent so far.
     ///
-    /// An upload may take any time as long as bytes move.
+    /// An upload may take any time as long as enough bytes move.
     pub async fn upload(
         &self,
         request: RequestBuilder,
@@ -50,7 +50,7 @@ impl Client {
         let mut answer = std::pin::pin!(request.send());
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut before, mut since) = (0, Instant::now());
+        let (mut told, mut before, mut since) = (0, 0, Instant::now());
         loop {
             tokio::select! {
                 answer = &mut answer => {
@@ -60,13 +60,20 @@ impl Client {
                 _ = ticks.tick() => {}
             }
             let now = gone.load(Ordering::Relaxed);
-            if now > before {
-                (before, since) = (now, Instant::now());
+            if now > told {
+                told = now;
                 sent(now);
             }
+            if now - before >= settings.least || now == part.length && now > before {
+                (before, since) = (now, Instant::now());
+            }
             let limit = if now < part.length { settings.silence } else { settings.digestion };
-            if since.elapsed() >= limit {
-                return Err(HttpError::Silent(limit));
+            let within = since.elapsed();
+            if within >= limit {
+                return Err(match now - before {
+                    0 => HttpError::Silent(limit),
+                    bytes => HttpError::Slow { did: "took", bytes, within },
+                });
             }
         }
     }
