@@ -48,6 +48,7 @@ use std::process::ExitCode;
 use clap::error::ContextValue;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::CompleteEnv;
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::config::hide_credentials;
 use crate::printable;
@@ -124,6 +125,7 @@ const LONGEST_SHOWN: usize = 80;
 /// Runs the program on the process's own arguments and returns its exit code.
 #[must_use]
 pub fn run() -> ExitCode {
+    forbid_core_dumps();
     CompleteEnv::with_factory(Cli::command).var(completions::VARIABLE).complete();
     let cli = Cli::try_parse().unwrap_or_else(|error| without_secrets(error).exit());
     let context = Context::new(&cli.global);
@@ -134,6 +136,12 @@ pub fn run() -> ExitCode {
             failure.code().into()
         }
     }
+}
+
+/// A panic aborts the program, and a dump of its memory could contain secrets. What it runs inherits the limit.
+fn forbid_core_dumps() {
+    // Everybody may lower a limit.
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
 }
 
 /// clap repeats what it was given, which may be long or contain a password.

@@ -3,7 +3,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use rustix::process::{Resource, getrlimit};
+
 use crate::common::project::Project;
+use crate::fake_engine;
 
 fn project() -> Project {
     let project = Project::new();
@@ -342,4 +345,19 @@ fn as_root_secrets_of_another_user_are_refused() {
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.contains(&format!("{place} belongs to another user")), "{said}");
     }
+}
+
+/// The engine that mailimg runs looks at mailimg's own limits.
+#[test]
+fn a_crash_leaves_no_copy_of_secrets_behind() {
+    assert_ne!(getrlimit(Resource::Core).maximum, Some(0), "no program could dump core here, so this shows nothing");
+    let project = fake_engine::project();
+    let engine = project.read("bin/docker");
+    let with_look = "#!/bin/sh\ncat /proc/$PPID/comm /proc/$PPID/limits >\"${0%/*}/../limits\"\n";
+    project.write("bin/docker", engine.replacen("#!/bin/sh\n", with_look, 1));
+    fake_engine::succeed(&project, &["queue", "list"], "");
+    let limits = project.read("limits");
+    assert!(limits.starts_with("mailimg\n"), "{limits}");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().collect::<Vec<_>>()[4..6], ["0", "0"], "{core}");
 }
