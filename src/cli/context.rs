@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::ui::Ui;
 use crate::fetch::Client;
 use crate::packages::Fetching;
-use crate::store::Store;
+use crate::store::{Store, check_owner};
 
 /// Global options.
 #[derive(Debug, clap::Args)]
@@ -60,7 +60,7 @@ impl Context {
 
     /// The directory for downloads, layers and imported repositories.
     pub(super) fn cache_dir(&self) -> Result<Utf8PathBuf, Failure> {
-        self.named_cache_dir().ok_or_else(|| {
+        self.named_cache_dir()?.ok_or_else(|| {
             let error = io::Error::other("neither XDG_CACHE_HOME nor HOME is set to an absolute path");
             Failure::new(Exit::Usage, &error).hint("name a directory for downloads with --cache-dir")
         })
@@ -68,7 +68,7 @@ impl Context {
 
     /// The same for commands whose results don't stay there: a temporary directory if none is named.
     pub(super) fn cache_dir_or_temporary(&self) -> Result<Utf8PathBuf, Failure> {
-        if let Some(named) = self.named_cache_dir() {
+        if let Some(named) = self.named_cache_dir()? {
             return Ok(named);
         }
         if self.temporary.get().is_none() {
@@ -79,12 +79,16 @@ impl Context {
         path.map_or_else(|| self.cache_dir(), Ok)
     }
 
-    /// `--cache-dir`, or as in the XDG base directory specification.
-    fn named_cache_dir(&self) -> Option<Utf8PathBuf> {
+    /// `--cache-dir`, or as in the XDG base directory specification: that one must not be another user's.
+    fn named_cache_dir(&self) -> Result<Option<Utf8PathBuf>, Failure> {
+        if self.cache_dir.is_some() {
+            return Ok(self.cache_dir.clone());
+        }
         let variable = |name| std::env::var(name).ok().map(Utf8PathBuf::from).filter(|path| path.is_absolute());
-        let named = self.cache_dir.clone();
-        let named = named.or_else(|| variable("XDG_CACHE_HOME").map(|cache| cache.join("mailimg")));
-        named.or_else(|| variable("HOME").map(|home| home.join(".cache/mailimg")))
+        let usual = variable("XDG_CACHE_HOME").map(|cache| cache.join("mailimg"));
+        let usual = usual.or_else(|| variable("HOME").map(|home| home.join(".cache/mailimg")));
+        usual.iter().try_for_each(|usual| check_owner(usual))?;
+        Ok(usual)
     }
 
     /// The store in the cache directory.

@@ -24,6 +24,12 @@ pub enum StoreError {
     /// The content is too large. Nothing was kept.
     #[error("larger than {limit} bytes")]
     TooLarge { limit: u64 },
+    /// Somebody else than its owner may write to the store.
+    #[error("others than its owner may write to {path} (mode {mode:04o})")]
+    Shared { path: Utf8PathBuf, mode: u32 },
+    /// A cache directory that nobody named belongs to another user.
+    #[error("{path} belongs to another user")]
+    Foreign { path: Utf8PathBuf },
     /// The store can't be cleaned while other processes use it.
     #[error("another mailimg process is using {path}")]
     Busy { path: Utf8PathBuf },

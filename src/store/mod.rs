@@ -24,6 +24,7 @@ mod facts;
 mod keeper;
 mod locking;
 mod maintain;
+mod owner;
 mod scratch;
 mod support;
 
@@ -43,6 +44,7 @@ pub use facts::{Fact, Question};
 pub use keeper::Keeper;
 pub use locking::lock_exclusive;
 pub use maintain::{Problem, Removed, gc, remove, verify};
+pub use owner::check_owner;
 pub use support::{Operation, cautious, persist, set_mode, sync_directory, sync_file};
 
 use locking::Attempt;
@@ -81,12 +83,14 @@ pub struct Incoming {
 }
 
 impl Store {
-    /// Opens the store under the cache directory `cache`, creating it if necessary.
+    /// Opens the store under the cache directory `cache`, creating it if necessary. It is refused if anybody but its owner
+    /// may write to it.
     ///
     /// Waits while another process cleans the store.
     pub fn open(cache: &Utf8Path) -> Result<Self, StoreError> {
         let bucket = cache.join(BUCKET);
         let is_writable = scratch::make_directories(&bucket)?;
+        owner::check(cache, &scratch::DIRECTORIES)?;
         let path = bucket.join("lock");
         let lock = open_lock(&path).map_err(StoreError::io("open", &path))?;
         if let Some(lock) = &lock {

@@ -7,10 +7,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::Access;
 use tempfile::TempDir;
 
-use super::StoreError;
+use super::{StoreError, owner};
 
 /// The directories of a store.
-const DIRECTORIES: [&str; 3] = ["tmp", "sha256", "facts"];
+pub(super) const DIRECTORIES: [&str; 3] = ["tmp", "sha256", "facts"];
 
 /// A temporary directory for new files while the store is read-only, created on first use.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl Scratch {
 pub(super) fn make_directories(bucket: &Utf8Path) -> Result<bool, StoreError> {
     for name in DIRECTORIES {
         let directory = bucket.join(name);
-        match std::fs::create_dir_all(&directory) {
+        match owner::make_directory(&directory) {
             Err(error) if is_refusal(&error) => return Ok(false),
             made => made.map_err(StoreError::io("make the directory", &directory))?,
         }

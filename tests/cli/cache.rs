@@ -99,11 +99,44 @@ fn the_cache_of_another_user_is_used() {
     // The program may be in a directory that other users can't read.
     let program = project.root().join("mailimg");
     fs_err::copy(env!("CARGO_BIN_EXE_mailimg"), &program).unwrap();
-    reads_all(&project, |args| {
+    let as_nobody = |args: &[&str], (variable, cache): (&str, &Path)| {
         let mut command = Command::new(&program);
-        command.env_clear().env("HOME", "/nonexistent").env("MAILIMG_CACHE_DIR", project.cache());
+        command.env_clear().env("HOME", "/nonexistent").env(variable, cache);
         command.current_dir(project.path()).args(args).uid(nobody).gid(nobody).output().unwrap()
-    });
+    };
+    reads_all(&project, |args| as_nobody(args, ("MAILIMG_CACHE_DIR", project.cache())));
+
+    // Not where nobody names it, nor where a third user may write.
+    let refused = |cache: (&str, &Path), expected: &str, hint: &str| {
+        let output = as_nobody(&["digest"], cache);
+        assert_eq!(output.status.code(), Some(2), "{}", error(&output));
+        assert!(error(&output).contains(expected) && error(&output).contains(hint), "{}", error(&output));
+    };
+    let usual = project.root().join("usual");
+    fs_err::create_dir(&usual).unwrap();
+    std::os::unix::fs::symlink(project.cache(), usual.join("mailimg")).unwrap();
+    refused(("XDG_CACHE_HOME", &usual), "usual/mailimg belongs to another user", "--cache-dir");
+    let contents = project.cache().join("files-v2/sha256");
+    fs_err::set_permissions(&contents, std::fs::Permissions::from_mode(0o775)).unwrap();
+    let told = format!("others than its owner may write to {} (mode 0775)", contents.display());
+    refused(("MAILIMG_CACHE_DIR", project.cache()), &told, &format!("chmod go-w {}", contents.display()));
+}
+
+#[test]
+fn a_cache_is_private_whatever_the_umask() {
+    for umask in ["000", "002", "077"] {
+        let project = project(&packages());
+        fs_err::remove_dir_all(project.cache()).unwrap();
+        let script = format!("umask {umask}; exec '{}' build --quiet", env!("CARGO_BIN_EXE_mailimg"));
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]).current_dir(project.path()).env("MAILIMG_CACHE_DIR", project.cache());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", error(&output));
+        for directory in ["", "files-v2", "files-v2/tmp", "files-v2/sha256", "files-v2/facts"] {
+            let mode = fs_err::metadata(project.cache().join(directory)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o022, 0, "{umask}: {directory} has {mode:o}");
+        }
+    }
 }
 
 #[test]

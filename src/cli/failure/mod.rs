@@ -109,6 +109,7 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let exit = match &error {
             StoreError::Digest { .. } | StoreError::TooLarge { .. } => Exit::Refused,
+            StoreError::Shared { .. } | StoreError::Foreign { .. } => Exit::Usage,
             StoreError::Io { .. } | StoreError::Source { .. } | StoreError::Busy { .. } => Exit::System,
         };
         let failure = Self::new(exit, &error);
@@ -118,6 +119,14 @@ impl From<StoreError> for Failure {
                 None => failure,
             },
             StoreError::Busy { .. } => failure.hint("wait until it has finished"),
+            StoreError::Shared { path, .. } => failure.hint(format!(
+                "whoever can write to the cache decides what is built: `chmod go-w {path}`, or use a cache of your own \
+                 with --cache-dir"
+            )),
+            StoreError::Foreign { .. } => failure.hint(
+                "whoever can write to the cache decides what is built: use a cache of your own with --cache-dir, or name \
+                 this one with it if you trust that user",
+            ),
             _ => failure,
         }
     }
