@@ -65,6 +65,9 @@ pub enum DependencyError {
     /// There is no name in it.
     #[error("{found:?} is not a dependency: it names no package")]
     NoName { found: String },
+    /// Lists separate dependencies by white space, and files replace control characters by it.
+    #[error("{found:?} is not a dependency: it contains white space or a control character")]
+    NotPlain { found: String },
     /// There is an operator and nothing after it.
     #[error("{found:?} is not a dependency: a version must follow {op:?}")]
     NoVersion { found: String, op: String },
@@ -197,6 +200,9 @@ impl FromStr for Dependency {
 
     fn from_str(text: &str) -> Result<Self, DependencyError> {
         let found = || excerpt(text);
+        if text.bytes().any(|byte| byte == b' ' || byte.is_ascii_control()) {
+            return Err(DependencyError::NotPlain { found: found() });
+        }
         let (conflict, rest) = match text.strip_prefix('!') {
             Some(rest) => (true, rest),
             None => (false, text),
@@ -340,6 +346,8 @@ mod tests {
             ("=1", r#""=1" is not a dependency: it names no package"#),
             ("a>=", r#""a>=" is not a dependency: a version must follow ">=""#),
             ("a@", r#""a@" is not a dependency: a tag must follow the @"#),
+            ("a b", r#""a b" is not a dependency: it contains white space or a control character"#),
+            ("a=1\0", r#""a=1\0" is not a dependency: it contains white space or a control character"#),
             ("a><1", r#""a><1" is not a dependency: a checksum must follow ><"#),
             ("a<=>1", r#""a<=>1" is not a dependency: "<=>" is not one of = < <= > >= ~ ><"#),
         ] {
