@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::io::{self, Read as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest};
@@ -20,7 +21,7 @@ pub enum ImagesError {
     Nothing { path: Utf8PathBuf },
     /// The index can't be read.
     #[error("can't read {path}")]
-    Read { path: Utf8PathBuf, source: std::io::Error },
+    Read { path: Utf8PathBuf, source: io::Error },
     /// The index is not one.
     #[error("{path} is not a valid part of an OCI layout")]
     Malformed { path: Utf8PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
@@ -54,8 +55,8 @@ impl Images {
     /// Reads the index of the layout at `layout`.
     pub fn read(layout: &Utf8Path) -> Result<Self, ImagesError> {
         let path = layout.join("index.json");
-        let text = match std::fs::read(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(ImagesError::Nothing { path }),
+        let text = match read_limited(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(ImagesError::Nothing { path }),
             Err(source) => return Err(ImagesError::Read { path, source }),
             Ok(text) => text,
         };
@@ -173,14 +174,19 @@ pub(super) fn malformed(path: &Utf8Path) -> impl Fn(Box<dyn std::error::Error + 
     move |source| ImagesError::Malformed { path: path.clone(), source }
 }
 
-/// Longest manifest or configuration.
+/// The longest index, manifest or configuration, in bytes.
 const DOCUMENT_LIMIT: u64 = 4 << 20;
 
-pub(super) fn read_document(path: &Utf8Path, digest: Sha256) -> Result<Document, ImagesError> {
-    use std::io::Read as _;
+/// Reads a document of a layout, which somebody else may have written.
+pub(super) fn read_limited(path: &Utf8Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let read = open_blob(path).and_then(|file| file.take(DOCUMENT_LIMIT).read_to_end(&mut bytes));
-    read.map_err(|source| ImagesError::Read { path: path.to_owned(), source })?;
+    open_blob(path)?.take(DOCUMENT_LIMIT + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > DOCUMENT_LIMIT { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+}
+
+pub(super) fn read_document(path: &Utf8Path, digest: Sha256) -> Result<Document, ImagesError> {
+    let read = read_limited(path);
+    let bytes = read.map_err(|source| ImagesError::Read { path: path.to_owned(), source })?;
     let found = Sha256::of(&bytes);
     if found != digest {
         return Err(malformed(path)(format!("its SHA-256 is {found}").into()));
@@ -271,5 +277,18 @@ mod tests {
         assert!(matches!(read(&empty), Err(ImagesError::Nothing { .. })));
         assert!(matches!(read(&layout("{}")), Err(ImagesError::Malformed { .. })));
         assert!(matches!(read(&layout("not json")), Err(ImagesError::Malformed { .. })));
+    }
+
+    #[test]
+    fn an_index_that_is_a_link_or_endless_is_not_read() {
+        let linked = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/dev/zero", linked.path().join("index.json")).unwrap();
+        let spaces = usize::try_from(DOCUMENT_LIMIT).unwrap();
+        let valid = |spaces| layout(&(r#"{"schemaVersion":2,"manifests":[]}"#.to_owned() + &" ".repeat(spaces)));
+        read(&valid(spaces - 34)).unwrap();
+        for (layout, why) in [(linked, "it is not a regular file"), (valid(spaces - 33), "file too large")] {
+            let Err(ImagesError::Read { source, .. }) = read(&layout) else { panic!("it was read") };
+            assert_eq!(source.to_string(), why);
+        }
     }
 }

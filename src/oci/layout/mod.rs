@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::image::{INDEX, MANIFEST, descriptor};
+use super::images::read_limited;
 use super::share::Sharing;
 use super::{Document, Image, NAME, Platform};
 use crate::digest::{Hashing, Sha256};
@@ -189,7 +190,7 @@ impl Layout {
     /// The layout's index on disk, or empty if there is none.
     fn read_index(&self) -> Result<Vec<u8>, LayoutError> {
         let path = self.path.join("index.json");
-        match std::fs::read(&path) {
+        match read_limited(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             other => other.map_err(|source| LayoutError::Io { path, source }),
         }
@@ -220,7 +221,7 @@ impl Layout {
             if is_known(&digest) {
                 continue;
             }
-            let manifest = std::fs::read(self.blob(digest)).ok();
+            let manifest = read_limited(&self.blob(digest)).ok();
             let manifest = manifest.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
             // An unknown kind of manifest may need any blob.
             let Some(manifest) = manifest.filter(|manifest| manifest.get("layers").is_some()) else { return Ok(()) };
