@@ -1,0 +1,5 @@
+#![no_main]
+
+use mailimg_fuzz::dependency::TARGET;
+
+libfuzzer_sys::fuzz_target!(init: mailimg_fuzz::begin(&TARGET), |input: &[u8]| mailimg_fuzz::run(&TARGET, input));
