@@ -247,6 +247,9 @@ impl<R: Read> Entries<R> {
         self.position.content = self.offset..end;
         self.portable &= map.is_none() && portable::is_plain_header(header, &records, &kind, has_target);
         if let Some(map) = map {
+            if kind != EntryKind::File {
+                return Err(TarError::Sparse { path: lossy(&path), reason: "only a file can have one" });
+            }
             self.holes = self.holes.saturating_add(map.size.saturating_sub(self.current.stored));
             if self.holes > HOLES_LIMIT {
                 return Err(TarError::Limit { what: "bytes in holes of sparse files", limit: HOLES_LIMIT });

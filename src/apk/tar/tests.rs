@@ -316,6 +316,21 @@ fn refuses_sparse_maps_that_lie() {
 }
 
 #[test]
+fn only_files_are_sparse() {
+    let records = record("GNU.sparse.size", "1000") + &record("GNU.sparse.map", "0,0");
+    for kind in *b"123456" {
+        let target: &[u8] = if matches!(kind, b'1' | b'2') { b"target" } else { b"" };
+        let header = block(|block| {
+            block[156] = kind;
+            set(block, 157, target);
+        });
+        assert_eq!(read(&header).unwrap().len(), 1, "{}", char::from(kind));
+        let error = read(&[extension(b'x', records.as_bytes()), header].concat()).unwrap_err();
+        assert_eq!(error.to_string(), r#""name" has an invalid sparse map: only a file can have one"#);
+    }
+}
+
+#[test]
 fn nothing_may_follow_the_end() {
     let mut archive = file(0);
     end(&mut archive);
