@@ -7,6 +7,9 @@ use super::{BLOCK, Device, EntryKind, PathFault, TarError, check_path, check_tex
 
 pub(super) type Block = [u8; BLOCK];
 
+/// The largest number of a device that a header has room for. Linux's are smaller.
+const DEVICE_MAX: u32 = 0o777_7777;
+
 /// One header block.
 pub(super) struct Header<'a> {
     pub(super) block: &'a Block,
@@ -103,7 +106,8 @@ impl Header<'_> {
     pub(super) fn device(&self) -> Result<Device, TarError> {
         let number = |range| {
             let value = self.number(range, "device number")?;
-            u32::try_from(value).map_err(|_| self.bad("device number"))
+            let number = u32::try_from(value).ok().filter(|number| *number <= DEVICE_MAX);
+            number.ok_or_else(|| self.bad("device number"))
         };
         Ok(Device { major: number(329..337)?, minor: number(337..345)? })
     }

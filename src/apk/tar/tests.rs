@@ -353,6 +353,19 @@ fn refuses_content_where_there_can_be_none() {
 }
 
 #[test]
+fn refuses_numbers_of_devices_that_cannot_be_written() {
+    let device = |minor: &[u8]| {
+        block(|block| {
+            block[156] = b'3';
+            set(block, 337, minor);
+        })
+    };
+    assert_eq!(read(&device(b"7777777\0")).unwrap().len(), 1);
+    let error = read(&device(b"\x80\0\0\0\0\x20\0\0")).unwrap_err();
+    assert!(matches!(error, TarError::Field { field: "device number", .. }), "{error}");
+}
+
+#[test]
 fn refuses_changed_headers_and_cut_archives() {
     let mut archive = Vec::new();
     let mut entry = Entry::new("dir/name", EntryKind::File, 0o644);
