@@ -19,7 +19,7 @@ pub enum TarError {
     /// A header's field is malformed or out of range.
     #[error("invalid {field} in the tar header at byte {offset}")]
     Field { field: &'static str, offset: u64 },
-    /// The The The PAX records are malformed.
+    /// The PAX records are malformed.
     #[error("invalid PAX records at byte {offset}: {reason}")]
     Pax { offset: u64, reason: &'static str },
     /// A path that no package may have.
