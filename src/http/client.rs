@@ -1,4 +1,3 @@
-use std::net::Ipv4Addr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -7,6 +6,7 @@ use reqwest::{Method, RequestBuilder};
 use tokio::time::Instant;
 use url::Url;
 
+use super::hosts::Hosts;
 use super::proxy::Proxies;
 use super::{Answer, HttpError};
 
@@ -56,6 +56,7 @@ pub struct Client {
 #[derive(Debug, Default)]
 struct Shared {
     settings: Settings,
+    hosts: Hosts,
     /// Created on first use, because reading the machine's root certificates takes time.
     made: OnceLock<reqwest::Client>,
 }
@@ -63,12 +64,12 @@ struct Shared {
 /// How many redirects of a request are followed.
 pub const MAX_REDIRECTS: usize = 10;
 
-/// Follows redirects, but never from https to http.
-fn redirects() -> Policy {
-    Policy::custom(|attempt| {
+/// Follows redirects, but never from https to http, nor to this machine from elsewhere.
+fn redirects(hosts: Hosts) -> Policy {
+    Policy::custom(move |attempt| {
         if leads_to_plain_http(attempt.previous(), attempt.url()) {
             attempt.error("refusing the server's redirect from https to http")
-        } else if attempt.previous().last().is_some_and(|from| leads_inside(from, attempt.url())) {
+        } else if attempt.previous().last().is_some_and(|from| !hosts.may_lead(from, attempt.url())) {
             attempt.error("refusing the server's redirect to this machine")
         } else if attempt.previous().len() > MAX_REDIRECTS {
             attempt.error("too many redirects")
@@ -89,29 +90,6 @@ pub fn is_loopback(url: &Url) -> bool {
         Some(url::Host::Domain(name)) => name == "localhost",
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
-/// Whether a server elsewhere leads to this machine, or to what only this machine and its neighbours reach, such as a
-/// cloud's metadata at a link-local address. Names are not looked up.
-#[must_use]
-pub fn leads_inside(from: &Url, to: &Url) -> bool {
-    is_inside(to) && !is_inside(from)
-}
-
-fn is_inside(url: &Url) -> bool {
-    let is_inside_4 = |address: Ipv4Addr| address.is_loopback() || address.is_link_local() || address.is_unspecified();
-    match url.host() {
-        Some(url::Host::Domain(name)) => {
-            let name = name.trim_end_matches('.');
-            name == "localhost" || name.ends_with(".localhost")
-        }
-        Some(url::Host::Ipv4(address)) => is_inside_4(address),
-        Some(url::Host::Ipv6(address)) => match address.to_ipv4_mapped() {
-            Some(address) => is_inside_4(address),
-            None => address.is_loopback() || address.is_unicast_link_local() || address.is_unspecified(),
-        },
         None => false,
     }
 }
@@ -138,6 +116,13 @@ impl Client {
         &self.shared.settings
     }
 
+    /// Whether the server at `from` may lead to `to`: to this machine, only a server that is there itself. Ask this before
+    /// the first request to a URL that a server has named; if its host turns out to be this machine, requests fail.
+    #[must_use]
+    pub fn may_lead(&self, from: &Url, to: &Url) -> bool {
+        self.shared.hosts.may_lead(from, to)
+    }
+
     /// Starts a request.
     ///
     /// Its `Authorization` is sent only to the host of this URL, wherever the server redirects to.
@@ -148,7 +133,8 @@ impl Client {
         let proxies = Proxies::from_environment();
         let builder = reqwest::Client::builder()
             .user_agent(concat!("mailimg/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirects())
+            .redirect(redirects(self.shared.hosts.clone()))
+            .dns_resolver(Arc::new(self.shared.hosts.clone()))
             // A URL may contain secrets for its own server only.
             .referer(false)
             .proxy(reqwest::Proxy::custom(move |url| proxies.for_url(url)))

@@ -5,12 +5,13 @@ mod answer;
 mod client;
 mod download;
 mod error;
+mod hosts;
 mod proxy;
 mod retry;
 mod upload;
 
 pub use answer::Answer;
-pub use client::{Client, MAX_REDIRECTS, Settings, is_loopback, leads_inside, shown};
+pub use client::{Client, MAX_REDIRECTS, Settings, is_loopback, shown};
 pub use download::{Download, DownloadError, Event};
 pub use error::HttpError;
 pub use retry::{Failed, is_passing};

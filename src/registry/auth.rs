@@ -10,7 +10,7 @@ use super::client::{Client, message, unreachable};
 use super::keychain::Credential;
 use super::{RegistryError, Repository};
 use crate::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
-use crate::http::{Answer, Failed, HttpError, Method, RequestBuilder, StatusCode, is_loopback, leads_inside, shown};
+use crate::http::{self, Answer, Failed, HttpError, Method, RequestBuilder, StatusCode, is_loopback, shown};
 
 /// The access to a repository.
 #[derive(Debug, Clone, Copy)]
@@ -128,7 +128,7 @@ impl Client {
             (Challenge::Basic, Some(Credential::Login { user, password })) => basic(&user, &password),
             (Challenge::Basic, _) => return Err(denied(repository, StatusCode::UNAUTHORIZED, false, "")),
             (Challenge::Bearer { realm, service, scope }, credential) => {
-                let realm = realm_url(repository, &base, &realm)?;
+                let realm = realm_url(&self.http, repository, &base, &realm)?;
                 let scopes = access.scopes(scope.as_deref());
                 let service = TokenService { repository, realm, service, credential };
                 let token = match self.token(&service, &scopes).await {
@@ -186,7 +186,7 @@ impl TokenService<'_> {
         service.chain(scopes.map(|scope| ("scope", scope))).collect()
     }
 
-    fn by_get(&self, http: &crate::http::Client, scopes: &[String]) -> Result<RequestBuilder, HttpError> {
+    fn by_get(&self, http: &http::Client, scopes: &[String]) -> Result<RequestBuilder, HttpError> {
         let mut url = self.realm.clone();
         url.query_pairs_mut().extend_pairs(self.fields(scopes.iter().map(String::as_str)));
         let request = http.request(Method::GET, &url)?;
@@ -197,7 +197,7 @@ impl TokenService<'_> {
         })
     }
 
-    fn by_post(&self, http: &crate::http::Client, scopes: &[String]) -> Result<RequestBuilder, HttpError> {
+    fn by_post(&self, http: &http::Client, scopes: &[String]) -> Result<RequestBuilder, HttpError> {
         let scopes = scopes.join(" ");
         let mut fields = self.fields([scopes.as_str()].into_iter());
         fields.push(("client_id", "mailimg"));
@@ -233,9 +233,9 @@ fn basic(user: &str, password: &[u8]) -> String {
 
 /// The token service. A registry must not be able to make us send the password unencrypted, unless it is accessed
 /// without TLS anyway.
-fn realm_url(repository: &Repository, base: &Url, realm: &str) -> Result<Url, RegistryError> {
+fn realm_url(http: &http::Client, repository: &Repository, base: &Url, realm: &str) -> Result<Url, RegistryError> {
     let url = base.join(realm).map_err(|_| challenge_error(repository, "its token service is not a URL"))?;
-    if leads_inside(base, &url) {
+    if !http.may_lead(base, &url) {
         return Err(challenge_error(repository, &format!("its token service {} is this machine", shown(&url))));
     }
     let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
@@ -331,7 +331,9 @@ mod tests {
         let realm = |name: &str, plain: bool, realm: &str| {
             let prefix = super::super::Prefix::new(name, plain).unwrap();
             let repository = prefix.repository("web").unwrap();
-            realm_url(&repository, &repository.url("blobs/x").unwrap(), realm).map(|url| url.to_string()).ok()
+            realm_url(&http::Client::default(), &repository, &repository.url("blobs/x").unwrap(), realm)
+                .map(|url| url.to_string())
+                .ok()
         };
         assert_eq!(realm("r.example.org/a", false, "http://auth.example.org/"), None);
         assert_eq!(realm("127.0.0.1:5000/a", false, "http://auth.example.org/"), None);

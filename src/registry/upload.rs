@@ -8,7 +8,7 @@ use super::auth::Access;
 use super::client::{Client, unexpected, unreachable};
 use super::{Blob, RegistryError, Repository};
 use crate::http::header::{CONTENT_LENGTH, CONTENT_RANGE, LOCATION, RANGE};
-use crate::http::{Answer, Failed, MAX_REDIRECTS, Method, Part, RequestBuilder, StatusCode, is_passing, leads_inside};
+use crate::http::{self, Answer, Failed, MAX_REDIRECTS, Method, Part, RequestBuilder, StatusCode, is_passing};
 use crate::store::{open_blob, open_verified_blob};
 
 /// The largest chunk, in bytes. GitHub's registry accepts no more.
@@ -101,7 +101,7 @@ impl Client {
         }
         let least = answer.headers().get("oci-chunk-min-length").and_then(|value| value.to_str().ok());
         let least_chunk = least.and_then(|value| value.trim().parse().ok()).unwrap_or(0);
-        let Some(url) = location(&answer) else {
+        let Some(url) = location(&self.http, &answer) else {
             return Err(unexpected(&url, answer.status(), "it gave no usable Location to upload to".to_owned()).into());
         };
         Ok(Session { url, least_chunk })
@@ -166,7 +166,7 @@ impl Client {
             match answer.status() {
                 status if status.is_success() => {
                     let reached = range_end(&answer).map_or(end, |reached| reached.min(end));
-                    Ok(Ok((location(&answer).unwrap_or_else(|| url.clone()), reached)))
+                    Ok(Ok((location(&self.http, &answer).unwrap_or_else(|| url.clone()), reached)))
                 }
                 StatusCode::PAYLOAD_TOO_LARGE if chunk > least.max(LEAST_CHUNK) => {
                     self.learn(access, |limits| limits.chunk = (chunk / 2).max(LEAST_CHUNK)).await;
@@ -207,7 +207,7 @@ impl Client {
             Err(RegistryError::Unexpected { .. } | RegistryError::Denied { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let next = location(&answer).unwrap_or_else(|| url.clone());
+        let next = location(&self.http, &answer).unwrap_or_else(|| url.clone());
         Ok(range_end(&answer).map(|reached| match reached {
             // Registries answer "0-0" if they have nothing.
             0 | 1 => (next, 0),
@@ -227,7 +227,7 @@ impl Client {
         let mut url = url.clone();
         for _ in 0..=MAX_REDIRECTS {
             let answer = self.send_part_to(access, (&method, &url), blob, part.clone(), sent).await?;
-            match redirect(&answer) {
+            match redirect(&self.http, &answer) {
                 Some(next) => url = next,
                 None => return Ok(answer),
             }
@@ -296,7 +296,7 @@ fn with_digest(url: &Url, blob: &Blob) -> Url {
 
 /// Where to continue: the `Location` header, which may be relative. A registry behind a proxy may believe that it is
 /// accessed without TLS.
-fn location(answer: &Answer) -> Option<Url> {
+fn location(http: &http::Client, answer: &Answer) -> Option<Url> {
     let base = answer.url();
     let mut url = base.join(answer.header(LOCATION)?).ok()?;
     if base.scheme() == "https" && url.scheme() == "http" {
@@ -306,13 +306,13 @@ fn location(answer: &Answer) -> Option<Url> {
         url.set_port(base.port()).ok()?;
         url.set_scheme("https").ok()?;
     }
-    (matches!(url.scheme(), "http" | "https") && !leads_inside(base, &url)).then_some(url)
+    (matches!(url.scheme(), "http" | "https") && http.may_lead(base, &url)).then_some(url)
 }
 
 /// Where the same request is to be sent instead.
-fn redirect(answer: &Answer) -> Option<Url> {
+fn redirect(http: &http::Client, answer: &Answer) -> Option<Url> {
     let is_redirect = matches!(answer.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
-    if is_redirect { location(answer) } else { None }
+    if is_redirect { location(http, answer) } else { None }
 }
 
 /// How many bytes a registry has, by its `Range: 0-LAST`. For none, some count down to `0--1`.
