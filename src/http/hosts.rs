@@ -35,10 +35,8 @@ impl Hosts {
         if is_inside(to) {
             return false;
         }
-        if let Some(name) = name(to).filter(|_| from.host() != to.host()) {
-            if !seen.inside.contains(&name) {
-                seen.led.insert(name);
-            }
+        if let Some(name) = name(to).filter(|name| from.host() != to.host() && !seen.inside.contains(name)) {
+            seen.led.insert(name);
         }
         true
     }
