@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use crate::common::project::Project;
 use crate::stack;
 
+const NOBODY: u32 = 65534;
+
 /// The repository of Debian packages in the user's cache.
 fn repository(project: &Project) -> PathBuf {
     let directory = project.cache().join("debian-13");
@@ -18,10 +20,12 @@ fn repository(project: &Project) -> PathBuf {
 /// Another person's machine: a project, a cache and a copy of the program below `root`, readable by everybody.
 struct Place {
     root: PathBuf,
+    /// The user and group who build there, and to whom cache and layout belong.
+    user: u32,
 }
 
 impl Place {
-    fn new(root: &Path, repository: &Path) -> Self {
+    fn new(root: &Path, repository: &Path, user: u32) -> Self {
         fs_err::create_dir(root).unwrap();
         let checkout = Path::new(env!("CARGO_MANIFEST_DIR"));
         for name in ["mailimg.toml", "recipes", "images", "apk-locks"] {
@@ -30,12 +34,11 @@ impl Place {
         copy(repository, &root.join("repository"));
         copy(Path::new(env!("CARGO_BIN_EXE_mailimg")), &root.join("mailimg"));
         run(Command::new("chmod").args(["-R", "u=rwX,go=rX"]).arg(root));
-        // `nobody` writes here.
         for name in ["cache", "oci"] {
             fs_err::create_dir(root.join(name)).unwrap();
-            fs_err::set_permissions(root.join(name), std::fs::Permissions::from_mode(0o777)).unwrap();
+            std::os::unix::fs::chown(root.join(name), Some(user), Some(user)).unwrap();
         }
-        Self { root: root.to_owned() }
+        Self { root: root.to_owned(), user }
     }
 
     fn lock(&self) {
@@ -47,8 +50,9 @@ impl Place {
             .current_dir(&self.root));
     }
 
-    /// Builds from a shell with this umask, as this user, with only the variables in `environment`.
-    fn build(&self, user: &str, umask: &str, environment: &[(&str, &str)]) -> Command {
+    /// Builds from a shell with this umask, with only the variables in `environment`.
+    fn build(&self, umask: &str, environment: &[(&str, &str)]) -> Command {
+        let user = &self.user.to_string();
         let mut command = Command::new("setpriv");
         command
             .args(["--reuid", user, "--regid", user, "--clear-groups", "/bin/sh", "-c"])
@@ -93,14 +97,14 @@ fn the_four_images_have_the_same_digests_wherever_and_by_whomever_they_are_built
     let somewhere = tempfile::Builder::new().prefix("mailimg-test-").tempdir_in("/var/tmp").unwrap();
     fs_err::set_permissions(somewhere.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
 
-    let here = Place::new(&somewhere.path().join("here"), &repository);
-    let there = Place::new(&somewhere.path().join("a longer way to go"), &repository);
-    let mut first = here.build("0", "022", &[]).output().unwrap();
+    let here = Place::new(&somewhere.path().join("here"), &repository, 0);
+    let there = Place::new(&somewhere.path().join("a longer way to go"), &repository, NOBODY);
+    let mut first = here.build("022", &[]).output().unwrap();
     if first.status.code() == Some(4) {
         // Debian has replaced a locked package: an owner would lock again.
         here.lock();
         copy(&here.root.join("apk-locks/."), &there.root.join("apk-locks"));
-        first = run(&mut here.build("0", "022", &[]));
+        first = run(&mut here.build("022", &[]));
     }
     let expected = digests(&first);
     assert_eq!(expected.len(), 4, "{expected:?}");
@@ -112,7 +116,7 @@ fn the_four_images_have_the_same_digests_wherever_and_by_whomever_they_are_built
         ("USER", "somebody"),
         ("RAYON_NUM_THREADS", "1"),
     ];
-    let mut killed = there.build("65534", "077", &elsewhere).stdout(Stdio::null()).spawn().unwrap();
+    let mut killed = there.build("077", &elsewhere).stdout(Stdio::null()).spawn().unwrap();
     // Interrupted: some packages are in the store, but no image is.
     let began = Instant::now();
     while entries(&there.root) < 20 {
@@ -123,5 +127,5 @@ fn the_four_images_have_the_same_digests_wherever_and_by_whomever_they_are_built
     killed.kill().unwrap();
     killed.wait().unwrap();
     assert!(!there.root.join("oci/index.json").exists(), "nothing half-written is to be seen");
-    assert_eq!(digests(&run(&mut there.build("65534", "077", &elsewhere))), expected);
+    assert_eq!(digests(&run(&mut there.build("077", &elsewhere))), expected);
 }
