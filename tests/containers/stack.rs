@@ -195,12 +195,10 @@ impl Stack {
         words.into_iter().map(str::to_owned).collect()
     }
 
-    /// The network whose members can be reached from outside.
+    /// The network whose members can be reached from outside. Tests ask often, so compose isn't asked.
     pub fn outside_network(&self) -> String {
-        let file: serde_json::Value = self.compose_file();
-        let networks = file["services"]["postfix"]["networks"].as_object().unwrap();
-        let key = networks.keys().find(|key| *key != "internal").unwrap();
-        file["networks"][key]["name"].as_str().unwrap().to_owned()
+        let has_ipv6 = self.project.read("compose.yaml").contains("\n  outside-ipv6:\n");
+        format!("{}_{}", self.name, if has_ipv6 { "outside-ipv6" } else { "outside" })
     }
 
     /// Builds and loads the images again, and recreates the containers whose images have changed.

@@ -61,8 +61,8 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// Part of the name under which listings are stored; raised when older ones would be misread, or were compared with
-    /// less of a lock.
+    /// Part of the name under which listings are stored; raised when older ones would be misread, or called more
+    /// packages portable.
     pub const VERSION: u32 = 7;
 
     /// Reads a package to its end. Also returns what was passed to [`PackageReader::keep_data`].
