@@ -152,8 +152,15 @@ fn a_site_without_signatures_says_so_until_it_has_some() {
     let (code, out, said) = site.run(&["status"], "");
     assert!(code == 1 && out.contains("unhealthy: no virus signatures yet"), "{out}{said}");
 
+    // If none will come, that is the reason.
+    site.project.replace("mailimg.toml", "\"http://127.0.0.1:9/fetched.ndb\"", "");
+    let (code, _, said) = site.run(&["up", "--timeout", "60"], "");
+    assert!(code == 1 && said.contains("clamav is unhealthy: no virus signatures: mailimg.toml lists none"), "{said}");
+    assert!(site.containers().values().all(|(_, restarts)| restarts == "0"), "{said}");
+
     // With signatures, only their image is built, and only its container is another one.
-    site.add_signatures();
+    let without = site.containers();
+    stack::bake_signature(&site.project);
     let said = site.succeeds(&["up"]);
     assert!(said.contains("built clamav ") && !said.contains("built mysql "), "{said}");
     assert!(said.contains("all 4 services are healthy"), "{said}");
