@@ -85,14 +85,21 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if args.json {
         ui.json(&object(&target, account.as_ref(), &checks, &failed))?;
     } else {
-        let passed = checks.iter().filter(|check| matches!(check.outcome, Outcome::Passed { .. })).count();
         let next = (account.is_none() && failed.is_empty()).then_some(NO_USER);
-        ui.done(&format!("{passed} of {} checks passed", checks.len()), next);
+        ui.done(&summary(&checks), next);
     }
     if failed.is_empty() {
         return Ok(());
     }
     Err(Failure::told(Exit::No, format!("failed: {}", failed.join(", "))))
+}
+
+fn summary(checks: &[Check]) -> String {
+    let count = |is: fn(&Outcome) -> bool| checks.iter().filter(|check| is(&check.outcome)).count();
+    let passed = count(|outcome| matches!(outcome, Outcome::Passed { .. }));
+    let skipped = count(|outcome| matches!(outcome, Outcome::Skipped { .. }));
+    let of_those = format!("{passed} of {} checks passed", checks.len() - skipped);
+    if skipped == 0 { of_those } else { format!("{of_those}, {skipped} skipped") }
 }
 
 const NO_USER: &str = "`mailimg test-mail --user ADDRESS`, which also logs in and sends mail";

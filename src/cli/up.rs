@@ -8,7 +8,7 @@ use super::images::own_selection;
 use super::ui::Ui;
 use super::{Context, Failure, status};
 use crate::config::{Address, Project};
-use crate::deploy::{self, Next, Order, Up};
+use crate::deploy::{self, Event, Next, Order, Up};
 use crate::fetch::{Client, Settings};
 use crate::mail::accounts::Accounts;
 use crate::packages::Surroundings;
@@ -46,20 +46,24 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let cache = context.cache_dir()?;
     let client = Client::new(context.store()?, Settings::default());
     let overrides = [].into();
-    let up = deploy::up(Order {
+    let ui = context.ui();
+    let order = Order {
         selection: &selection,
         surroundings: Surroundings { base: project.root(), cache: &cache, overrides: &overrides },
         fetching: context.fetching(&client)?,
         engine: args.engine.program(),
         time: Duration::from_secs(args.timeout.into()),
-    })?;
+    };
+    let mut tell = |event: Event<'_>| {
+        if !args.json {
+            ui.status(told(project, event));
+        }
+    };
+    let up = deploy::up(order, &mut tell)?;
     let accounts = || Accounts::new(up.stack.clone(), project.clone());
     let next = if up.is_healthy() { deploy::next(project, &accounts())? } else { Vec::new() };
-    let ui = context.ui();
     if args.json {
         ui.json(&object(&up, &next))?;
-    } else {
-        tell_changes(ui, project, &up);
     }
     if !up.is_healthy() {
         return Err(unhealthy(&up));
@@ -73,18 +77,12 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-fn tell_changes(ui: &Ui, project: &Project, up: &Up) {
-    for path in &up.secrets {
-        ui.status(format!("created {path}"));
-    }
-    for (image, _) in up.images.iter().filter(|(_, is_new)| *is_new) {
-        ui.status(format!("built {} {}", image.name, image.manifest.digest.to_oci()));
-    }
-    if up.is_composed {
-        ui.status(format!("wrote {}", project.compose_file()));
-    }
-    for (service, change) in &up.changes {
-        ui.status(format!("{} the container of {service}", change.name()));
+fn told(project: &Project, event: Event<'_>) -> String {
+    match event {
+        Event::SecretCreated(path) => format!("created {path}"),
+        Event::Built(image) => format!("built {} {}", image.name, image.manifest.digest.to_oci()),
+        Event::ComposeFileWritten => format!("wrote {}", project.compose_file()),
+        Event::Changed(service, change) => format!("{} the container of {service}", change.name()),
     }
 }
 

@@ -11,4 +11,4 @@ mod wait;
 pub use error::DeployError;
 pub use next::{Next, next};
 pub use status::{ServiceStatus, Stale, Status, status};
-pub use up::{Change, Order, Up, up};
+pub use up::{Change, Event, Order, Up, up};

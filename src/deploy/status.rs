@@ -53,13 +53,13 @@ impl fmt::Display for Stale {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Images(names) => {
-                write!(f, "the configuration or a lock is newer than the built images: {}", names.join(", "))
+                write!(f, "not built yet, or from another configuration or lock: {}", names.join(", "))
             }
             Self::NoComposeFile => f.write_str("there is no compose.yaml yet"),
             Self::ComposeFile => f.write_str("compose.yaml is older than the configuration or the built images"),
             Self::Containers(names) => write!(f, "not running as compose.yaml says: {}", names.join(", ")),
             Self::Removed(names) => write!(f, "running, but no longer in compose.yaml: {}", names.join(", ")),
-            Self::Secrets(names) => write!(f, "running with secrets that have been replaced: {}", names.join(", ")),
+            Self::Secrets(names) => write!(f, "running without the newest secrets: {}", names.join(", ")),
         }
     }
 }
@@ -110,7 +110,9 @@ pub fn status(
         composed: composed(&container.service),
         container: Some(container),
     }));
-    let stale = stale(project, &services, stale_file(project, &built, file.as_ref())?, outdated);
+    let file = stale_file(project, &built, file.as_ref())?;
+    let is_from_here = |container: &Container| stack.is_none_or(|stack| stack.is_from_here(container));
+    let stale = stale(project, &services, &is_from_here, file, outdated);
     Ok(Status { services, stale })
 }
 
@@ -142,14 +144,23 @@ fn stale_file(
     Ok((compose(project, built)? != file.text).then_some(Stale::ComposeFile))
 }
 
-fn stale(project: &Project, services: &[ServiceStatus], file: Option<Stale>, outdated: Vec<String>) -> Vec<Stale> {
+fn stale(
+    project: &Project,
+    services: &[ServiceStatus],
+    is_from_here: &dyn Fn(&Container) -> bool,
+    file: Option<Stale>,
+    outdated: Vec<String>,
+) -> Vec<Stale> {
     let own: BTreeSet<&str> = project.recipes().map(|recipe| recipe.name.as_str()).collect();
     let names = |is_meant: &dyn Fn(&ServiceStatus) -> bool| -> Vec<String> {
         services.iter().filter(|service| is_meant(service)).map(|service| service.service.clone()).collect()
     };
     let images =
         names(&|it| own.contains(it.service.as_str()) && (it.configured.is_none() || it.configured != it.built));
-    let different = names(&|it| it.composed.as_ref().is_some_and(|composed| !runs_as(composed, it.container.as_ref())));
+    let runs = |composed: &Composed, container: &Container| is_from_here(container) && runs_as(composed, container);
+    let different = names(&|it| {
+        it.composed.as_ref().is_some_and(|composed| !it.container.as_ref().is_some_and(|it| runs(composed, it)))
+    });
     let removed = names(&|it| it.composed.is_none() && it.container.is_some());
     let of = |names: Vec<String>, stale: fn(Vec<String>) -> Stale| (!names.is_empty()).then(|| stale(names));
     [
@@ -164,10 +175,8 @@ fn stale(project: &Project, services: &[ServiceStatus], file: Option<Stale>, out
     .collect()
 }
 
-fn runs_as(composed: &Composed, container: Option<&Container>) -> bool {
-    container.is_some_and(|container| {
-        container.health != Health::Stopped
-            && container.image == composed.image
-            && container.labels.get(CONFIGURATION) == composed.configuration.as_ref()
-    })
+fn runs_as(composed: &Composed, container: &Container) -> bool {
+    container.health != Health::Stopped
+        && container.image == composed.image
+        && container.labels.get(CONFIGURATION) == composed.configuration.as_ref()
 }

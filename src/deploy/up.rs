@@ -1,6 +1,6 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::wait::{start, wait};
 use super::{DeployError, secrets};
@@ -41,6 +41,18 @@ pub struct Up {
     pub containers: Vec<Container>,
     /// Where they run.
     pub stack: Stack,
+}
+
+/// Something that has been done, in the order in which it is.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// A secret was missing.
+    SecretCreated(&'a Utf8Path),
+    /// An image is new in the layout.
+    Built(&'a Image),
+    ComposeFileWritten,
+    /// The container of a service is not the one of before.
+    Changed(&'a str, Change),
 }
 
 /// What happened to the container of a service.
@@ -84,35 +96,68 @@ impl Up {
     }
 }
 
-/// Builds, loads, composes and starts whatever is not as configured, and waits until it is healthy.
-pub fn up(order: Order<'_>) -> Result<Up, DeployError> {
+/// Builds, loads, composes and starts whatever is not as configured, and waits until it is healthy. Tells what it has done
+/// at once, because waiting may take long.
+pub fn up(order: Order<'_>, tell: &mut dyn FnMut(Event<'_>)) -> Result<Up, DeployError> {
     let project = order.selection.project();
-    let progress = order.fetching.progress;
     // Nothing is built for a machine that can't run it.
     let engine = Engine::find(order.engine)?;
     let made = files::init(project)?.into_iter().filter(|secret| secret.made);
-    let secrets = made.map(|secret| project.secrets_dir().join(secret.path)).collect();
+    let secrets: Vec<_> = made.map(|secret| project.secrets_dir().join(secret.path)).collect();
+    for path in &secrets {
+        tell(Event::SecretCreated(path));
+    }
     let images = build(order)?;
+    for (image, _) in images.iter().filter(|(_, is_new)| *is_new) {
+        tell(Event::Built(image));
+    }
     if project.site().registry.is_none() {
         for (image, _) in &images {
-            engine.load(&project.layout_dir(), image.clone(), progress)?;
+            engine.load(&project.layout_dir(), image.clone(), order.fetching.progress)?;
         }
     }
     let is_composed = write_compose_file(project, &images)?;
+    if is_composed {
+        tell(Event::ComposeFileWritten);
+    }
     let stack = Stack::on(engine, project.root())?;
+    let (containers, changes) = run(&stack, order, tell)?;
+    Ok(Up { secrets, images, is_composed, changes, containers, stack })
+}
+
+type Changes = Vec<(String, Change)>;
+
+/// Starts the containers, waits for them, and returns how they are then.
+fn run(
+    stack: &Stack,
+    order: Order<'_>,
+    tell: &mut dyn FnMut(Event<'_>),
+) -> Result<(Vec<Container>, Changes), DeployError> {
+    let (until, progress) = (Instant::now() + order.time, order.fetching.progress);
     let before = stack.containers()?;
-    let mut containers = start(&stack, order.time, progress)?;
-    let outdated = secrets::outdated(project, &containers);
+    let all_started = start(stack, &before, progress)?;
+    let mut containers = stack.containers()?;
+    let told = changes(&before, &containers);
+    for (service, change) in &told {
+        tell(Event::Changed(service, *change));
+    }
+    if all_started {
+        containers = wait(stack, until, progress)?;
+    }
+    let outdated = secrets::outdated(order.selection.project(), &containers);
     if !outdated.is_empty() {
         stack.restart(&outdated)?;
-        containers = wait(&stack, order.time, progress)?;
+        containers = wait(stack, Instant::now() + order.time, progress)?;
     }
     let changes = changes(&before, &containers);
+    for (service, change) in changes.iter().filter(|change| !told.contains(change)) {
+        tell(Event::Changed(service, *change));
+    }
     for container in containers.iter_mut().filter(|container| container.health == Health::Stopped) {
         let said = stack.last_line(container);
         container.reason = said.or_else(|| container.reason.take());
     }
-    Ok(Up { secrets, images, is_composed, changes, containers, stack })
+    Ok((containers, changes))
 }
 
 /// The images, in the project's layout, and whether each is new there.
@@ -137,7 +182,7 @@ fn write_compose_file(project: &Project, images: &[(Image, bool)]) -> Result<boo
     Ok(true)
 }
 
-fn changes(before: &[Container], after: &[Container]) -> Vec<(String, Change)> {
+fn changes(before: &[Container], after: &[Container]) -> Changes {
     let find = |containers: &[Container], service: &str| {
         containers.iter().find(|container| container.service == service).map(|it| (it.id.clone(), it.started))
     };

@@ -12,14 +12,13 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// notices only at its next check that the other has become healthy.
 const SETTLED: Duration = Duration::from_secs(30);
 
-/// Starts the containers, and waits until all are healthy, until no more change is to be expected, or until the time is
-/// over. Returns how they are then.
-pub(super) fn start(stack: &Stack, time: Duration, progress: &dyn Progress) -> Result<Vec<Container>, DeployError> {
-    let until = Instant::now() + time;
+/// Creates and starts the containers. Returns whether all were started: some aren't if one that they depend on is
+/// unhealthy.
+pub(super) fn start(stack: &Stack, running: &[Container], progress: &dyn Progress) -> Result<bool, DeployError> {
     let mut watch = Watch::new(progress);
     // Compose waits for the services that others depend on, so watch them meanwhile.
     let started = std::thread::scope(|scope| {
-        let starting = scope.spawn(|| stack.up());
+        let starting = scope.spawn(|| stack.up(running));
         while !starting.is_finished() {
             std::thread::sleep(PAUSE / 5);
             if watch.looked.elapsed() >= PAUSE
@@ -30,26 +29,18 @@ pub(super) fn start(stack: &Stack, time: Duration, progress: &dyn Progress) -> R
         }
         starting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
-    if let Err(error) = started {
-        return failed_start(stack, error);
-    }
-    until_settled(stack, until, &mut watch)
-}
-
-/// Compose gives up when a service that others depend on is unhealthy. Then its health check knows more.
-fn failed_start(stack: &Stack, error: EngineError) -> Result<Vec<Container>, DeployError> {
-    match error {
-        EngineError::Compose { said, .. } if said.contains("dependency failed to start") => Ok(stack.containers()?),
-        other => Err(other.into()),
+    match started {
+        Ok(()) => Ok(true),
+        // Then the health check of that service knows more.
+        Err(EngineError::Compose { said, .. }) if said.contains("dependency failed to start") => Ok(false),
+        Err(other) => Err(other.into()),
     }
 }
 
-/// The same for containers that have been started.
-pub(super) fn wait(stack: &Stack, time: Duration, progress: &dyn Progress) -> Result<Vec<Container>, DeployError> {
-    until_settled(stack, Instant::now() + time, &mut Watch::new(progress))
-}
-
-fn until_settled(stack: &Stack, until: Instant, watch: &mut Watch<'_>) -> Result<Vec<Container>, DeployError> {
+/// Waits until all containers are healthy, until no more change is to be expected, or until the time is over. Returns how
+/// they are then.
+pub(super) fn wait(stack: &Stack, until: Instant, progress: &dyn Progress) -> Result<Vec<Container>, DeployError> {
+    let mut watch = Watch::new(progress);
     loop {
         let containers = stack.containers()?;
         watch.see(&containers);

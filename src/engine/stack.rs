@@ -60,10 +60,15 @@ impl Stack {
         Ok(Self { engine, compose, directory: directory.to_owned(), file })
     }
 
-    /// Creates and starts what the compose file describes. Containers that already run as it says are left alone, and
-    /// those that it no longer mentions are removed.
-    pub fn up(&self) -> Result<(), EngineError> {
-        self.run(&["up", "--detach", "--quiet-pull", "--remove-orphans"], START)
+    /// Creates and starts what the compose file describes. `running` are its containers so far. Those that already run
+    /// as it says are left alone, unless the site has been moved, and those that it no longer mentions are removed.
+    pub fn up(&self, running: &[Container]) -> Result<(), EngineError> {
+        let up = ["up", "--detach", "--quiet-pull", "--remove-orphans"];
+        if running.iter().all(|container| self.is_from_here(container)) {
+            return self.run(&up, START);
+        }
+        // Compose doesn't compare where their mounts come from.
+        self.run(&[up.as_slice(), &["--force-recreate"]].concat(), START)
     }
 
     /// Starts the containers of these services again.
@@ -96,10 +101,22 @@ impl Stack {
         }
     }
 
+    /// Whether the container was started from the site's directory. If the site has been moved since, its secrets are no
+    /// longer where the container mounts them from, and the engine can't start it again.
+    #[must_use]
+    pub fn is_from_here(&self, container: &Container) -> bool {
+        container.directory().is_none_or(|directory| self.is_here(directory))
+    }
+
+    fn is_here(&self, directory: &Utf8Path) -> bool {
+        directory
+            .canonicalize_utf8()
+            .is_ok_and(|there| self.directory.canonicalize_utf8().is_ok_and(|here| here == there))
+    }
+
     /// Whether another site is there. A site that has been moved left nothing behind.
     fn is_elsewhere(&self, directory: &Utf8Path) -> bool {
-        let here = self.directory.canonicalize_utf8().ok();
-        directory.join(COMPOSE_FILE).exists() && directory.canonicalize_utf8().ok() != here
+        directory.join(COMPOSE_FILE).exists() && !self.is_here(directory)
     }
 
     /// The last line that the container wrote.

@@ -208,7 +208,7 @@ fn a_site_gets_new_secrets_moves_and_goes_without_losing_mail() {
     site.succeeds(&["secrets", "rotate"]);
     let (code, _, said) = site.run(&["status"], "");
     assert_eq!(code, 1);
-    assert!(said.contains("running with secrets that have been replaced: mysql, dovecot, postfix"), "{said}");
+    assert!(said.contains("running without the newest secrets: mysql, dovecot, postfix"), "{said}");
     let said = site.succeeds(&["up"]);
     assert!(said.contains("restarted the container of postfix") && !said.contains("of clamav"), "{said}");
     site.succeeds(&["status"]);
@@ -230,7 +230,16 @@ fn a_site_gets_new_secrets_moves_and_goes_without_losing_mail() {
     fs_err::create_dir(site.project.path()).unwrap();
     site.succeeds(&["--project", moved.to_str().unwrap(), "up"]);
     fs_err::remove_dir(site.project.path()).unwrap();
+
+    // Moved while it runs, it is still up, but its containers could not be started again.
     fs_err::rename(&moved, site.project.path()).unwrap();
+    let (code, _, said) = site.run(&["status"], "");
+    assert!(code == 1 && said.contains("not running as compose.yaml says: mysql, "), "{said}");
+    let said = site.succeeds(&["up"]);
+    for service in SERVICES {
+        assert!(said.contains(&format!("recreated the container of {service}")), "{said}");
+    }
+    site.succeeds(&["status"]);
     site.mailbox().wait_for_message(&first);
     site.succeeds(&["down"]);
 }

@@ -25,8 +25,8 @@ impl From<ObtainError> for Failure {
                 failure(Exit::Missing).hint(if forbidden { format!("{GONE}. {FORBIDDEN}") } else { GONE.to_owned() })
             }
             ObtainError::NotImported { .. } => failure(Exit::Missing).hint(
-                "create it with `mailimg repo import-debian --suite trixie --out DIR`, or name an existing one with \
-                 `--repository debian=DIR`",
+                "`mailimg repo import-debian` gets the packages with this machine's apt, and `--repository debian=DIR` names \
+                 a directory that has them",
             ),
             ObtainError::Stored { .. } => failure(Exit::System),
             ObtainError::Package { .. } => failure(Exit::Refused),

@@ -71,7 +71,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
 
     let debian::Imported { packages, made, size, key } = debian::import(&request, context.ui())?;
     let megabytes = size / 1_000_000;
-    context.ui().status(format!("{} packages, {megabytes} MB, {made} of them new, in {out}", packages.len()));
+    context.ui().status(format!("{} packages ({made} new), {megabytes} MB, in {out}", packages.len()));
     context.ui().status(format!("signed by {key}"));
     context.ui().line(out)
 }

@@ -95,6 +95,11 @@ pub(super) fn certificate(
             format!("the certificate isn't for {hostname}: {}", shown(&reason.to_string())),
             "get one for `hostname` in mailimg.toml. For a self-signed one, remove secrets/tls and run `mailimg up`",
         ),
+        // Which `openssl req -x509` makes by default.
+        other if other.to_string().contains("CaUsedAsEndEntity") => wrong(
+            "it is the certificate of an authority (CA:TRUE), which clients don't accept from a server",
+            "get one for a server. Without tls.directory, mailimg makes one",
+        ),
         other => wrong(shown(&other.to_string()), renew),
     }
 }

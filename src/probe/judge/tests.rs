@@ -1,3 +1,6 @@
+use std::io;
+use std::sync::Arc;
+
 use super::*;
 use crate::probe::check::Wrong;
 
@@ -72,6 +75,8 @@ fn certificates_are_judged_by_what_is_wrong_with_them() {
     fails(&judge(CertificateError::Expired, -3), "has expired 3 days ago");
     fails(&judge(CertificateError::NotValidForName, 80), "the certificate isn't for mail.example.test");
     fails(&judge(CertificateError::Revoked, 80), "Revoked");
+    let authority = CertificateError::Other(rustls::OtherError(Arc::new(io::Error::other("CaUsedAsEndEntity"))));
+    fails(&judge(authority, 80), "the certificate of an authority");
     fails(
         &certificate(&Err(rustls::Error::NoCertificatesPresented), None, false, "mail.example.test"),
         "no certificates",
