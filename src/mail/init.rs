@@ -8,9 +8,10 @@ use std::os::unix::fs::symlink;
 use camino::{Utf8Path, Utf8PathBuf};
 use handlebars::Handlebars;
 use serde_json::json;
+use tempfile::TempDir;
 
 use crate::config::{Address, DomainName, SITE_FILE};
-use crate::store::set_mode;
+use crate::store::{lock_exclusive, set_mode};
 
 /// A file of the new project.
 struct Embedded {
@@ -32,6 +33,9 @@ static EMBEDDED: &[Embedded] = include!(concat!(env!("OUT_DIR"), "/embedded.rs")
 const SITE: &str = include_str!("init/mailimg.toml.hbs");
 const ATTRIBUTES: &str = "# Files that go into images must not change: git must not convert line ends.\n* -text\n";
 const IGNORED: &str = "# Passwords and keys.\n/secrets/\n# Built images.\n/oci/\n";
+
+/// Where everything is written before it is moved.
+const DRAFT: &str = ".mailimg-init";
 
 /// Why no project was created.
 #[derive(Debug, thiserror::Error)]
@@ -58,44 +62,71 @@ pub struct Options {
 }
 
 /// Creates a project in `directory`, and the directory if necessary. Existing files are never changed; one with the
-/// name of a project file is an error. Everything is first written to a temporary directory and then moved,
-/// `mailimg.toml` last.
+/// name of a project file is an error, unless an `init` that was killed has left it: it is then what would be written.
+/// Everything is first written to a temporary directory and then moved, `mailimg.toml` last.
 pub fn init(directory: &Utf8Path, options: &Options) -> Result<(), InitError> {
     let site = site(options)?;
-    let mut names: Vec<&str> = EMBEDDED.iter().filter_map(|file| file.path.split('/').next()).collect();
-    names.dedup();
-    names.push(SITE_FILE);
-    for name in &names {
-        let path = directory.join(name);
-        if path.symlink_metadata().is_ok() {
-            return Err(InitError::Exists { path });
-        }
-    }
-    let failed = |path: &Utf8Path| {
-        let path = path.to_owned();
-        move |source| InitError::Write { path, source }
-    };
     fs_err::create_dir_all(directory).map_err(failed(directory))?;
-    let draft = tempfile::Builder::new().prefix(".mailimg-init-").tempdir_in(directory).map_err(failed(directory))?;
-    let draft = Utf8Path::from_path(draft.path()).map(Utf8Path::to_owned).zip(Some(draft));
-    let Some((draft, _guard)) = draft else { return Err(failed(directory)(io::ErrorKind::InvalidFilename.into())) };
+    let _lock = lock(directory).map_err(failed(directory))?;
+    let names = missing(directory)?;
+    let draft = draft(directory).map_err(failed(&directory.join(DRAFT)))?;
     for file in EMBEDDED {
-        let path = draft.join(file.path);
+        let path = directory.join(DRAFT).join(file.path);
         write(&path, &file.source).map_err(failed(&path))?;
     }
-    let path = draft.join(SITE_FILE);
-    fs_err::write(&path, site).map_err(failed(&path))?;
+    for (name, text) in [(SITE_FILE, site.as_str()), (".gitignore", IGNORED), (".gitattributes", ATTRIBUTES)] {
+        let path = directory.join(DRAFT).join(name);
+        fs_err::write(&path, text).map_err(failed(&path))?;
+    }
     for name in names {
         let path = directory.join(name);
-        fs_err::rename(draft.join(name), &path).map_err(failed(&path))?;
-    }
-    for (name, text) in [(".gitignore", IGNORED), (".gitattributes", ATTRIBUTES)] {
-        let path = directory.join(name);
-        if path.symlink_metadata().is_err() {
-            fs_err::write(&path, text).map_err(failed(&path))?;
-        }
+        fs_err::rename(draft.path().join(name), &path).map_err(failed(&path))?;
     }
     Ok(())
+}
+
+fn failed(path: &Utf8Path) -> impl FnOnce(io::Error) -> InitError + use<> {
+    let path = path.to_owned();
+    move |source| InitError::Write { path, source }
+}
+
+/// Waits for other processes that create a project there.
+fn lock(directory: &Utf8Path) -> io::Result<File> {
+    let file = File::open(directory)?;
+    lock_exclusive(&file, directory)?;
+    Ok(file)
+}
+
+/// A new directory for the draft, in the place of one that a killed process has left.
+fn draft(directory: &Utf8Path) -> io::Result<TempDir> {
+    match std::fs::remove_dir_all(directory.join(DRAFT)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => tempfile::Builder::new().prefix(DRAFT).rand_bytes(0).tempdir_in(directory),
+    }
+}
+
+/// The names in `directory` that are still to be created, in order.
+fn missing(directory: &Utf8Path) -> Result<Vec<&'static str>, InitError> {
+    let mut names: Vec<&str> = EMBEDDED.iter().filter_map(|file| file.path.split('/').next()).collect();
+    names.dedup();
+    let is_there = |name: &&str| directory.join(name).symlink_metadata().is_ok();
+    let is_foreign = |name: &&str| is_there(name) && !is_as_written(directory, name);
+    if let Some(name) = names.iter().copied().chain([SITE_FILE]).find(is_foreign) {
+        return Err(InitError::Exists { path: directory.join(name) });
+    }
+    names.extend([".gitignore", ".gitattributes", SITE_FILE]);
+    names.retain(|name| !is_there(name));
+    Ok(names)
+}
+
+/// Whether the project's files below `name` are there, unchanged.
+fn is_as_written(directory: &Utf8Path, name: &str) -> bool {
+    let mut files = EMBEDDED.iter().filter(|file| file.path.split('/').next() == Some(name)).peekable();
+    files.peek().is_some()
+        && files.all(|file| match &file.source {
+            Source::Link(target) => directory.join(file.path).read_link_utf8().is_ok_and(|found| found == *target),
+            Source::File { bytes, .. } => std::fs::read(directory.join(file.path)).is_ok_and(|found| found == *bytes),
+        })
 }
 
 fn site(options: &Options) -> Result<String, InitError> {
@@ -128,7 +159,49 @@ fn write(path: &Utf8Path, source: &Source) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    fn options() -> Options {
+        Options {
+            domain: "example.test".parse().unwrap(),
+            hostname: "mail.example.test".parse().unwrap(),
+            postmaster: "admin@example.test".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn goes_on_where_a_killed_process_stopped() {
+        let names = |directory: &Utf8Path| {
+            let entries = directory.read_dir_utf8().unwrap();
+            entries.map(|entry| entry.unwrap().file_name().to_owned()).collect::<BTreeSet<_>>()
+        };
+        let project = tempfile::tempdir().unwrap();
+        let project = Utf8Path::from_path(project.path()).unwrap();
+        init(project, &options()).unwrap();
+        let whole = names(project);
+        for unmoved in &whole {
+            let path = project.join(unmoved);
+            if path.is_dir() { fs_err::remove_dir_all(path) } else { fs_err::remove_file(path) }.unwrap();
+            let _ = std::fs::remove_file(project.join(SITE_FILE));
+            write(&project.join(DRAFT).join("recipes/half"), &Source::File { executable: false, bytes: b"" }).unwrap();
+            init(project, &options()).unwrap();
+            assert_eq!(names(project), whole, "without {unmoved}");
+        }
+    }
+
+    #[test]
+    fn what_somebody_changed_is_not_taken_for_a_leftover() {
+        let project = tempfile::tempdir().unwrap();
+        let project = Utf8Path::from_path(project.path()).unwrap();
+        init(project, &options()).unwrap();
+        fs_err::remove_file(project.join(SITE_FILE)).unwrap();
+        fs_err::write(project.join("recipes/postfix.toml"), "mine").unwrap();
+        let error = init(project, &options()).unwrap_err();
+        assert_eq!(error.to_string(), format!("{} already exists", project.join("recipes")));
+        assert!(!project.join(SITE_FILE).exists() && !project.join(DRAFT).exists());
+    }
 
     #[test]
     fn git_leaves_line_ends_alone_in_this_project_as_in_all() {
@@ -137,11 +210,6 @@ mod tests {
 
     #[test]
     fn the_projects_own_site_is_what_init_writes() {
-        let options = Options {
-            domain: "example.test".parse().unwrap(),
-            hostname: "mail.example.test".parse().unwrap(),
-            postmaster: "admin@example.test".parse().unwrap(),
-        };
-        assert_eq!(site(&options).unwrap(), include_str!("../../mailimg.toml"));
+        assert_eq!(site(&options()).unwrap(), include_str!("../../mailimg.toml"));
     }
 }
