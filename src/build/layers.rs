@@ -1,7 +1,8 @@
 use std::collections::HashMap;
+use std::io;
 use std::panic::resume_unwind;
 use std::sync::Mutex;
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 
 use rayon::prelude::*;
 
@@ -11,7 +12,7 @@ use crate::layer::{self, Draft, DraftContent, Layer, LayerError, Segment};
 use crate::lock::LockedPackage;
 use crate::packages::Obtained;
 use crate::rootfs::PackageId;
-use crate::store::Keeper;
+use crate::store::{Keeper, StoreError};
 use crate::table::{Table, id};
 
 /// How many layers are written at once. More would take more memory, and the blocks of each layer are compressed in
@@ -103,10 +104,13 @@ fn write_all(pending: &Table<PendingId, Pending<'_>>, keeper: &Keeper) -> Result
         }
         Ok(done)
     };
-    let results: Vec<Result<Vec<_>, LayerError>> = thread::scope(|scope| {
-        let writers: Vec<_> = (0..WRITERS).map(|_| scope.spawn(work)).collect();
-        writers.into_iter().map(|writer| writer.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    let results: io::Result<Vec<Result<Vec<_>, LayerError>>> = thread::scope(|scope| {
+        let writers = (0..WRITERS).map(|_| thread::Builder::new().spawn_scoped(scope, work));
+        let writers = writers.collect::<io::Result<Vec<_>>>()?;
+        let join = |writer: ScopedJoinHandle<'_, _>| writer.join().unwrap_or_else(|panic| resume_unwind(panic));
+        Ok(writers.into_iter().map(join).collect())
     });
+    let results = results.map_err(|source| StoreError::Thread { source })?;
     let mut written = results.into_iter().collect::<Result<Vec<_>, _>>()?.concat();
     written.sort_unstable_by_key(|(id, _)| *id);
     Ok(written.into_iter().map(|(_, layer)| layer).collect())

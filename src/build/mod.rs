@@ -67,7 +67,7 @@ pub fn recall(inputs: &Inputs<'_>, store: &Store) -> Option<Image> {
 /// Builds images into the store. What several images share is built once.
 pub fn build(jobs: &[Job<'_>], store: &Store) -> Result<Vec<Image>, BuildError> {
     let drafted = jobs.par_iter().map(|job| Ok((job, drafts(job)?))).collect::<Result<Vec<_>, BuildError>>()?;
-    let keeper = store.keeper();
+    let keeper = store.keeper()?;
     let mut made = Vec::new();
     for (job, layers) in layers::make(&drafted, &keeper)? {
         made.push((job, describe(job, &layers, &keeper)?));

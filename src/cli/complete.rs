@@ -33,7 +33,7 @@ pub(super) fn domains() -> ArgValueCandidates {
 pub(super) fn users() -> ArgValueCandidates {
     candidates(|| {
         let (sender, receiver) = channel();
-        std::thread::spawn(move || sender.send(running_users()));
+        std::thread::Builder::new().spawn(move || sender.send(running_users())).ok()?;
         receiver.recv_timeout(PATIENCE).ok()?
     })
 }

@@ -129,7 +129,7 @@ pub fn run() -> ExitCode {
     CompleteEnv::with_factory(Cli::command).var(completions::VARIABLE).complete();
     let cli = Cli::try_parse().unwrap_or_else(|error| without_secrets(error).exit());
     let context = Context::new(&cli.global);
-    match dispatch(cli.command, &context) {
+    match start_threads().and_then(|()| dispatch(cli.command, &context)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             context.ui().failure(&failure);
@@ -143,6 +143,17 @@ fn forbid_core_dumps() {
     // Everybody may lower a limit.
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
 }
+
+/// Starts the threads for parallel work now: when they are first needed, rayon panics if the system gives none.
+fn start_threads() -> Result<(), Failure> {
+    let started = rayon::ThreadPoolBuilder::new().build_global();
+    started.map_err(|error| Failure::new(exit::Exit::System, &Threads(error)))
+}
+
+/// The system gives no threads.
+#[derive(Debug, thiserror::Error)]
+#[error("can't start threads")]
+struct Threads(#[source] rayon::ThreadPoolBuildError);
 
 /// clap repeats what it was given, which may be long or contain a password.
 fn without_secrets(mut error: clap::Error) -> clap::Error {

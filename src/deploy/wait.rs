@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 use super::DeployError;
-use crate::engine::{Container, EngineError, Health, Stack};
+use crate::engine::{Container, EngineError, Health, RunError, Stack};
 use crate::progress::{Progress, Step, Total};
 
 /// How often to look.
@@ -18,7 +19,9 @@ pub(super) fn start(stack: &Stack, running: &[Container], progress: &dyn Progres
     let mut watch = Watch::new(progress);
     // Compose waits for the services that others depend on, so watch them meanwhile.
     let started = std::thread::scope(|scope| {
-        let starting = scope.spawn(|| stack.up(running));
+        let starting = Builder::new().spawn_scoped(scope, || stack.up(running));
+        let failed = |source| EngineError::Run { program: "compose".to_owned(), source: RunError::Start(source) };
+        let starting = starting.map_err(failed)?;
         while !starting.is_finished() {
             std::thread::sleep(PAUSE / 5);
             if watch.looked.elapsed() >= PAUSE

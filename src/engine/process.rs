@@ -113,9 +113,9 @@ fn follow<T: Send + 'static>(
     };
     // Each runs on its own thread: the program may write before it has read everything, and to both outputs at once.
     // Threads that are still busy at the time limit end when the program's pipes close; don't wait for them.
-    let written = background(move || feed(stdin));
-    let stdout = background(move || read(stdout));
-    let stderr = background(move || read_beginning(stderr));
+    let written = background(move || feed(stdin))?;
+    let stdout = background(move || read(stdout))?;
+    let stderr = background(move || read_beginning(stderr))?;
     let stdout = until.receive(&stdout)??;
     let stderr = until.receive(&stderr)?.map_err(RunError::Output)?;
     let success = until.wait(child)?;
@@ -125,10 +125,10 @@ fn follow<T: Send + 'static>(
     }
 }
 
-fn background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Receiver<T> {
+fn background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<Receiver<T>, RunError> {
     let (sender, receiver) = channel();
-    std::thread::spawn(move || sender.send(work()));
-    receiver
+    std::thread::Builder::new().spawn(move || sender.send(work())).map_err(RunError::Start)?;
+    Ok(receiver)
 }
 
 fn read_all(pipe: impl Read, limit: u64) -> Result<Vec<u8>, RunError> {

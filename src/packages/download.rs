@@ -5,6 +5,7 @@ use std::num::NonZero;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::thread::{self, Builder};
 
 use futures_util::StreamExt as _;
 use tokio::runtime::Runtime;
@@ -12,6 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::fetch::{Client, FetchError, Fetched, Request, Size};
 use crate::progress::{Progress, Total};
+use crate::store::StoreError;
 
 /// How many files may wait for a thread. They are on disk; this bounds how many are open.
 const WAITING: usize = 32;
@@ -29,7 +31,7 @@ pub struct Fetching<'a> {
 
 /// Fetches a file for each item and gives both to `work`, on as many threads as there are processors. The results are
 /// in the items' order. After an error no more work begins.
-pub(crate) fn each<I: Sync, T: Send, E: Send>(
+pub(crate) fn each<I: Sync, T: Send, E: From<StoreError> + Send>(
     Fetching { client, runtime, progress }: Fetching<'_>,
     (requests, items): (&[Request], &[I]),
     work: impl Fn(&I, Result<Fetched, FetchError>) -> Result<T, E> + Sync,
@@ -53,10 +55,10 @@ pub(crate) fn each<I: Sync, T: Send, E: Send>(
             }
         }
     };
-    let workers = std::thread::available_parallelism().map_or(1, NonZero::get).min(requests.len());
-    std::thread::scope(|scope| {
+    let workers = thread::available_parallelism().map_or(1, NonZero::get).min(requests.len());
+    thread::scope(|scope| {
         for _ in 0..workers {
-            scope.spawn(worker);
+            Builder::new().spawn_scoped(scope, worker).map_err(|source| StoreError::Thread { source })?;
         }
         // When this is done, the sender is dropped, and the workers end.
         runtime.block_on(async {
@@ -68,7 +70,8 @@ pub(crate) fn each<I: Sync, T: Send, E: Send>(
                 }
             }
         });
-    });
+        Ok::<_, E>(())
+    })?;
     results.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
 

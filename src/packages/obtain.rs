@@ -91,7 +91,7 @@ fn bring(missing: Vec<Missing<'_>>, fetching: Fetching<'_>) -> Result<(), Obtain
         return Ok(());
     }
     let store = fetching.client.store();
-    let keeper = store.keeper();
+    let keeper = store.keeper()?;
     let (whole, mut missing): (Vec<_>, Vec<_>) = missing.into_iter().partition(|missing| missing.whole);
     missing.sort_by_key(|missing| missing.package.size);
     let missing = download::from_both_ends(missing);

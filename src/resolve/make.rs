@@ -36,7 +36,7 @@ pub(super) fn make(offer: &Offer, orders: &[Order<'_>], fetching: Fetching<'_>) 
         unique.insert(checksum(&chosen.package)?, chosen);
     }
     let store = fetching.client.store();
-    let keeper = store.keeper();
+    let keeper = store.keeper()?;
     let packages = read_packages(offer, unique, fetching, &keeper)?;
     classify(offer, &packages)?;
     keeper.finish()?;

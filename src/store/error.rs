@@ -30,6 +30,9 @@ pub enum StoreError {
     /// A cache directory that nobody named belongs to another user.
     #[error("{path} belongs to another user")]
     Foreign { path: Utf8PathBuf },
+    /// The system gives no thread to write with.
+    #[error("can't start a thread")]
+    Thread { source: io::Error },
     /// The store can't be cleaned while other processes use it.
     #[error("another mailimg process is using {path}")]
     Busy { path: Utf8PathBuf },

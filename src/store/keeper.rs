@@ -1,3 +1,4 @@
+use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -31,14 +32,16 @@ struct Pending {
 }
 
 impl Keeper {
-    pub(super) fn new(store: Store) -> Self {
+    pub(super) fn new(store: Store) -> Result<Self, StoreError> {
         let (sender, receiver) = sync_channel(THREADS);
         let receiver = Arc::new(Mutex::new(receiver));
         let start = |_| {
             let receiver = Arc::clone(&receiver);
-            std::thread::spawn(move || settle_all(&receiver))
+            std::thread::Builder::new().spawn(move || settle_all(&receiver))
         };
-        Self { store, sender: Some(sender), threads: (0..THREADS).map(start).collect() }
+        let threads = (0..THREADS).map(start).collect::<io::Result<_>>();
+        let threads = threads.map_err(|source| StoreError::Thread { source })?;
+        Ok(Self { store, sender: Some(sender), threads })
     }
 
     #[must_use]
@@ -67,7 +70,7 @@ impl Keeper {
 
     fn send(&self, pending: Pending) -> Result<(), StoreError> {
         let path = pending.path.clone();
-        let failed = || StoreError::io("write", &path)(std::io::ErrorKind::BrokenPipe.into());
+        let failed = || StoreError::io("write", &path)(io::ErrorKind::BrokenPipe.into());
         let sender = self.sender.as_ref().ok_or_else(failed)?;
         sender.send(pending).map_err(|_| failed())
     }

@@ -179,8 +179,7 @@ impl Store {
     }
 
     /// Stores many files at once.
-    #[must_use]
-    pub fn keeper(&self) -> Keeper {
+    pub fn keeper(&self) -> Result<Keeper, StoreError> {
         Keeper::new(self.clone())
     }
 

@@ -250,7 +250,7 @@ fn a_store_that_cannot_be_written_to_is_read_and_what_is_made_goes_with_the_proc
     assert_eq!(store.recall(&LengthOf(old.digest)), Some(3));
     assert!(store.scratch.as_ref().unwrap().directory().is_none(), "nothing has been made");
     store.insert(&b"old"[..], None, 100).unwrap();
-    let keeper = store.keeper();
+    let keeper = store.keeper().unwrap();
     let new = keeper.keep_bytes(b"new").unwrap();
     keeper.finish().unwrap();
     store.remember(&LengthOf(new), &3).unwrap();
@@ -296,7 +296,7 @@ fn takes_the_same_content_from_many_at_once() {
 fn keeps_many_at_once() {
     let cache = cache();
     let store = Store::open(&cache.path).unwrap();
-    let keeper = store.keeper();
+    let keeper = store.keeper().unwrap();
     let contents: Vec<Vec<u8>> = (0..200_u8).map(|n| vec![n; 1000]).collect();
     std::thread::scope(|scope| {
         for part in contents.chunks(50) {
@@ -329,7 +329,7 @@ fn an_entry_that_was_changed_or_is_a_link_is_written_again() {
     let digest = Sha256::of("content");
     let path = store.path(&digest);
     let keep = || {
-        let keeper = store.keeper();
+        let keeper = store.keeper().unwrap();
         keeper.keep_bytes(b"content").unwrap();
         keeper.finish().unwrap();
         assert!(path.symlink_metadata().unwrap().is_file());
@@ -354,7 +354,7 @@ fn says_what_it_could_not_keep() {
     let digest = Sha256::of("content");
     let path = store.path(&digest);
     std::fs::create_dir(&path).unwrap();
-    let keeper = store.keeper();
+    let keeper = store.keeper().unwrap();
     keeper.keep_bytes(b"content").unwrap();
     let error = keeper.finish().unwrap_err().to_string();
     assert_eq!(error, format!("can't write {path}"));

@@ -88,6 +88,10 @@ fn refusal_hint(error: &std::io::Error) -> Option<&'static str> {
         std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
             Some("run as a user with the necessary permissions, or choose another place")
         }
+        // Only for threads and processes: nothing else here is asked not to wait.
+        std::io::ErrorKind::WouldBlock => {
+            Some("raise the limits on processes and memory: those of `ulimit`, or those of the container")
+        }
         _ => None,
     }
 }
@@ -110,7 +114,9 @@ impl From<StoreError> for Failure {
         let exit = match &error {
             StoreError::Digest { .. } | StoreError::TooLarge { .. } => Exit::Refused,
             StoreError::Shared { .. } | StoreError::Foreign { .. } => Exit::Usage,
-            StoreError::Io { .. } | StoreError::Source { .. } | StoreError::Busy { .. } => Exit::System,
+            StoreError::Io { .. } | StoreError::Source { .. } | StoreError::Thread { .. } | StoreError::Busy { .. } => {
+                Exit::System
+            }
         };
         let failure = Self::new(exit, &error);
         match &error {

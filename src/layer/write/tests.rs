@@ -16,7 +16,7 @@ type Found = BTreeMap<Vec<u8>, (Entry, Vec<u8>)>;
 /// Writes a layer, reads it back, and checks what it says of itself.
 fn written(store: &Store, segments: &[Segment]) -> (Layer, Found) {
     let key = Sha256::of(format!("{segments:?}"));
-    let keeper = store.keeper();
+    let keeper = store.keeper().unwrap();
     let layer = write("test", key, segments, &Table::new(), &keeper).unwrap();
     keeper.finish().unwrap();
     assert_eq!(recall(store, key, "test").as_ref(), Some(&layer));
@@ -81,7 +81,7 @@ fn a_layer_that_the_store_lost_is_not_recalled() {
     let directory = tempfile::tempdir().unwrap();
     let store = store(&directory);
     let key = Sha256::of("key");
-    let keeper = store.keeper();
+    let keeper = store.keeper().unwrap();
     let layer = write("test", key, &[], &Table::new(), &keeper).unwrap();
     keeper.finish().unwrap();
     std::fs::remove_file(store.find(&layer.digest).unwrap()).unwrap();
