@@ -79,12 +79,13 @@ impl Selection {
         Ok(jobs.map(|(inputs, packages)| Job { inputs, packages: packages.into() }).collect())
     }
 
-    /// Puts built images into a layout, which loses those that the project no longer has.
-    pub fn write(&self, images: &[Image], layout: &Utf8Path, store: &Store) -> Result<(), LayoutError> {
+    /// Puts built images into a layout, which loses those that the project no longer has. It is still locked.
+    pub fn write(&self, images: &[Image], layout: &Utf8Path, store: &Store) -> Result<Layout, LayoutError> {
         let layout = Layout::open(layout)?;
         layout.add(images, store)?;
         let known: BTreeSet<&str> = self.project.recipes().map(|recipe| recipe.name.as_str()).collect();
-        layout.commit(images, |name| known.contains(name))
+        layout.commit(images, |name| known.contains(name))?;
+        Ok(layout)
     }
 
     /// The project's other images that the store knows.

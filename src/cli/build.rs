@@ -44,11 +44,11 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     let output = args.output.clone().unwrap_or_else(|| project.layout_dir());
     let supply = args.images.supply(context)?;
     let images = args.images.build(&selection, &supply, context)?;
-    selection.write(&images, &output, supply.store())?;
+    let layout = selection.write(&images, &output, supply.store())?;
     let usual = project.channel().architectures.first();
     let archive = |image: &Image| archive_path(&output, image, usual.map_or("", String::as_str));
     if args.archive {
-        images.par_iter().try_for_each(|image| write_archive(&output, image, &archive(image)))?;
+        images.par_iter().try_for_each(|image| write_archive(&layout, image, &archive(image)))?;
     }
     if args.json {
         print_objects(&images, &output, |image| args.archive.then(|| archive(image)), context)?;

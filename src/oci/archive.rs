@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Read, Write};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 
-use super::layout::{UNFINISHED, blob_path, entry, index};
+use super::layout::{Layout, UNFINISHED, blob_path, entry, index};
 use super::{Document, Image, NAME, local_reference, tag};
 use crate::apk::tar::{self, Entry, EntryKind};
 use crate::digest::{Hashing, Sha256};
@@ -55,7 +55,9 @@ pub fn archive_path(layout: &Utf8Path, image: &Image, usual: &str) -> Utf8PathBu
 }
 
 /// Writes an image as an archive at `path`, under a temporary name first, so that an interruption leaves the old one.
-pub fn write_archive(layout: &Utf8Path, image: &Image, path: &Utf8Path) -> Result<(), WriteError> {
+/// While the layout is open, no other process takes that for a leftover.
+pub fn write_archive(layout: &Layout, image: &Image, path: &Utf8Path) -> Result<(), WriteError> {
+    let layout = layout.path();
     let write = || {
         let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(layout)?;
         let mut out = BufWriter::with_capacity(1 << 20, file);

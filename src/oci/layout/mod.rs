@@ -100,6 +100,12 @@ impl Layout {
         Ok(Self { path: path.to_owned(), sharing: Sharing::default(), is_changed: AtomicBool::new(false), lock })
     }
 
+    /// Its directory.
+    #[must_use]
+    pub fn path(&self) -> &Utf8Path {
+        &self.path
+    }
+
     /// The path of the blob with this digest, whether it exists or not.
     #[must_use]
     pub fn blob(&self, digest: Sha256) -> Utf8PathBuf {
