@@ -2,7 +2,8 @@
 //! (mirror, proxy, credentials) are used.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::ops::Range;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use super::version::DebianVersion;
 use crate::config::{has_credentials, hide_credentials};
 use crate::digest::Sha256;
 use crate::progress::{Progress, Total};
+use crate::store::lock_exclusive;
 
 /// The keys of Debian's archive, as installed by the package debian-archive-keyring.
 const KEYRINGS: &[&str] =
@@ -38,10 +40,12 @@ pub struct Source {
     pub offline: bool,
 }
 
-/// A private apt root.
+/// A private apt root, used by one process at a time.
 #[derive(Debug)]
 pub(super) struct Apt {
     root: Utf8PathBuf,
+    /// Locked, and the standard input of each apt-get: if mailimg is killed, the lock stays until apt-get has ended, too.
+    lock: File,
     source: Source,
 }
 
@@ -82,13 +86,15 @@ impl Candidate {
 }
 
 impl Apt {
-    /// Creates a private apt root in the directory `root`.
+    /// Creates a private apt root in the directory `root`. Waits while another process uses it.
     pub(super) fn open(root: &Utf8Path, source: Source) -> Result<Self, ImportError> {
-        let apt = Self { root: root.to_owned(), source };
         for directory in ["state/lists/partial", "cache/archives/partial", "downloads"] {
             let directory = root.join(directory);
             fs::create_dir_all(&directory).map_err(ImportError::file(directory))?;
         }
+        let lock = root.join("lock");
+        let lock = lock_file(&lock).map_err(ImportError::file(lock))?;
+        let apt = Self { root: root.to_owned(), lock, source };
         apt.write("status", "")?;
         apt.write("apt.conf", &apt.configuration())?;
         if !apt.source.offline || !root.join("sources.list").exists() {
@@ -173,7 +179,7 @@ impl Apt {
     /// The base and pocket (``, `-updates`, `-security`) of the Debian archives in the machine's apt configuration.
     fn machine_archives(&self) -> Result<Vec<(String, &'static str)>, ImportError> {
         let format = "$(SHORTDESC)\t$(COMPONENT)\t$(RELEASE)\t$(REPO_URI)";
-        let output = run(apt_get().args(["indextargets", "--format", format]))?;
+        let output = self.run(apt_get().args(["indextargets", "--format", format]))?;
         let targets = String::from_utf8_lossy(&output.stdout).into_owned();
         Ok(targets.lines().filter_map(debian_archive).collect())
     }
@@ -183,7 +189,7 @@ impl Apt {
         if self.source.offline {
             return Ok(());
         }
-        let output = run(apt_get().args(["-q", "-c", self.root.join("apt.conf").as_str(), "update"]))?;
+        let output = self.run(apt_get().args(["-q", "-c", self.root.join("apt.conf").as_str(), "update"]))?;
         if output.status.success() {
             return Ok(());
         }
@@ -268,15 +274,15 @@ impl Apt {
         command.args(["-qq", "-c", self.root.join("apt.conf").as_str(), "download"]).current_dir(&downloads);
         command.args(missing.iter().map(|package| format!("{}={}", package.name, package.version)));
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(self.input()?)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|source| ImportError::NoApt { source })?;
+            .map_err(|source| ImportError::RunApt { source })?;
         let step = progress.start("Downloading Debian packages", Total::Bytes(total));
         let mut done = 0;
         let status = loop {
-            let status = child.try_wait().map_err(|source| ImportError::NoApt { source })?;
+            let status = child.try_wait().map_err(|source| ImportError::RunApt { source })?;
             let downloaded = self.downloaded_bytes().saturating_sub(before).min(total);
             step.advance(downloaded.saturating_sub(done));
             done = done.max(downloaded);
@@ -294,6 +300,15 @@ impl Apt {
             let _ = stderr.read_to_string(&mut message);
         }
         Err(ImportError::Apt { action: "download", message: errors_of(&message) })
+    }
+
+    fn run(&self, command: &mut Command) -> Result<Output, ImportError> {
+        command.stdin(self.input()?).output().map_err(|source| ImportError::RunApt { source })
+    }
+
+    /// Nothing to read, and a share of the lock.
+    fn input(&self) -> Result<File, ImportError> {
+        self.lock.try_clone().map_err(|source| ImportError::RunApt { source })
     }
 
     /// The size of the directories to which apt downloads, in bytes.
@@ -346,8 +361,10 @@ fn apt_get() -> Command {
     command
 }
 
-fn run(command: &mut Command) -> Result<Output, ImportError> {
-    command.stdin(Stdio::null()).output().map_err(|source| ImportError::NoApt { source })
+fn lock_file(path: &Utf8Path) -> io::Result<File> {
+    let file = File::options().create(true).truncate(false).read(true).write(true).open(path)?;
+    lock_exclusive(&file, path)?;
+    Ok(file)
 }
 
 fn complaints(output: &Output) -> String {
@@ -391,10 +408,10 @@ fn debian_archive(line: &str) -> Option<(String, &'static str)> {
 fn sha256_of(path: &Utf8Path) -> Result<Option<Sha256>, ImportError> {
     let mut file = match fs::File::open(path) {
         Ok(file) => crate::digest::Hashing::new(file),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(ImportError::file(path)(error)),
     };
-    std::io::copy(&mut file, &mut std::io::sink()).map_err(ImportError::file(path))?;
+    io::copy(&mut file, &mut io::sink()).map_err(ImportError::file(path))?;
     Ok(Some(file.finish().0))
 }
 

@@ -21,9 +21,9 @@ pub enum ImportError {
     /// A local file could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// There is no `apt-get` on this machine.
+    /// There is no `apt-get` on this machine, or it can't be started.
     #[error("can't run apt-get")]
-    NoApt { source: io::Error },
+    RunApt { source: io::Error },
     /// The machine's apt configuration contains no Debian archive, and no mirror was given.
     #[error("this machine's apt configuration has no Debian mirror for {suite}")]
     NoMirror { suite: String },

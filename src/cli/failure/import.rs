@@ -1,4 +1,6 @@
-use super::{Exit, Failure, system_hint};
+use std::io::ErrorKind;
+
+use super::{DISK_FULL, Exit, Failure, system_hint};
 use crate::debian::ImportError;
 
 const KEYRING: &str = "update the package debian-archive-keyring (`apt-get update && apt-get install \
@@ -16,12 +18,18 @@ impl From<ImportError> for Failure {
                 [] => "run this in a project, name one with -C DIR, or name a mapping with --mapping FILE".to_owned(),
                 known => format!("there is one for {}", known.join(", ")),
             }),
-            ImportError::NoApt { .. } => failure(Exit::Missing)
+            ImportError::RunApt { ref source } if source.kind() != ErrorKind::NotFound => failure(Exit::System),
+            ImportError::RunApt { .. } => failure(Exit::Missing)
                 .hint("the import needs apt-get: run it on Debian, or copy a repository from a Debian machine"),
             ImportError::NoMirror { .. } => failure(Exit::Missing)
                 .hint("name a Debian mirror with --mirror, and one for security updates with --security-mirror"),
             ImportError::Credentials { .. } => failure(Exit::Usage)
                 .hint("put user name and password into a file in /etc/apt/auth.conf.d: see apt_auth.conf(5)"),
+            // apt runs in the C locale.
+            ImportError::Apt { ref message, .. } if message.contains("No space left on device") => {
+                failure(Exit::System).hint(DISK_FULL)
+            }
+            ImportError::Apt { ref message, .. } if message.contains("Too many open files") => failure(Exit::System),
             ImportError::Apt { .. } => failure(Exit::Missing).hint(
                 "check that this machine reaches the mirror in its apt configuration, or name another with --mirror",
             ),
