@@ -1,7 +1,9 @@
-use camino::Utf8PathBuf;
-use clap::CommandFactory;
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::{Command, CommandFactory};
+use clap_mangen::Man;
 
 use super::{Cli, Context, Failure};
+use crate::store::write_atomic;
 
 /// Write man pages, one for each command.
 #[derive(Debug, clap::Args)]
@@ -14,8 +16,20 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    fs_err::create_dir_all(&args.directory)?;
-    clap_mangen::generate_to(Cli::command(), &args.directory)?;
+    let mut command = Cli::command().disable_help_subcommand(true);
+    command.build();
+    write(command, &args.directory)?;
     context.ui().status(format!("wrote mailimg.1 and a page for each command to {}", args.directory));
     Ok(())
+}
+
+/// Writes the pages of a command and of those below it.
+fn write(command: Command, directory: &Utf8Path) -> Result<(), Failure> {
+    for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
+        write(below.clone(), directory)?;
+    }
+    let man = Man::new(command);
+    let mut page = Vec::new();
+    man.render(&mut page)?;
+    Ok(write_atomic(&directory.join(man.get_filename()), page, 0o644)?)
 }
