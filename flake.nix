@@ -67,6 +67,7 @@
             clippy
             docker-client
             docker-compose
+            libfaketime
             openssl
             rust-analyzer
             rustfmt

@@ -2,10 +2,8 @@
 
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
 use mailimg::digest::Sha256;
 use mailimg::store::{Store, verify};
@@ -210,40 +208,6 @@ fn as_root_others_read_the_archive() {
     assert_eq!((file.mode() & 0o7777, file.uid(), file.gid(), file.len()), (0o640, 0, 500, 6));
     assert_eq!(fs_err::read_link(copied.files.join("usr/bin/web")).unwrap(), Path::new("../share/web"));
     assert_eq!(fs_err::read(copied.files.join("usr/share/big")).unwrap(), noise());
-}
-
-#[test]
-fn a_build_that_was_killed_is_made_good_by_the_next() {
-    let expected = digests(&project(&packages()).run(["build", "--json"]));
-    let project = project(&packages());
-    let mut killed = 0;
-    for delay in [1, 3, 6, 10, 15, 25, 40, 60, 90, 130, 200, 300] {
-        let mut build = Command::new(env!("CARGO_BIN_EXE_mailimg"))
-            .args(["build", "--archive"])
-            .env("MAILIMG_CACHE_DIR", project.cache())
-            .current_dir(project.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        std::thread::sleep(Duration::from_millis(delay));
-        build.kill().unwrap();
-        killed += usize::from(build.wait().unwrap().signal().is_some());
-        let index = project.path().join("oci/index.json");
-        if index.exists() {
-            let index: serde_json::Value = serde_json::from_slice(&fs_err::read(index).unwrap()).unwrap();
-            assert_eq!(index["manifests"][0]["digest"], expected[0], "an index is there when all that it names is");
-        }
-    }
-    assert!(killed > 0, "no build took long enough to be killed");
-    assert_eq!(digests(&project.run(["build", "--json", "--archive"])), expected);
-    let cache: camino::Utf8PathBuf = project.cache().to_owned().try_into().unwrap();
-    let problems = verify(&Store::open(&cache).unwrap()).unwrap();
-    assert!(problems.is_empty(), "{problems:?}");
-    for blob in fs_err::read_dir(project.path().join("oci/blobs/sha256")).unwrap() {
-        let path = blob.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        assert_eq!(Sha256::of(fs_err::read(&path).unwrap()).to_string(), name);
-    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::common::project::Project;
 const IMAGES: [&str; 4] = ["clamav", "dovecot", "mysql", "postfix"];
 
 /// A new project with an index of images that might have been built.
-fn project() -> Project {
+pub(super) fn project() -> Project {
     let project = Project::new();
     project.run(["init", "example.org"]);
     let manifests: Vec<_> = IMAGES

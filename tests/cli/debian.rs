@@ -7,7 +7,7 @@ use std::process::Output;
 
 use crate::common::project::Project;
 
-const MAPPING: &str = "suite = \"trixie\"\nbase = \"base\"\nroots = [\"tool\"]\nexclude = [\"usr/share/doc/\"]\n\
+pub(super) const MAPPING: &str = "suite = \"trixie\"\nbase = \"base\"\nroots = [\"tool\"]\nexclude = [\"usr/share/doc/\"]\n\
                        include = [\"usr/share/doc/*\", \"usr/share/doc/*/copyright\"]\n";
 
 fn mirror() -> PathBuf {

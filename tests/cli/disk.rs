@@ -12,7 +12,7 @@ impl SmallDisk {
     pub(crate) fn mount(path: PathBuf, size: &str) -> Self {
         fs_err::create_dir_all(&path).unwrap();
         let disk = Self { path };
-        disk.run("mount", &["-t", "tmpfs", "-o", &format!("size={size}"), "mailimg-test"]);
+        disk.run("mount", &["-t", "tmpfs", "-o", &format!("mode=0755,size={size}"), "mailimg-test"]);
         disk
     }
 

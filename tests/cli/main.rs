@@ -21,6 +21,7 @@ mod documentation;
 mod domains;
 mod fake_engine;
 mod fake_mail;
+mod faults;
 mod flat;
 mod init;
 mod layers;

@@ -17,7 +17,7 @@ fn failed(project: &Project, args: &[&str]) -> (i32, String) {
 }
 
 /// The registry's content at the path, requested as Docker does.
-fn pull(registry: &Registry, path: &str, account: Option<(&str, &str)>) -> Vec<u8> {
+pub(super) fn pull(registry: &Registry, path: &str, account: Option<(&str, &str)>) -> Vec<u8> {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let url = format!("http://127.0.0.1:{}/v2/{path}", registry.port());
     let mut request = client.get(url).header("accept", "application/vnd.oci.image.manifest.v1+json");

@@ -42,6 +42,12 @@ fn openssl(project: &Project, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// Checks that the services' certificates are the authority's, whenever they are valid.
+pub(super) fn authority_signed_all(project: &Project) {
+    let files = ["dovecot.pem", "mysql.pem", "postfix.pem"];
+    openssl(project, &[&["verify", "-no_check_time", "-CAfile", "internal-ca.pem"][..], &files].concat());
+}
+
 #[test]
 fn secrets_are_made_once_and_never_shown() {
     let project = project();

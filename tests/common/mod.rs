@@ -29,6 +29,11 @@ pub mod smtp;
 
 use std::time::{Duration, Instant};
 
+/// How often to try something: in `scripts/test --long`, the full count.
+pub fn count(short: usize, full: usize) -> usize {
+    if std::env::var_os("MAILIMG_FULL_LOAD").is_some() { full } else { short }
+}
+
 /// Repeats a check until it gives an answer, or fails and says what it waited for.
 pub fn wait_for<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();

@@ -22,6 +22,15 @@ impl Project {
         Self { root, cache }
     }
 
+    /// A copy of the project, of its cache, and of all that is in the test's directory.
+    pub fn duplicate(&self) -> Self {
+        let root = tempfile::Builder::new().prefix("mailimg-test-").tempdir().unwrap();
+        let copy = std::process::Command::new("cp").arg("-a").arg(self.root().join(".")).arg(root.path()).status();
+        assert!(copy.unwrap().success());
+        let cache = root.path().join("cache");
+        Self { root, cache }
+    }
+
     /// An empty project that shares the user's own cache, for content that takes long to download or create.
     pub fn with_shared_cache() -> Self {
         let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
@@ -78,7 +87,16 @@ impl Project {
         I: IntoIterator<Item = S>,
         S: AsRef<OsStr>,
     {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mailimg"));
+        Command::from_std(self.command(args))
+    }
+
+    /// The same, for running it in the background.
+    pub fn command<I, S>(&self, args: I) -> std::process::Command
+    where
+        I: IntoIterator<Item = S>,
+        S: AsRef<OsStr>,
+    {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mailimg"));
         command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())

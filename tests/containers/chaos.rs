@@ -9,8 +9,9 @@ use lettre::address::Envelope;
 use lettre::transport::smtp::client::Tls;
 use lettre::{SmtpTransport, Transport as _};
 
+use crate::common::count;
 use crate::common::{engine, wait_for};
-use crate::load::{count, in_parallel, subjects};
+use crate::load::{in_parallel, subjects};
 use crate::stack::{self, BOB, Stack, mark, message};
 
 const SENDERS: usize = 20;

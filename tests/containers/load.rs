@@ -4,16 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::common::engine;
 use crate::common::smtp::{Reply, Smtp};
+use crate::common::{count, engine};
 use crate::stack::{self, ALICE, BOB, Stack, mark, message};
 
 const SENDERS: usize = 20;
-
-/// In `scripts/test --long`, the full count.
-pub fn count(short: usize, full: usize) -> usize {
-    if std::env::var_os("MAILIMG_FULL_LOAD").is_some() { full } else { short }
-}
 
 /// All at once ask for the same key, which doesn't exist.
 #[test]
