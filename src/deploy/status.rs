@@ -110,9 +110,7 @@ pub fn status(
         composed: composed(&container.service),
         container: Some(container),
     }));
-    let file = stale_file(project, &built, file.as_ref())?;
-    let is_from_here = |container: &Container| stack.is_none_or(|stack| stack.is_from_here(container));
-    let stale = stale(project, &services, &is_from_here, file, outdated);
+    let stale = stale(project, &services, stale_file(project, &built, file.as_ref())?, outdated);
     Ok(Status { services, stale })
 }
 
@@ -144,23 +142,14 @@ fn stale_file(
     Ok((compose(project, built)? != file.text).then_some(Stale::ComposeFile))
 }
 
-fn stale(
-    project: &Project,
-    services: &[ServiceStatus],
-    is_from_here: &dyn Fn(&Container) -> bool,
-    file: Option<Stale>,
-    outdated: Vec<String>,
-) -> Vec<Stale> {
+fn stale(project: &Project, services: &[ServiceStatus], file: Option<Stale>, outdated: Vec<String>) -> Vec<Stale> {
     let own: BTreeSet<&str> = project.recipes().map(|recipe| recipe.name.as_str()).collect();
     let names = |is_meant: &dyn Fn(&ServiceStatus) -> bool| -> Vec<String> {
         services.iter().filter(|service| is_meant(service)).map(|service| service.service.clone()).collect()
     };
     let images =
         names(&|it| own.contains(it.service.as_str()) && (it.configured.is_none() || it.configured != it.built));
-    let runs = |composed: &Composed, container: &Container| is_from_here(container) && runs_as(composed, container);
-    let different = names(&|it| {
-        it.composed.as_ref().is_some_and(|composed| !it.container.as_ref().is_some_and(|it| runs(composed, it)))
-    });
+    let different = names(&|it| it.composed.as_ref().is_some_and(|composed| !runs_as(composed, it.container.as_ref())));
     let removed = names(&|it| it.composed.is_none() && it.container.is_some());
     let of = |names: Vec<String>, stale: fn(Vec<String>) -> Stale| (!names.is_empty()).then(|| stale(names));
     [
@@ -175,8 +164,11 @@ fn stale(
     .collect()
 }
 
-fn runs_as(composed: &Composed, container: &Container) -> bool {
-    container.health != Health::Stopped
-        && container.image == composed.image
-        && container.labels.get(CONFIGURATION) == composed.configuration.as_ref()
+fn runs_as(composed: &Composed, container: Option<&Container>) -> bool {
+    container.is_some_and(|container| {
+        container.health != Health::Stopped
+            && !container.has_moved
+            && container.image == composed.image
+            && container.labels.get(CONFIGURATION) == composed.configuration.as_ref()
+    })
 }

@@ -31,6 +31,9 @@ pub struct Container {
     pub reason: Option<String>,
     /// When it was last started.
     pub started: Option<Timestamp>,
+    /// Whether the site has been moved since it was created. Then its secrets are no longer where it mounts them from, and
+    /// the engine can't start it again.
+    pub has_moved: bool,
 }
 
 impl Container {
@@ -135,6 +138,7 @@ impl From<Inspected> for Container {
             health,
             reason: if health == Health::Healthy { None } else { state.reason() },
             started: state.started(),
+            has_moved: false,
         }
     }
 }

@@ -64,11 +64,9 @@ impl Stack {
     /// as it says are left alone, unless the site has been moved, and those that it no longer mentions are removed.
     pub fn up(&self, running: &[Container]) -> Result<(), EngineError> {
         let up = ["up", "--detach", "--quiet-pull", "--remove-orphans"];
-        if running.iter().all(|container| self.is_from_here(container)) {
-            return self.run(&up, START);
-        }
         // Compose doesn't compare where their mounts come from.
-        self.run(&[up.as_slice(), &["--force-recreate"]].concat(), START)
+        let recreate = running.iter().any(|container| container.has_moved).then_some("--force-recreate");
+        self.run(&up.into_iter().chain(recreate).collect::<Vec<_>>(), START)
     }
 
     /// Starts the containers of these services again.
@@ -93,30 +91,19 @@ impl Stack {
         let inspect = [&["container", "inspect"], ids.as_slice()].concat();
         let ended = process::run(self.engine.command().args(inspect), LIST, process::nothing);
         let ended = ended.map_err(|source| self.engine.failed(source))?;
-        let containers = container::read(&ended.stdout)
+        let mut containers = container::read(&ended.stdout)
             .map_err(|source| EngineError::Answer { program: self.engine.program.clone(), source })?;
-        match containers.iter().filter_map(Container::directory).find(|directory| self.is_elsewhere(directory)) {
-            Some(directory) => Err(EngineError::Elsewhere { directory: directory.to_owned() }),
-            None => Ok(containers),
+        let here = self.directory.canonicalize_utf8().ok();
+        for container in &mut containers {
+            let Some(directory) = container.directory() else { continue };
+            let is_here = here.is_some() && directory.canonicalize_utf8().ok() == here;
+            // A site that has been moved left nothing behind.
+            if !is_here && directory.join(COMPOSE_FILE).exists() {
+                return Err(EngineError::Elsewhere { directory: directory.to_owned() });
+            }
+            container.has_moved = !is_here;
         }
-    }
-
-    /// Whether the container was started from the site's directory. If the site has been moved since, its secrets are no
-    /// longer where the container mounts them from, and the engine can't start it again.
-    #[must_use]
-    pub fn is_from_here(&self, container: &Container) -> bool {
-        container.directory().is_none_or(|directory| self.is_here(directory))
-    }
-
-    fn is_here(&self, directory: &Utf8Path) -> bool {
-        directory
-            .canonicalize_utf8()
-            .is_ok_and(|there| self.directory.canonicalize_utf8().is_ok_and(|here| here == there))
-    }
-
-    /// Whether another site is there. A site that has been moved left nothing behind.
-    fn is_elsewhere(&self, directory: &Utf8Path) -> bool {
-        directory.join(COMPOSE_FILE).exists() && !self.is_here(directory)
+        Ok(containers)
     }
 
     /// The last line that the container wrote.
