@@ -9,8 +9,7 @@ use lettre::address::Envelope;
 use lettre::transport::smtp::client::Tls;
 use lettre::{SmtpTransport, Transport as _};
 
-use crate::common::count;
-use crate::common::{engine, wait_for};
+use crate::common::{count, engine, wait_for};
 use crate::load::{in_parallel, subjects};
 use crate::stack::{self, BOB, Stack, mark, message};
 

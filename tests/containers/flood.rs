@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::common::count;
 use crate::common::smtp::Smtp;
-use crate::common::{engine, wait_for};
+use crate::common::{count, engine, wait_for};
 use crate::load::{self, OWN_ADDRESSES, legitimate_work, memory_during, subjects};
 use crate::stack::{self, ALICE, BOB, Elsewhere, Stack, deliver, mark, message};
 

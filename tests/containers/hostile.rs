@@ -3,11 +3,10 @@
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use crate::common::count;
 use crate::common::imap::Mailbox;
 use crate::common::packages::gzip;
 use crate::common::smtp::{Reply, Smtp};
-use crate::common::{engine, wait_for};
+use crate::common::{count, engine, wait_for};
 use crate::load::{OWN_ADDRESSES, legitimate_work, memory_during};
 use crate::stack::{self, ALICE, BOB, DOMAIN, Stack, base64_lines, headers, mark, message};
 
