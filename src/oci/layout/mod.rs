@@ -87,7 +87,8 @@ impl Layout {
         std::fs::create_dir_all(path).map_err(failed)?;
         let marker = path.join("oci-layout");
         if !marker.is_file() {
-            if has_other_files(path).map_err(failed)? {
+            // Another process that begins the layout may have come further since: this file is its first.
+            if has_other_files(path).map_err(failed)? && !marker.is_file() {
                 return Err(LayoutError::Foreign { path: path.to_owned() });
             }
             create(&marker).map_err(failed)?;

@@ -1,4 +1,5 @@
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::sync::Barrier;
 
 use super::*;
 use crate::oci::image::tests::image;
@@ -170,6 +171,27 @@ fn other_directories_are_left_alone() {
     std::fs::write(directory.path().join("thesis.txt"), "precious").unwrap();
     let opened = Layout::open(Utf8Path::from_path(directory.path()).unwrap());
     assert!(matches!(opened, Err(LayoutError::Foreign { .. })));
+}
+
+#[test]
+fn many_at_once_begin_one_layout() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = Utf8Path::from_path(directory.path()).unwrap();
+    let together = Barrier::new(4);
+    // A thread that panics would keep the others waiting.
+    let open_all = || {
+        let open = |round: i32| {
+            together.wait();
+            Layout::open(&directory.join(round.to_string())).map(drop)
+        };
+        (0..500).map(open).collect::<Vec<_>>()
+    };
+    let opened = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(open_all)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    });
+    let failed: Vec<_> = opened.into_iter().filter_map(Result::err).collect();
+    assert!(failed.is_empty(), "{failed:?}");
 }
 
 #[test]
