@@ -60,7 +60,7 @@ impl Question for ImageOf {
 pub fn recall(inputs: &Inputs<'_>, store: &Store) -> Option<Image> {
     let manifest = store.recall(&ImageOf(inputs.derivation()))?;
     let image = read_image_at(&|digest| store.path(&digest), &inputs.recipe.name, manifest).ok()?;
-    let has_layers = image.layers.iter().all(|layer| store.find_sized(&layer.digest, layer.size).is_some());
+    let has_layers = image.layers.par_iter().all(|layer| store.find_sized(&layer.digest, layer.size).is_some());
     (has_layers && artifacts::are_known(store, manifest)).then_some(image)
 }
 

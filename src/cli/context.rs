@@ -7,6 +7,7 @@ use tokio::runtime::Runtime;
 
 use super::Failure;
 use super::exit::Exit;
+use super::log;
 use super::ui::Ui;
 use crate::fetch::Client;
 use crate::packages::Fetching;
@@ -44,7 +45,7 @@ pub(super) struct Context {
 impl Context {
     pub(super) fn new(args: &GlobalArgs) -> Self {
         let ui = Ui::new(args.quiet);
-        start_log(args.verbose, &ui);
+        log::start(args.verbose, &ui);
         let (project, cache_dir) = (args.project.clone(), args.cache_dir.clone());
         Self { project, cache_dir, temporary: OnceLock::new(), ui, runtime: OnceLock::new() }
     }
@@ -114,15 +115,4 @@ impl Context {
     pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> Result<T, Failure> {
         Ok(self.runtime()?.block_on(future))
     }
-}
-
-fn start_log(verbose: u8, ui: &Ui) {
-    let default = match verbose {
-        0 => "warn",
-        1 => "mailimg=info,warn",
-        _ => "mailimg=debug,info",
-    };
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| default.into());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(ui.log_writer()).without_time();
-    log.with_ansi(Ui::log_has_colours()).init();
 }

@@ -25,6 +25,7 @@ mod layout;
 mod load;
 mod lock;
 mod locked;
+mod log;
 mod logs;
 mod mailbox;
 mod man;

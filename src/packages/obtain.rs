@@ -32,8 +32,8 @@ pub fn obtain_for<'a>(
 /// Fetches missing packages of some locks into the store, and checks each package against its lock: the file's size,
 /// its members and their content. Returns them in the order of the locks, then of installation.
 ///
-/// Checked packages are not read again: neither content in the store nor a lock's text can change under its name. A
-/// package is not fetched if the store has all of its members, even if nothing else is known about it. If its
+/// Checked packages are not read again: a lock's text can't change under its name, and the store notices a change of
+/// content. A package is not fetched if the store has all of its members, even if nothing else is known about it. If its
 /// repository no longer has it, it is fetched from the registry in its lock's [`Sources`], if there is one.
 ///
 /// The SHA-256 of a fetched file and of its uncompressed data are not computed: they were when the lock was made, the

@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use camino::Utf8PathBuf;
 use tempfile::NamedTempFile;
 
+use super::seals::Seals;
 use super::{Incoming, Store, StoreError, settle};
 use crate::digest::Sha256;
 
@@ -28,6 +29,7 @@ pub struct Keeper {
 #[derive(Debug)]
 struct Pending {
     file: NamedTempFile,
+    digest: Sha256,
     path: Utf8PathBuf,
 }
 
@@ -36,8 +38,8 @@ impl Keeper {
         let (sender, receiver) = sync_channel(THREADS);
         let receiver = Arc::new(Mutex::new(receiver));
         let start = |_| {
-            let receiver = Arc::clone(&receiver);
-            std::thread::Builder::new().spawn(move || settle_all(&receiver))
+            let (receiver, seals) = (Arc::clone(&receiver), Arc::clone(&store.seals));
+            std::thread::Builder::new().spawn(move || settle_all(&receiver, &seals))
         };
         let threads = (0..THREADS).map(start).collect::<io::Result<_>>();
         let threads = threads.map_err(|source| StoreError::Thread { source })?;
@@ -52,15 +54,14 @@ impl Keeper {
     /// Stores a file, which must have the digest `expected` if that is given. Returns digest and size.
     pub fn keep(&self, incoming: Incoming, expected: Option<Sha256>) -> Result<(Sha256, u64), StoreError> {
         let (digest, size, file) = incoming.checked(expected)?;
-        self.send(Pending { file, path: self.store.place(digest)? })?;
+        self.send(Pending { file, digest, path: self.store.place(digest)? })?;
         Ok((digest, size))
     }
 
     /// Stores bytes, unless the store already has them. An entry that was changed is replaced.
     pub fn keep_bytes(&self, bytes: &[u8]) -> Result<Sha256, StoreError> {
         let digest = Sha256::of(bytes);
-        let there = self.store.find_sized(&digest, bytes.len() as u64);
-        if there.is_some_and(|path| std::fs::read(path).is_ok_and(|found| found == bytes)) {
+        if self.store.find_sized(&digest, bytes.len() as u64).is_some() {
             return Ok(digest);
         }
         let mut incoming = self.store.incoming(bytes.len() as u64)?;
@@ -100,13 +101,13 @@ impl Drop for Keeper {
 }
 
 /// Syncs and renames files until there are no more. After a failure the others are dropped.
-fn settle_all(receiver: &Mutex<Receiver<Pending>>) -> Result<(), StoreError> {
+fn settle_all(receiver: &Mutex<Receiver<Pending>>, seals: &Seals) -> Result<(), StoreError> {
     let mut outcome = Ok(());
     loop {
         let next = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Pending { file, path }) = next else { return outcome };
+        let Ok(Pending { file, digest, path }) = next else { return outcome };
         if outcome.is_ok() {
-            outcome = settle(file, &path);
+            outcome = settle(file, digest, &path, seals);
         }
     }
 }

@@ -4,7 +4,7 @@
 //! <cache>/files-v2/
 //!   lock               shared by every process that uses the store, exclusive while it is cleaned
 //!   tmp/               what is coming in
-//!   sha256/<digest>    what is there: complete, verified, never changed
+//!   sha256/<digest>    what is there: complete, verified, never changed by mailimg
 //!   facts/<digest>     what has been found out about content (see [`Question`])
 //! ```
 //!
@@ -15,7 +15,8 @@
 //!
 //! All content is in one directory: syncing a directory costs as much as syncing a file, and file systems find a name
 //! among many thousands as fast as among a few. Facts are not synced, because they can be found out again: each
-//! contains a digest of its question and itself, so one damaged by a crash is ignored.
+//! contains a digest of its question and itself, so one damaged by a crash is ignored. One of them says which files have
+//! been hashed, so that a file that something else has changed since is noticed where it is used.
 
 mod atomic;
 mod blob;
@@ -26,6 +27,7 @@ mod locking;
 mod maintain;
 mod owner;
 mod scratch;
+mod seals;
 mod support;
 
 use std::fs::File;
@@ -49,6 +51,7 @@ pub use support::{Operation, cautious, persist, set_mode, sync_directory, sync_f
 
 use locking::Attempt;
 use scratch::Scratch;
+use seals::Seals;
 
 /// The format version, raised when older entries would be misread.
 const BUCKET: &str = "files-v2";
@@ -59,6 +62,8 @@ pub struct Store {
     bucket: Utf8PathBuf,
     /// Replaces the bucket for writing if the bucket is read-only.
     scratch: Option<Arc<Scratch>>,
+    /// Which files were hashed. Remembered when the last clone is dropped.
+    seals: Arc<Seals>,
     /// The shared lock, held until the last clone is dropped or the process ends.
     _lock: Option<Arc<File>>,
 }
@@ -108,7 +113,9 @@ impl Store {
             }
         }
         let scratch = (!is_writable).then(|| Arc::new(Scratch::new(&bucket)));
-        Ok(Self { bucket, scratch, _lock: lock.map(Arc::new) })
+        let mut store = Self { bucket, scratch, seals: Arc::default(), _lock: lock.map(Arc::new) };
+        store.seals = Arc::new(Seals::load(&store));
+        Ok(store)
     }
 
     /// The path of the content with this digest, whether it exists or not.
@@ -132,20 +139,35 @@ impl Store {
         }
     }
 
-    /// The path of the content with this digest, if the store has it.
+    /// The path of the content with this digest, if the store has it. An entry that something else has changed since it
+    /// was hashed doesn't count, so that it is fetched or made again.
     #[must_use]
     pub fn find(&self, digest: &Sha256) -> Option<Utf8PathBuf> {
-        let path = self.path(digest);
-        // A link in the store isn't ours: it could lead anywhere.
-        path.symlink_metadata().is_ok_and(|found| found.is_file()).then_some(path)
+        self.find_entry(digest).map(|(path, _)| path)
     }
 
-    /// Like [`find`](Store::find), but ignores an entry of another size, so that it is fetched again.
+    /// Like [`find`](Store::find), but ignores an entry of another size.
     #[must_use]
     pub fn find_sized(&self, digest: &Sha256, size: u64) -> Option<Utf8PathBuf> {
+        self.find_entry(digest).filter(|(_, found)| *found == size).map(|(path, _)| path)
+    }
+
+    fn find_entry(&self, digest: &Sha256) -> Option<(Utf8PathBuf, u64)> {
         let path = self.path(digest);
-        let found = path.symlink_metadata().ok()?;
-        (found.is_file() && found.len() == size).then_some(path)
+        let size = self.seals.size_of_sound(*digest, &path)?;
+        Some((path, size))
+    }
+
+    /// Whether a file outside of the store has this content. It is read unless it was before, and hasn't changed since.
+    #[must_use]
+    pub fn is_sound(&self, path: &Utf8Path, digest: Sha256, size: u64) -> bool {
+        self.seals.size_of_sound(digest, path) == Some(size)
+    }
+
+    /// Notes that the file at `path` has this content. For a file that has just been hashed or copied from the store, or is
+    /// a new name of an entry, so that it isn't read again.
+    pub fn note(&self, path: &Utf8Path, digest: Sha256) -> io::Result<()> {
+        self.seals.add(digest, path)
     }
 
     /// Opens the content with this digest.
@@ -198,6 +220,19 @@ impl Store {
     }
 }
 
+impl Drop for Store {
+    fn drop(&mut self) {
+        // What a read-only store can't remember is hashed again by the next process.
+        if self.scratch.is_some() {
+            return;
+        }
+        let mut seals = std::mem::take(&mut self.seals);
+        if let Some(seals) = Arc::get_mut(&mut seals) {
+            seals.save(self);
+        }
+    }
+}
+
 impl Incoming {
     /// Appends `bytes`.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
@@ -219,7 +254,7 @@ impl Incoming {
         let store = self.store.clone();
         let (digest, size, file) = self.checked(expected)?;
         let path = store.place(digest)?;
-        settle(file, &path)?;
+        settle(file, digest, &path, &store.seals)?;
         store.sync()?;
         Ok(Entry { digest, size, path })
     }
@@ -259,9 +294,9 @@ fn none_if_missing<T>(found: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-/// Puts a complete file in its place, without syncing the directory.
-fn settle(file: NamedTempFile, path: &Utf8Path) -> Result<(), StoreError> {
-    persist(file, path, 0o444).map_err(StoreError::io("write", path))
+/// Puts a complete file in its place and seals it, without syncing the directory.
+fn settle(file: NamedTempFile, digest: Sha256, path: &Utf8Path, seals: &Seals) -> Result<(), StoreError> {
+    persist(file, path, 0o444).and_then(|()| seals.add(digest, path)).map_err(StoreError::io("write", path))
 }
 
 fn check(digest: Sha256, size: u64, expected: Option<Sha256>) -> Result<(), StoreError> {

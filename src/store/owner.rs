@@ -1,4 +1,7 @@
 //! Who else may write to a store. Its entries are not read again where they are used, so nobody may.
+//!
+//! Of a file with an access control list, the group's permissions in the mode are those that the list can grant at most
+//! (acl(5)). So the mode says whether somebody may write, and changing it takes that permission from everyone.
 
 use std::fs::{DirBuilder, Metadata, Permissions};
 use std::io;
@@ -80,9 +83,38 @@ mod tests {
         for path in &paths {
             assert_eq!(path.metadata().unwrap().mode() & 0o7777, 0o755, "{path}");
         }
-        // Others can't replace what is in such a directory.
+        // In such a directory, others can't replace what they don't own.
         std::fs::set_permissions(cache, Permissions::from_mode(0o1777)).unwrap();
         drop(Store::open(cache).unwrap());
         assert_eq!(cache.metadata().unwrap().mode() & 0o7777, 0o1777);
+    }
+
+    const ACCESS: &str = "system.posix_acl_access";
+
+    /// An access control list as Linux keeps it (`linux/posix_acl_xattr.h`): version 2, then tag, permissions and user of
+    /// each entry.
+    fn list(entries: &[(u16, u16, u32)]) -> Vec<u8> {
+        let entry = |(tag, permissions, user): &(u16, u16, u32)| {
+            [&tag.to_le_bytes()[..], &permissions.to_le_bytes(), &user.to_le_bytes()].concat()
+        };
+        [2_u32.to_le_bytes().to_vec(), entries.iter().flat_map(entry).collect()].concat()
+    }
+
+    #[test]
+    fn an_access_control_list_lets_nobody_write() {
+        let [owner, user, group, mask, other] = [1, 2, 4, 0x10, 0x20];
+        let (nobody, none) = (65_534, u32::MAX);
+        let cache = tempfile::tempdir().unwrap();
+        let cache = Utf8Path::from_path(cache.path()).unwrap();
+        drop(Store::open(cache).unwrap());
+        let path = cache.join(BUCKET).join("sha256");
+        let open = list(&[(owner, 7, none), (user, 7, nobody), (group, 5, none), (mask, 7, none), (other, 5, none)]);
+        rustix::fs::setxattr(path.as_std_path(), ACCESS, &open, rustix::fs::XattrFlags::empty()).unwrap();
+        assert_eq!(path.metadata().unwrap().mode() & 0o7777, 0o775);
+        drop(Store::open(cache).unwrap());
+        let mut found = vec![0; 100];
+        let length = rustix::fs::getxattr(path.as_std_path(), ACCESS, &mut found).unwrap();
+        let closed = list(&[(owner, 7, none), (user, 7, nobody), (group, 5, none), (mask, 5, none), (other, 5, none)]);
+        assert_eq!(found[..length], closed, "the mask takes it from all");
     }
 }

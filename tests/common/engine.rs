@@ -1,9 +1,11 @@
 //! The container engine, through its command line.
 
 use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader};
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Every container of the tests carries this label, with [`run`] as its value.
 pub const LABEL: &str = "org.mailimg.test";
@@ -53,6 +55,26 @@ where
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// The exit codes of `count` containers of a compose project that end while `what` is done. The engine itself remembers
+/// its last 256 events only, most of which are health checks.
+pub fn exit_codes(project: &str, count: usize, what: impl FnOnce()) -> Vec<i32> {
+    let filter = format!("label=com.docker.compose.project={project}");
+    // So that a container that doesn't end is a failure.
+    let until = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_mins(3);
+    let mut events = Command::new("docker")
+        .args(["events", "--since", "1s", "--until", &until.as_secs().to_string()])
+        .args(["--filter", &filter, "--filter", "event=die", "--format", "{{.Actor.Attributes.exitCode}}"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    what();
+    let lines = BufReader::new(events.stdout.take().unwrap()).lines().take(count);
+    let codes = lines.map(|line| line.unwrap().parse().unwrap()).collect();
+    let _ = events.kill();
+    events.wait().unwrap();
+    codes
+}
+
 /// Runs a program in a running container: both outputs, one after the other, and whether it succeeded.
 pub fn exec(container: &str, command: &[&str]) -> (bool, String) {
     let output = try_docker([["exec", container].as_slice(), command].concat());
@@ -67,7 +89,7 @@ pub fn inspect(container: &str, template: &str) -> String {
 
 /// A container's standard output and standard error so far. The images' `logged` passes lines on after a tenth of a second.
 pub fn logs(container: &str) -> String {
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    std::thread::sleep(Duration::from_millis(300));
     let output = try_docker(["logs", container]);
     String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
 }

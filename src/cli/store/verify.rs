@@ -6,9 +6,10 @@ use crate::store::{Problem, remove, verify};
 
 /// Read everything in the store again and report what has changed.
 ///
-/// The store keeps packages and layers in the cache directory under the SHA-256 of their content. The hash is checked
-/// when content comes in, but not on every build. Exits with 1 if something has changed since, because a disk is
-/// broken or somebody edited a file. Layouts share blobs with the store: delete those written since the damage.
+/// The store keeps packages and layers in the cache directory under the SHA-256 of their content. A build notices files
+/// that were written to or replaced, by their inode, size and times, but doesn't read them. This command does, so it
+/// also finds what a broken disk has changed. Exits with 1 if something has changed. Layouts share blobs with the store:
+/// delete those written since the damage.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
     /// Remove what has changed; it is fetched or built again when needed

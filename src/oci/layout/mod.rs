@@ -113,7 +113,7 @@ impl Layout {
         blob_path(&self.path, digest)
     }
 
-    /// Adds the blobs of images. Existing blobs are kept. Blobs in the store are shared by reflink or hard link where
+    /// Adds the blobs of images. Existing blobs are kept, unless something else has changed them. Blobs in the store are shared by reflink or hard link where
     /// the file system supports it. Layers must be in the store.
     ///
     /// The images become visible only with [`commit`](Self::commit).
@@ -135,20 +135,19 @@ impl Layout {
     fn put(&self, digest: Sha256, size: u64, bytes: Option<&[u8]>, store: &Store) -> Result<(), Refusal> {
         let path = self.blob(digest);
         match path.symlink_metadata() {
-            // An interrupted build leaves no blob of the right length under its name; a damaged disk may leave a
-            // shorter one.
-            Ok(found) if found.is_file() && found.len() == size => return Ok(()),
+            Ok(_) if store.is_sound(&path, digest, size) => return Ok(()),
             Ok(_) => std::fs::remove_file(&path)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error.into()),
         }
         self.is_changed.store(true, Ordering::Relaxed);
         match (store.find_sized(&digest, size), bytes) {
-            (Some(stored), _) if self.sharing.share(&stored, &path, &self.path)? => Ok(()),
-            (Some(stored), _) => self.copy(digest, size, File::open(stored)?),
-            (None, Some(bytes)) => self.copy(digest, size, bytes),
-            (None, None) => Err("it is not in the store".into()),
+            (Some(stored), _) if self.sharing.share(&stored, &path, &self.path)? => {}
+            (Some(stored), _) => self.copy(digest, size, File::open(stored)?)?,
+            (None, Some(bytes)) => self.copy(digest, size, bytes)?,
+            (None, None) => return Err("it is not in the store".into()),
         }
+        Ok(store.note(&path, digest)?)
     }
 
     /// Writes a blob and checks it. We don't use ocidir here, because its writer panics when the disk is full.
