@@ -42,7 +42,7 @@ struct ImageOf(Sha256);
 
 impl Question for ImageOf {
     const NAME: &'static str = "image";
-    const VERSION: u32 = 3;
+    const VERSION: u32 = 4;
     /// Digest of its manifest.
     type Answer = Sha256;
 

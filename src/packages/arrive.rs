@@ -16,6 +16,8 @@ use crate::store::{Incoming, Keeper, Store, StoreError};
 /// A package that has been read but is not in the store yet.
 pub(crate) struct Arrival {
     pub(crate) inspected: Inspected,
+    /// The SHA-256 of the file and of the uncompressed data.
+    pub(crate) digests: (Sha256, Sha256),
     listing: Listing,
     signatures: Vec<Vec<u8>>,
     control: Vec<u8>,
@@ -28,8 +30,6 @@ pub(crate) struct Arrival {
 pub(crate) struct Reading<'a> {
     /// Its name in messages.
     pub(crate) name: &'a str,
-    /// Whether to compute the digests that a lock would already contain; see [`Unparsed::measuring`].
-    pub(crate) measures: bool,
     /// The store to write the data member to; none if it already has it.
     pub(crate) store: Option<&'a Store>,
 }
@@ -42,15 +42,14 @@ pub(crate) fn read<E: From<ObtainError>>(
     verify: impl FnOnce(&Head) -> Result<Vec<String>, E>,
 ) -> Result<Arrival, E> {
     let refused = |error| refused(reading.name, error);
-    let unparsed = if reading.measures { Unparsed::measuring(source) } else { Unparsed::new(source) };
-    let unparsed = unparsed.map_err(refused)?;
+    let unparsed = Unparsed::measuring(source).map_err(refused)?;
     let signers = verify(unparsed.head())?;
     Ok(read_on(unparsed.parse().map_err(refused)?, reading, signers)?)
 }
 
 fn read_on<R: Read>(
     reader: PackageReader<R, Incoming>,
-    Reading { name, store, .. }: Reading<'_>,
+    Reading { name, store }: Reading<'_>,
     signers: Vec<String>,
 ) -> Result<Arrival, ObtainError> {
     let signatures = reader.head().signature_bytes().map(<[u8]>::to_vec).collect();
@@ -61,7 +60,14 @@ fn read_on<R: Read>(
     };
     let (listing, data) = Listing::read(reader).map_err(|error| refused(name, error))?;
     let inspected = Inspected { control, measured: listing.measured.clone(), signers };
-    Ok(Arrival { inspected, listing, signatures, control: control_bytes, data })
+    let unmeasured = || ObtainError::Stored { package: name.to_owned(), source: io::ErrorKind::InvalidData.into() };
+    let digests = digests(&listing.measured).ok_or_else(unmeasured)?;
+    Ok(Arrival { inspected, digests, listing, signatures, control: control_bytes, data })
+}
+
+/// The SHA-256 of a package's file and of its uncompressed data, if it was measured.
+pub(crate) fn digests(measured: &Measured) -> Option<(Sha256, Sha256)> {
+    measured.sha256.zip(measured.diff_id)
 }
 
 /// Inspects a package with a known listing: only its signatures and control are read again, and verified as by [`read`].
@@ -110,8 +116,8 @@ impl Arrival {
     }
 }
 
-/// Reads a fetched file like [`read`], without measuring it: if its members match the lock, so does the file. If the
-/// file is a different one, that is the error, whatever else may be wrong with it.
+/// Reads a fetched file like [`read`]. If the file is a different one, that is the error, whatever else may be wrong with
+/// it.
 pub(crate) fn read_fetched(
     mut file: Fetched,
     package: &LockedPackage,
@@ -192,7 +198,7 @@ mod tests {
     fn control_is_verified_before_it_is_parsed() {
         let control = member(".PKGINFO", "depend = <=>");
         let package = [control.clone(), member("file", "content")].concat();
-        let reading = Reading { name: "bad.apk", measures: true, store: None };
+        let reading = Reading { name: "bad.apk", store: None };
         let accept = |head: &Head| {
             assert_eq!(head.control_bytes(), control);
             Ok::<_, ObtainError>(Vec::new())

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::arrive::{self, Reading};
+use super::arrive;
 use super::download::{self, Fetching};
 use super::gone::Gone;
 use super::obtained::{ListingOf, check, check_head, list, members, reading, remember};
@@ -36,9 +36,8 @@ pub fn obtain_for<'a>(
 /// content. A package is not fetched if the store has all of its members, even if nothing else is known about it. If its
 /// repository no longer has it, it is fetched from the registry in its lock's [`Sources`], if there is one.
 ///
-/// The SHA-256 of a fetched file and of its uncompressed data are not computed: they were when the lock was made, the
-/// members' hashes determine them, and a cold build would take an eighth longer. If an edited lock contains wrong ones,
-/// this is detected for packages already in the store, and no engine accepts an image with such a layer.
+/// Everything that a lock says of a package is compared, even what its members' hashes determine: the SHA-256 of the file
+/// and of the uncompressed data. Whether a line is true must not depend on what a machine's store holds.
 ///
 /// Don't call this inside the runtime.
 pub fn obtain<'a>(
@@ -98,7 +97,7 @@ fn bring(missing: Vec<Missing<'_>>, fetching: Fetching<'_>) -> Result<(), Obtain
     let requests = missing.iter().map(Missing::request).collect::<Result<Vec<_>, _>>()?;
     for Missing { package, .. } in &whole {
         // Rare: the lock was edited, or the store was cleaned.
-        list(package, store, Reading { measures: true, ..reading(package, None) })?;
+        list(package, store, reading(package, None))?;
     }
     let answers = download::each(fetching, (&requests, &missing), |missing, file| {
         let Missing { package, .. } = missing;

@@ -4,7 +4,7 @@ use std::io::Read as _;
 use super::ObtainError;
 use super::arrive::{self, Arrival, Reading};
 use crate::apk::Package;
-use crate::apk::package::{Control, Head, Listing, Measured, PackageError, PackageFiles};
+use crate::apk::package::{Control, Head, Listing, PackageError, PackageFiles};
 use crate::digest::Sha256;
 use crate::lock::{LockedPackage, Member};
 use crate::store::{Question, Store, check_blob};
@@ -71,7 +71,7 @@ impl Question for ListingOf<'_> {
 }
 
 pub(super) fn reading<'a>(package: &'a LockedPackage, store: Option<&'a Store>) -> Reading<'a> {
-    Reading { name: &package.file, measures: false, store }
+    Reading { name: &package.file, store }
 }
 
 pub(super) fn members(package: &LockedPackage) -> impl Iterator<Item = &Member> {
@@ -97,9 +97,7 @@ pub(super) fn check_head(package: &LockedPackage, head: &Head) -> Result<Vec<Str
 /// Rejects a package that doesn't match the lock.
 pub(super) fn check(package: &LockedPackage, arrival: &Arrival) -> Result<(), ObtainError> {
     let LockedPackage { file, repository, arch, .. } = package;
-    let Measured { sha256, diff_id, .. } = arrival.inspected.measured;
-    let digests = (sha256.unwrap_or(package.sha256), diff_id.unwrap_or(package.diff_id));
-    compare(package, &arrival.inspected.locked(file, repository, arch, digests))
+    compare(package, &arrival.inspected.locked(file, repository, arch, arrival.digests))
 }
 
 fn compare(package: &LockedPackage, found: &LockedPackage) -> Result<(), ObtainError> {

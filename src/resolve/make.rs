@@ -1,5 +1,4 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::ErrorKind;
 
 use super::hold::{Held, plan_update};
 use super::offer::{Chosen, Offer};
@@ -93,10 +92,6 @@ struct Read {
     listing: Listing,
 }
 
-fn digests(measured: &Measured) -> Option<(Sha256, Sha256)> {
-    measured.sha256.zip(measured.diff_id)
-}
-
 fn read_packages(
     offer: &Offer,
     unique: BTreeMap<Checksum, &Chosen>,
@@ -120,12 +115,10 @@ fn read_packages(
             file => file?,
         };
         let name = file_name(&chosen.package);
-        let reading = Reading { name: &name, measures: true, store: Some(store) };
+        let reading = Reading { name: &name, store: Some(store) };
         let arrival = arrive::read(file, reading, |head| verify(offer, &chosen.package, head))?;
         compare(&chosen.package, &arrival.inspected)?;
-        let inspected = arrival.inspected.clone();
-        let unknown = || ObtainError::Stored { package: name.clone(), source: ErrorKind::InvalidData.into() };
-        let digests = digests(&inspected.measured).ok_or_else(unknown)?;
+        let (inspected, digests) = (arrival.inspected.clone(), arrival.digests);
         let listing = arrival.keep(keeper)?;
         store.remember(&ListingOf::new(&chosen.package)?, &listing)?;
         Ok::<_, ResolveError>(Ok((*checksum, Read { repository: chosen.repository, inspected, digests, listing })))
@@ -151,7 +144,7 @@ fn from_store(offer: &Offer, chosen: &Chosen, store: &Store) -> Result<Option<Re
     let file = arrive::join(store, arrive::members(signatures, control, data))?;
     let inspected = arrive::inspect(file, &name, &listing, |head| verify(offer, &chosen.package, head))?;
     compare(&chosen.package, &inspected)?;
-    let found = digests(&listing.measured);
+    let found = arrive::digests(&listing.measured);
     Ok(found.map(|digests| Read { repository: chosen.repository, inspected, digests, listing }))
 }
 

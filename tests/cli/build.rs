@@ -237,14 +237,19 @@ fn a_package_that_is_not_the_locked_one_is_refused() {
 
 #[test]
 fn a_lock_with_another_hash_is_refused() {
+    let message = "web-1.0-r0.apk doesn't match the lock";
     for line in ["  sha256 ", "  data ", "  diff-id "] {
-        let project = project(&packages());
-        edit_last_hash(&project, line);
-        let (code, error) = refused(&project, &[]);
-        assert_eq!(code, 3, "{error}");
-        let message = "web-1.0-r0.apk doesn't match the lock";
-        assert!(error.contains(message) && error.contains("the lock was edited"), "{line}: {error}");
-        assert!(!project.path().join("oci/index.json").exists());
+        for is_cold in [false, true] {
+            let project = project(&packages());
+            edit_last_hash(&project, line);
+            if is_cold {
+                fs_err::remove_dir_all(project.cache()).unwrap();
+            }
+            let (code, error) = refused(&project, &[]);
+            assert_eq!(code, 3, "{error}");
+            assert!(error.contains(message) && error.contains("the lock was edited"), "{line}: {error}");
+            assert!(!project.path().join("oci/index.json").exists());
+        }
     }
 }
 

@@ -63,7 +63,7 @@ pub struct Listing {
 impl Listing {
     /// Part of the name under which listings are stored; raised when older ones would be misread, or called more
     /// packages portable.
-    pub const VERSION: u32 = 7;
+    pub const VERSION: u32 = 8;
 
     /// Reads a package to its end. Also returns what was passed to [`PackageReader::keep_data`].
     pub fn read<R: Read, W: Digesting>(mut reader: PackageReader<R, W>) -> Result<(Self, Option<W>), PackageError> {
