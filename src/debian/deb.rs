@@ -9,6 +9,9 @@ use object::read::archive::{ArchiveFile, ArchiveMember};
 /// The largest unpacked package, in bytes: 2 GiB.
 const UNPACKED_LIMIT: u64 = 2 << 30;
 
+/// The largest control file, in bytes: 1 MiB. Debian's largest has some tens of kilobytes.
+const CONTROL_LIMIT: u64 = 1 << 20;
+
 /// Debian's packages have three members; signed ones have a few more.
 const MEMBERS: usize = 16;
 
@@ -76,6 +79,9 @@ pub enum DebError {
     /// The package is too large when unpacked.
     #[error("it unpacks to more than {limit} bytes")]
     TooLarge { limit: u64 },
+    /// The control file is too large.
+    #[error("its control file has more than {limit} bytes")]
+    ControlTooLarge { limit: u64 },
 }
 
 impl Deb {
@@ -140,10 +146,13 @@ fn unpack<'a>(member: impl Read + 'a, compression: &str, name: &str) -> Result<B
 fn read_control(reader: impl Read) -> Result<Option<String>, DebError> {
     let mut archive = tar::Archive::new(reader);
     for entry in archive.entries()? {
-        let mut entry = entry?;
+        let entry = entry?;
         if matches!(&*entry.path_bytes(), b"./control" | b"control") {
             let mut text = Vec::new();
-            entry.read_to_end(&mut text)?;
+            entry.take(CONTROL_LIMIT + 1).read_to_end(&mut text)?;
+            if text.len() as u64 > CONTROL_LIMIT {
+                return Err(DebError::ControlTooLarge { limit: CONTROL_LIMIT });
+            }
             return Ok(Some(String::from_utf8_lossy(&text).into_owned()));
         }
     }
@@ -359,6 +368,8 @@ pub(super) mod tests {
     fn refuses_what_is_no_package() {
         assert!(Deb::read(Cursor::new(&b"!<arch>\n"[..]), |_| true).is_err());
         assert!(Deb::read(Cursor::new(&b"<html>"[..]), |_| true).is_err());
+        let deb = made_up(&"a".repeat(1 << 20 | 1), "", &[]);
+        assert!(matches!(Deb::read(Cursor::new(&*deb), |_| true), Err(DebError::ControlTooLarge { limit: 1_048_576 })));
         let deb = made_up("Package: a\n", ".lzma", &[]);
         assert!(matches!(Deb::read(Cursor::new(&*deb), |_| true), Err(DebError::Compression { .. })));
         let whole = made_up("Package: a\n", ".xz", &data(&[("./a", b'0', &[7; 9000], "")]));

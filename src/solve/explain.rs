@@ -1,5 +1,6 @@
 //! Why a world has no solution.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::attempt::Attempt;
@@ -19,6 +20,8 @@ const MOST_REASONS: usize = 20;
 const MOST_NAMED: usize = 100;
 /// How often to solve for a smaller world. Then the smallest so far is explained.
 const MOST_ATTEMPTS: usize = 500;
+/// How many names to compare with missing ones: those of a large distribution a dozen times.
+const MOST_COMPARED: usize = 1_000_000;
 /// How far to follow dependencies of packages that were not selected.
 const DEPTH: usize = 3;
 
@@ -66,11 +69,14 @@ struct Explanation<'a, 'u> {
     required: HashMap<NameId, Vec<InForce<'u>>>,
     /// Why a package was selected: because of a package, or of a dependency in the world.
     parents: HashMap<PackageId, Result<PackageId, &'u Dependency>>,
+    /// How many names may still be compared.
+    compared: Cell<usize>,
 }
 
 impl<'a, 'u> Explanation<'a, 'u> {
     fn new(universe: &'u Universe, arch: &'a str, attempt: &'a Attempt<'u>) -> Self {
-        let mut explanation = Self { universe, arch, attempt, required: HashMap::new(), parents: HashMap::new() };
+        let (required, parents, compared) = (HashMap::new(), HashMap::new(), Cell::new(MOST_COMPARED));
+        let mut explanation = Self { universe, arch, attempt, required, parents, compared };
         let world = attempt.world.iter().map(|(name, dependency)| (None, *name, *dependency));
         let depends = attempt
             .packages
@@ -166,10 +172,17 @@ impl<'a, 'u> Explanation<'a, 'u> {
             return left_out;
         }
         let there = universe.names().filter(|(id, _)| !universe.providers(*id).is_empty()).map(|(_, name)| name);
-        let similar = similar(name, there).into_iter();
+        let similar = if self.may_compare() { similar(name, there) } else { Vec::new() }.into_iter();
         let provider = |name: &str| universe.providers(universe.find(name)?).last().copied();
         let similar = similar.filter_map(|name| Some((name.to_owned(), self.show(provider(name)?.package))));
         vec![Reason::Unknown { name: name.to_owned(), similar: similar.collect() }]
+    }
+
+    /// Whether a missing name may be compared with all others. The first missing names may.
+    fn may_compare(&self) -> bool {
+        let left = self.compared.get().checked_sub(self.universe.name_count());
+        self.compared.set(left.unwrap_or_default());
+        left.is_some()
     }
 
     fn left_out(&self, dependency: &Dependency) -> Vec<Reason> {

@@ -223,7 +223,7 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         // What a read-only store can't remember is hashed again by the next process.
-        if self.scratch.is_some() {
+        if self.scratch.is_some() || Arc::strong_count(&self.seals) > 1 {
             return;
         }
         let mut seals = std::mem::take(&mut self.seals);

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::str::FromStr;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -453,9 +454,13 @@ fn sweep(name: &str) -> String {
     )
 }
 
-/// A port that nobody listens on now. Another process could take it before it is used, but that is unlikely.
+/// A port that nobody listens on now, another one each time. It is below those that the system gives to whoever asks for
+/// any: of these, another test or a client could get the same before it is used.
 pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = 15_000 + u16::try_from(std::process::id() % 100).unwrap() * 100;
+    let mut ports = std::iter::repeat_with(|| start + NEXT.fetch_add(1, Ordering::Relaxed));
+    ports.find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()).unwrap()
 }
 
 /// Sends a message from outside through port 25, and fails unless it is accepted; `mark` identifies it.
@@ -498,7 +503,6 @@ pub fn home(user: &str) -> String {
 
 /// A unique text.
 pub fn mark(what: &str) -> String {
-    use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("{what}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }

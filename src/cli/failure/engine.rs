@@ -21,10 +21,7 @@ impl From<EngineError> for Failure {
             EngineError::Load { .. } => {
                 failure(Exit::System).hint("see the engine's log, and whether its disk is full")
             }
-            EngineError::Compose { .. } => failure(Exit::System).hint(
-                "`mailimg logs` shows what the containers wrote. If a port is already in use, another program of \
-                 this machine has it: stop that, or set publish.ports in mailimg.toml",
-            ),
+            EngineError::Compose { said, .. } => failure(Exit::System).hint(what_helps(said)),
             EngineError::Elsewhere { directory } => failure(Exit::Usage).hint(format!(
                 "if this is another site, give it another `name` in mailimg.toml, and other ports. If it replaces that \
                  one, first run `mailimg -C {directory} down`; the mail stays"
@@ -37,6 +34,42 @@ impl From<EngineError> for Failure {
             EngineError::Logs { .. } => failure(Exit::Missing).hint("`docker compose ps --all` lists the services"),
             EngineError::Failed { .. } => failure(Exit::Missing)
                 .hint("`mailimg status` and `mailimg logs` may show what is wrong with the service"),
+        }
+    }
+}
+
+/// What to do about what compose or the engine said.
+fn what_helps(said: &str) -> &'static str {
+    let says = |reasons: &[&str]| reasons.iter().any(|reason| said.contains(reason));
+    if says(&["port is already allocated", "address already in use"]) {
+        "another program of this machine has the port: stop that, or set publish.ports in mailimg.toml"
+    } else if says(&["source path does not exist"]) {
+        "create that directory, or name another in mailimg.toml"
+    } else if says(&["pull access denied", "manifest unknown", "failed to resolve reference"]) {
+        "the engine lacks an image and can't fetch it: push it with `mailimg push`, or load it with `mailimg load`"
+    } else {
+        "`mailimg logs` shows what the containers wrote"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As Docker and Compose put it.
+    #[test]
+    fn what_helps_depends_on_what_is_wrong() {
+        for (said, help) in [
+            ("Bind for 127.0.0.1:25 failed: port is already allocated", "publish.ports"),
+            ("listen tcp4 0.0.0.0:25: bind: address already in use", "publish.ports"),
+            (
+                "invalid mount config for type \"bind\": bind source path does not exist: /etc/none",
+                "create that directory",
+            ),
+            ("pull access denied for mailimg/postfix, repository does not exist", "mailimg push"),
+            ("context deadline exceeded", "mailimg logs"),
+        ] {
+            assert!(what_helps(said).contains(help), "{said}: {}", what_helps(said));
         }
     }
 }

@@ -269,6 +269,7 @@ impl<'u> Selection<'u> {
         let mut trigger = Trigger::Never;
         for provider in universe.providers(name) {
             let id = provider.package;
+            self.packages[id].examined_for = Some(name);
             if check.depends
                 && self.packages[id].selectable
                 && universe.depends(id).any(|(name, dependency)| !self.satisfiable(id, name, dependency))
@@ -368,7 +369,8 @@ impl<'u> Selection<'u> {
         }
     }
 
-    /// All providers of `kept` also provide `name`: rules out packages that provide `name` but not `kept`.
+    /// All providers of `kept`, which have just been examined, also provide `name`: rules out packages that provide `name`
+    /// but not `kept`.
     fn exclude(&mut self, name: NameId, kept: NameId, spare_virtual: bool) {
         if name == kept {
             return;
@@ -378,10 +380,11 @@ impl<'u> Selection<'u> {
             if spare_virtual && universe.version(*provider).is_none() || !self.packages[provider.package].selectable {
                 continue;
             }
-            let spared = universe
-                .provides(provider.package)
-                .any(|(other, provided)| other == kept || spare_virtual && universe.version(provided).is_none());
-            if !spared {
+            // Whoever provides `kept` was examined for it. To look through all names of each provider instead would take
+            // the square of the time for packages that provide the same names.
+            let provides_kept = self.packages[provider.package].examined_for == Some(kept);
+            let is_virtual = |(_, provided)| universe.version(provided).is_none();
+            if !provides_kept && !(spare_virtual && universe.provides(provider.package).any(is_virtual)) {
                 self.rule_out(provider.package);
             }
         }

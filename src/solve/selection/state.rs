@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use crate::solve::pins::Tags;
-use crate::solve::universe::Provider;
+use crate::solve::universe::{NameId, Provider};
 
 /// The state of a name.
 #[derive(Debug, Clone, Default)]
@@ -112,4 +112,6 @@ pub(in crate::solve) struct PackageState {
     /// The tags that it and its dependencies may come from; none until it is reached.
     pub(super) tags: Tags,
     pub(super) trigger: Trigger,
+    /// The name for which it was last examined as one of its providers.
+    pub(super) examined_for: Option<NameId>,
 }

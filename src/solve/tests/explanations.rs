@@ -254,6 +254,29 @@ fn of_many_problems_the_first_are_explained() {
 }
 
 #[test]
+fn of_many_missing_names_the_first_are_compared_with_those_there_are() {
+    let names: String = (0..400_000).map(|number| format!(" cmd:made-up-{number}")).collect();
+    let universe = universe(&format!("P:postfix V:1 p:{}", names.trim_start()));
+    let error = plan(&universe, "posftix postfixx postfiy").unwrap_err();
+    let similar = |problem: &Problem| match &problem.reasons[..] {
+        [Reason::Unknown { similar, .. }] => similar.len(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(error.problems.iter().map(similar).collect::<Vec<_>>(), [1, 1, 0], "{error}");
+}
+
+#[test]
+fn packages_that_provide_the_same_names_rule_each_other_out() {
+    // The newest of each name, which no other package may provide besides.
+    let provides = |number: usize| (0..100).map(|name| format!("n{name}=1.{number}")).collect::<Vec<_>>().join(" ");
+    let same: String = (0..200).map(|number| format!("P:p{number} V:1 p:{}\n", provides(number))).collect();
+    let world: Vec<String> = (0..100).map(|name| format!("n{name}")).collect();
+    assert_eq!(plan(&universe(&same), &world.join(" ")).unwrap(), "p199-1");
+    let error = plan(&universe(&same), "p198 p199").unwrap_err().to_string();
+    assert!(error.contains("and so does"), "{error}");
+}
+
+#[test]
 fn packages_that_provide_many_of_the_same_names_are_solved() {
     let mut random = fastrand::Rng::with_seed(1);
     let mut list = |count: usize, suffix: &str| {
