@@ -25,13 +25,17 @@ const MOST_COMPARED: usize = 1_000_000;
 /// How far to follow dependencies of packages that were not selected.
 const DEPTH: usize = 3;
 
-/// Explains why `world` has no solution.
-pub(super) fn explain(universe: &Universe, pins: &Pins, arch: &str, world: &[Dependency]) -> Unsolvable {
+/// Explains why `world` has no solution. `unknown` is the part of it that no package provides.
+pub(super) fn explain(
+    universe: &Universe,
+    pins: &Pins,
+    arch: &str,
+    world: Vec<&Dependency>,
+    unknown: Vec<&Dependency>,
+) -> Unsolvable {
     let solvable = |world: &[&Dependency]| Attempt::new(universe, pins, arch, world).is_solution;
-    let whole: Vec<&Dependency> = world.iter().collect();
-    let unknown = Attempt::new(universe, pins, arch, &whole).unknown;
     // Each missing name is reason enough; report all of them at once.
-    let world = if unknown.is_empty() { smallest(whole, &solvable) } else { unknown };
+    let world = if unknown.is_empty() { smallest(world, &solvable) } else { unknown };
     let attempt = Attempt::new(universe, pins, arch, &world);
     let (problems, more) = Explanation::new(universe, arch, &attempt).problems();
     Unsolvable { world: world.into_iter().take(MOST_NAMED).cloned().collect(), problems, more }

@@ -37,9 +37,10 @@ pub struct Step<'u> {
 /// If a name is required several times, the last requirement counts. Otherwise the order of the world doesn't matter.
 pub fn solve<'u>(universe: &'u Universe, world: &[Dependency], arch: &str) -> Result<Plan<'u>, Unsolvable> {
     let pins = Pins::new(universe);
-    let attempt = Attempt::new(universe, &pins, arch, &world.iter().collect::<Vec<_>>());
+    let world: Vec<&Dependency> = world.iter().collect();
+    let attempt = Attempt::new(universe, &pins, arch, &world);
     if !attempt.is_solution {
-        return Err(explain::explain(universe, &pins, arch, world));
+        return Err(explain::explain(universe, &pins, arch, world, attempt.unknown));
     }
     let step = |id| Step { repository: universe.repository(id), package: universe.package(id) };
     Ok(Plan { steps: attempt.packages.into_iter().map(step).collect() })

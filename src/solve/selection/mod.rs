@@ -377,14 +377,14 @@ impl<'u> Selection<'u> {
         }
         let universe = self.universe;
         for provider in universe.providers(name) {
-            if spare_virtual && universe.version(*provider).is_none() || !self.packages[provider.package].selectable {
-                continue;
-            }
+            let state = &self.packages[provider.package];
             // Whoever provides `kept` was examined for it. To look through all names of each provider instead would take
             // the square of the time for packages that provide the same names.
-            let provides_kept = self.packages[provider.package].examined_for == Some(kept);
+            if !state.selectable || state.examined_for == Some(kept) {
+                continue;
+            }
             let is_virtual = |(_, provided)| universe.version(provided).is_none();
-            if !provides_kept && !(spare_virtual && universe.provides(provider.package).any(is_virtual)) {
+            if !(spare_virtual && universe.provides(provider.package).any(is_virtual)) {
                 self.rule_out(provider.package);
             }
         }
