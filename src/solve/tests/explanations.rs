@@ -255,8 +255,8 @@ fn of_many_problems_the_first_are_explained() {
 
 #[test]
 fn of_many_missing_names_the_first_are_compared_with_those_there_are() {
-    let names: String = (0..400_000).map(|number| format!(" cmd:made-up-{number}")).collect();
-    let universe = universe(&format!("P:postfix V:1 p:{}", names.trim_start()));
+    let names: Vec<String> = (0..400_000).map(|number| format!("cmd:made-up-{number}")).collect();
+    let universe = universe(&format!("P:postfix V:1 p:{}", names.join(" ")));
     let error = plan(&universe, "posftix postfixx postfiy").unwrap_err();
     let similar = |problem: &Problem| match &problem.reasons[..] {
         [Reason::Unknown { similar, .. }] => similar.len(),
@@ -269,7 +269,8 @@ fn of_many_missing_names_the_first_are_compared_with_those_there_are() {
 fn packages_that_provide_the_same_names_rule_each_other_out() {
     // The newest of each name, which no other package may provide besides.
     let provides = |number: usize| (0..100).map(|name| format!("n{name}=1.{number}")).collect::<Vec<_>>().join(" ");
-    let same: String = (0..200).map(|number| format!("P:p{number} V:1 p:{}\n", provides(number))).collect();
+    let same: Vec<String> = (0..200).map(|number| format!("P:p{number} V:1 p:{}", provides(number))).collect();
+    let same = same.join("\n");
     let world: Vec<String> = (0..100).map(|name| format!("n{name}")).collect();
     assert_eq!(plan(&universe(&same), &world.join(" ")).unwrap(), "p199-1");
     let error = plan(&universe(&same), "p198 p199").unwrap_err().to_string();
