@@ -1,4 +1,4 @@
-//! What is logged: warnings, which look like all others, and with -v what is done.
+//! The log: warnings, in the same form as all other warnings, and with -v each step.
 
 use std::fmt;
 

@@ -1,6 +1,7 @@
 use std::collections::HashSet;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use rayon::prelude::*;
 
 use super::arrive;
 use super::download::{self, Fetching};
@@ -66,6 +67,7 @@ pub fn obtain<'a>(
             }
         }
     }
+    store.remember_seals();
     bring(missing, fetching)?;
     let obtained = |package: &'a LockedPackage| Obtained { package, store: store.clone() };
     Ok(locks.iter().map(|(lock, _)| lock.packages.iter().map(obtained).collect()).collect())
@@ -95,10 +97,8 @@ fn bring(missing: Vec<Missing<'_>>, fetching: Fetching<'_>) -> Result<(), Obtain
     missing.sort_by_key(|missing| missing.package.size);
     let missing = download::from_both_ends(missing);
     let requests = missing.iter().map(Missing::request).collect::<Result<Vec<_>, _>>()?;
-    for Missing { package, .. } in &whole {
-        // Rare: the lock was edited, or the store was cleaned.
-        list(package, store, reading(package, None))?;
-    }
+    // The lock was edited, the store was cleaned, or an older version made it.
+    whole.par_iter().try_for_each(|Missing { package, .. }| list(package, store, reading(package, None)).map(drop))?;
     let answers = download::each(fetching, (&requests, &missing), |missing, file| {
         let Missing { package, .. } = missing;
         let file = match file {

@@ -20,7 +20,7 @@ const MOST_REASONS: usize = 20;
 const MOST_NAMED: usize = 100;
 /// How often to solve for a smaller world. Then the smallest so far is explained.
 const MOST_ATTEMPTS: usize = 500;
-/// How many names to compare with missing ones: those of a large distribution a dozen times.
+/// How many comparisons of missing names with others to begin with: about a dozen times the names of a large distribution.
 const MOST_COMPARED: usize = 1_000_000;
 /// How far to follow dependencies of packages that were not selected.
 const DEPTH: usize = 3;
@@ -73,7 +73,7 @@ struct Explanation<'a, 'u> {
     required: HashMap<NameId, Vec<InForce<'u>>>,
     /// Why a package was selected: because of a package, or of a dependency in the world.
     parents: HashMap<PackageId, Result<PackageId, &'u Dependency>>,
-    /// How many names may still be compared.
+    /// How many comparisons are left, see [`MOST_COMPARED`].
     compared: Cell<usize>,
 }
 
@@ -182,11 +182,13 @@ impl<'a, 'u> Explanation<'a, 'u> {
         vec![Reason::Unknown { name: name.to_owned(), similar: similar.collect() }]
     }
 
-    /// Whether a missing name may be compared with all others. The first missing names may.
+    /// Whether a missing name may be compared with all others: the first, and as many more as the limit allows.
     fn may_compare(&self) -> bool {
-        let left = self.compared.get().checked_sub(self.universe.name_count());
-        self.compared.set(left.unwrap_or_default());
-        left.is_some()
+        let left = self.compared.get();
+        let is_first = left == MOST_COMPARED;
+        let may = is_first || left >= self.universe.name_count();
+        self.compared.set(left.saturating_sub(self.universe.name_count()));
+        may
     }
 
     fn left_out(&self, dependency: &Dependency) -> Vec<Reason> {

@@ -89,7 +89,9 @@ impl Keeper {
             outcome = outcome.and(settled);
         }
         outcome?;
-        self.store.sync()
+        self.store.sync()?;
+        self.store.remember_seals();
+        Ok(())
     }
 }
 

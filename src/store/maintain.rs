@@ -62,7 +62,8 @@ pub fn gc(cache: &Utf8Path, keep: &BTreeSet<Sha256>) -> Result<Removed, StoreErr
     remove_leftovers(&bucket)?;
     for entry in list(&bucket.join("facts"))? {
         let path = entry.path();
-        let is_useful = facts::about(path).is_some_and(|fact| fact.refers_to.iter().all(|it| keep.contains(it)));
+        let is_useful = facts::about(path)
+            .is_some_and(|fact| !fact.refers_to.is_empty() && fact.refers_to.iter().all(|it| keep.contains(it)));
         if !is_useful {
             std::fs::remove_file(path).map_err(StoreError::io("remove", path))?;
         }

@@ -51,7 +51,7 @@ pub use support::{Operation, cautious, persist, set_mode, sync_directory, sync_f
 
 use locking::Attempt;
 use scratch::Scratch;
-use seals::Seals;
+use seals::{Place, Seals};
 
 /// The format version, raised when older entries would be misread.
 const BUCKET: &str = "files-v2";
@@ -62,7 +62,7 @@ pub struct Store {
     bucket: Utf8PathBuf,
     /// Replaces the bucket for writing if the bucket is read-only.
     scratch: Option<Arc<Scratch>>,
-    /// Which files were hashed. Remembered when the last clone is dropped.
+    /// Which files were hashed.
     seals: Arc<Seals>,
     /// The shared lock, held until the last clone is dropped or the process ends.
     _lock: Option<Arc<File>>,
@@ -143,31 +143,42 @@ impl Store {
     /// was hashed doesn't count, so that it is fetched or made again.
     #[must_use]
     pub fn find(&self, digest: &Sha256) -> Option<Utf8PathBuf> {
-        self.find_entry(digest).map(|(path, _)| path)
+        self.find_entry(digest, None)
     }
 
     /// Like [`find`](Store::find), but ignores an entry of another size.
     #[must_use]
     pub fn find_sized(&self, digest: &Sha256, size: u64) -> Option<Utf8PathBuf> {
-        self.find_entry(digest).filter(|(_, found)| *found == size).map(|(path, _)| path)
+        self.find_entry(digest, Some(size))
     }
 
-    fn find_entry(&self, digest: &Sha256) -> Option<(Utf8PathBuf, u64)> {
+    fn find_entry(&self, digest: &Sha256, size: Option<u64>) -> Option<Utf8PathBuf> {
         let path = self.path(digest);
-        let size = self.seals.size_of_sound(*digest, &path)?;
-        Some((path, size))
+        self.seals.size_of_sound(*digest, size, &path, Place::Own)?;
+        Some(path)
     }
 
     /// Whether a file outside of the store has this content. It is read unless it was before, and hasn't changed since.
     #[must_use]
     pub fn is_sound(&self, path: &Utf8Path, digest: Sha256, size: u64) -> bool {
-        self.seals.size_of_sound(digest, path) == Some(size)
+        self.seals.size_of_sound(digest, Some(size), path, Place::Copy).is_some()
     }
 
-    /// Notes that the file at `path` has this content. For a file that has just been hashed or copied from the store, or is
-    /// a new name of an entry, so that it isn't read again.
-    pub fn note(&self, path: &Utf8Path, digest: Sha256) -> io::Result<()> {
-        self.seals.add(digest, path)
+    /// Notes that the file at `path` was hashed while it was written, so that it isn't read again.
+    pub fn note_copy(&self, path: &Utf8Path, digest: Sha256) {
+        self.seals.add(digest, path, Place::Copy);
+    }
+
+    /// Notes that the file at `path` is a hard link or reflink of an entry, so that neither is read again.
+    pub fn note_shared(&self, path: &Utf8Path, digest: Sha256) {
+        self.seals.add_shared(digest, path, &self.path(&digest));
+    }
+
+    /// Remembers what has been hashed or noted. Without this, other processes hash it again.
+    pub fn remember_seals(&self) {
+        if self.scratch.is_none() {
+            self.seals.remember(self);
+        }
     }
 
     /// Opens the content with this digest.
@@ -216,19 +227,6 @@ impl Store {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(source) => return Err(StoreError::Source { source }),
             }
-        }
-    }
-}
-
-impl Drop for Store {
-    fn drop(&mut self) {
-        // What a read-only store can't remember is hashed again by the next process.
-        if self.scratch.is_some() || Arc::strong_count(&self.seals) > 1 {
-            return;
-        }
-        let mut seals = std::mem::take(&mut self.seals);
-        if let Some(seals) = Arc::get_mut(&mut seals) {
-            seals.save(self);
         }
     }
 }
@@ -296,7 +294,9 @@ fn none_if_missing<T>(found: io::Result<T>) -> io::Result<Option<T>> {
 
 /// Puts a complete file in its place and seals it, without syncing the directory.
 fn settle(file: NamedTempFile, digest: Sha256, path: &Utf8Path, seals: &Seals) -> Result<(), StoreError> {
-    persist(file, path, 0o444).and_then(|()| seals.add(digest, path)).map_err(StoreError::io("write", path))
+    persist(file, path, 0o444).map_err(StoreError::io("write", path))?;
+    seals.add(digest, path, Place::Own);
+    Ok(())
 }
 
 fn check(digest: Sha256, size: u64, expected: Option<Sha256>) -> Result<(), StoreError> {

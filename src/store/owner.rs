@@ -1,4 +1,4 @@
-//! Who else may write to a store. Its entries are not read again where they are used, so nobody may.
+//! Who else may write to a store. Nobody may: whoever can may also change what is known about its entries.
 //!
 //! Of a file with an access control list, the group's permissions in the mode are those that the list can grant at most
 //! (acl(5)). So the mode says whether somebody may write, and changing it takes that permission from everyone.

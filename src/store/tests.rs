@@ -243,10 +243,9 @@ fn a_store_that_cannot_be_written_to_is_read_and_what_is_made_goes_with_the_proc
     let store = Store::open(&cache.path).unwrap();
     let old = store.insert(&b"old"[..], None, 100).unwrap();
     store.remember(&LengthOf(old.digest), &3).unwrap();
-    drop(store);
     let before = files(&cache.path);
-    let mut store = Store::open(&cache.path).unwrap();
-    store.scratch = Some(Arc::new(Scratch::new(&store.bucket)));
+
+    let store = Store { scratch: Some(Arc::new(Scratch::new(&store.bucket))), ..store };
     assert_eq!(store.find(&old.digest), Some(old.path));
     assert_eq!(store.recall(&LengthOf(old.digest)), Some(3));
     assert!(store.scratch.as_ref().unwrap().directory().is_none(), "nothing has been made");

@@ -219,7 +219,7 @@ fn a_layer_that_was_cut_short_or_damaged_is_no_source() {
         let output = damaged.mailimg(["build"]).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{said}");
-        assert!(said.contains(&format!("{old} was changed")), "{said}");
+        assert!(said.contains(&old) && said.contains("and is not used"), "{said}");
         assert_eq!(built(&damaged, &[])[0].digest, expected);
     }
 }
@@ -261,8 +261,8 @@ fn what_was_changed_in_the_store_is_named_and_made_or_fetched_again() {
     let ways: [(Change, bool); 4] =
         [(written_to, false), (replaced, false), (linked_elsewhere, false), (written_to, true)];
     for (number, (change, keeps_layout)) in ways.into_iter().enumerate() {
-        // On a file system without ticks, and on a fast machine, nothing has changed at the moment when it was made.
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        // Within a tick of the clock, a change leaves the times as they are.
+        std::thread::sleep(std::time::Duration::from_millis(40));
         if !keeps_layout {
             fs_err::remove_dir_all(project.path().join("oci")).unwrap();
         }

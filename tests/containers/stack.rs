@@ -454,8 +454,8 @@ fn sweep(name: &str) -> String {
     )
 }
 
-/// A port that nobody listens on now, another one each time. It is below those that the system gives to whoever asks for
-/// any: of these, another test or a client could get the same before it is used.
+/// A port that nobody listens on now, another one each time. It is below the ephemeral ports: another test or a client
+/// could be given one of those before it is used.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = 15_000 + u16::try_from(std::process::id() % 100).unwrap() * 100;

@@ -61,8 +61,8 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// Part of the name under which listings are stored; raised when older ones would be misread, or called more
-    /// packages portable.
+    /// Part of the name under which listings are stored; raised when older ones would be misread, called more packages
+    /// portable, or were made without checking all that a lock says.
     pub const VERSION: u32 = 8;
 
     /// Reads a package to its end. Also returns what was passed to [`PackageReader::keep_data`].

@@ -42,11 +42,11 @@ impl From<EngineError> for Failure {
 fn what_helps(said: &str) -> &'static str {
     let says = |reasons: &[&str]| reasons.iter().any(|reason| said.contains(reason));
     if says(&["port is already allocated", "address already in use"]) {
-        "another program of this machine has the port: stop that, or set publish.ports in mailimg.toml"
+        "another program on this machine is using the port: stop it, or set publish.ports in mailimg.toml"
     } else if says(&["source path does not exist"]) {
         "create that directory, or name another in mailimg.toml"
-    } else if says(&["pull access denied", "manifest unknown", "failed to resolve reference"]) {
-        "the engine lacks an image and can't fetch it: push it with `mailimg push`, or load it with `mailimg load`"
+    } else if says(&["No such image", "pull access denied", "manifest unknown"]) {
+        "the engine has no such image: load it with `mailimg load`, or push it to the registry with `mailimg push`"
     } else {
         "`mailimg logs` shows what the containers wrote"
     }
@@ -67,6 +67,7 @@ mod tests {
                 "create that directory",
             ),
             ("pull access denied for mailimg/postfix, repository does not exist", "mailimg push"),
+            ("No such image: mailimg/postfix:0123", "mailimg load"),
             ("context deadline exceeded", "mailimg logs"),
         ] {
             assert!(what_helps(said).contains(help), "{said}: {}", what_helps(said));

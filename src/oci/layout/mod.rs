@@ -122,13 +122,15 @@ impl Layout {
         let documents = images.iter().flat_map(|image| [&image.config, &image.manifest]);
         let documents = documents.map(|it| (it.digest, (it.bytes.len() as u64, Some(it.bytes.as_slice()))));
         let blobs: BTreeMap<Sha256, (u64, Option<&[u8]>)> = layers.chain(documents).collect();
-        blobs.into_par_iter().try_for_each(|(digest, (size, bytes))| {
+        let added = blobs.into_par_iter().try_for_each(|(digest, (size, bytes))| {
             self.put(digest, size, bytes, store).map_err(|source| LayoutError::Blob {
                 path: self.path.clone(),
                 digest,
                 source,
             })
-        })
+        });
+        store.remember_seals();
+        added
     }
 
     /// Adds a blob, from the store or from `bytes`, unless it exists.
@@ -142,12 +144,16 @@ impl Layout {
         }
         self.is_changed.store(true, Ordering::Relaxed);
         match (store.find_sized(&digest, size), bytes) {
-            (Some(stored), _) if self.sharing.share(&stored, &path, &self.path)? => {}
+            (Some(stored), _) if self.sharing.share(&stored, &path, &self.path)? => {
+                store.note_shared(&path, digest);
+                return Ok(());
+            }
             (Some(stored), _) => self.copy(digest, size, File::open(stored)?)?,
             (None, Some(bytes)) => self.copy(digest, size, bytes)?,
             (None, None) => return Err("it is not in the store".into()),
         }
-        Ok(store.note(&path, digest)?)
+        store.note_copy(&path, digest);
+        Ok(())
     }
 
     /// Writes a blob and checks it. We don't use ocidir here, because its writer panics when the disk is full.

@@ -379,7 +379,7 @@ impl<'u> Selection<'u> {
         for provider in universe.providers(name) {
             let state = &self.packages[provider.package];
             // Whoever provides `kept` was examined for it. To look through all names of each provider instead would take
-            // the square of the time for packages that provide the same names.
+            // quadratic time for packages that provide the same names.
             if !state.selectable || state.examined_for == Some(kept) {
                 continue;
             }
