@@ -154,14 +154,13 @@ impl Store {
 
     fn find_entry(&self, digest: &Sha256, size: Option<u64>) -> Option<Utf8PathBuf> {
         let path = self.path(digest);
-        self.seals.size_of_sound(*digest, size, &path, Place::Own)?;
-        Some(path)
+        self.seals.is_sound(*digest, size, &path, Place::Own).then_some(path)
     }
 
     /// Whether a file outside of the store has this content. It is read unless it was before, and hasn't changed since.
     #[must_use]
     pub fn is_sound(&self, path: &Utf8Path, digest: Sha256, size: u64) -> bool {
-        self.seals.size_of_sound(digest, Some(size), path, Place::Copy).is_some()
+        self.seals.is_sound(digest, Some(size), path, Place::Copy)
     }
 
     /// Notes that the file at `path` was hashed while it was written, so that it isn't read again.

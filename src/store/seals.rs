@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::Metadata;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,8 +18,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
-use super::{Question, Store, open_blob};
-use crate::digest::{Hashing, Sha256};
+use super::{Question, Store, open_verified_blob};
+use crate::digest::Sha256;
 
 /// How many files outside of the store are known for each content, such as copies in layouts on other file systems.
 const MOST_COPIES: usize = 8;
@@ -85,9 +85,9 @@ impl Files {
         self.own == Some(seal) || self.copies.contains(&seal)
     }
 
-    fn add(&mut self, seal: Seal, is_own: bool) {
+    fn add(&mut self, seal: Seal, place: Place) {
         self.copies.retain(|known| !known.is_of_same_file(seal));
-        if is_own || self.own.is_some_and(|own| own.is_of_same_file(seal)) {
+        if place == Place::Own || self.own.is_some_and(|own| own.is_of_same_file(seal)) {
             self.own = Some(seal);
             return;
         }
@@ -165,7 +165,7 @@ impl Seals {
         let mut known = lock(self.known.write());
         let files = known.entry(*digest.as_bytes()).or_default();
         if !files.has(seal) {
-            files.add(seal, place == Place::Own);
+            files.add(seal, place);
             lock(self.changed.lock()).insert(*digest.as_bytes());
         }
     }
@@ -180,57 +180,42 @@ impl Seals {
         lock(slot.lock())
     }
 
-    /// The size of the file at `path`, if it is a regular file with the content `digest`, and of the size `expected` if
-    /// that is given. What is refused is named.
-    pub(super) fn size_of_sound(
-        &self,
-        digest: Sha256,
-        expected: Option<u64>,
-        path: &Utf8Path,
-        place: Place,
-    ) -> Option<u64> {
-        let found = path.symlink_metadata().ok()?;
+    /// Whether the file at `path` is a regular file with the content `digest`, and of the size `expected` if that is given.
+    /// What is refused is named.
+    pub(super) fn is_sound(&self, digest: Sha256, expected: Option<u64>, path: &Utf8Path, place: Place) -> bool {
+        let Ok(found) = path.symlink_metadata() else { return false };
         let seal = Seal::of(&found);
-        let is_sized = expected.is_none_or(|size| size == seal.size);
-        if found.is_file() && is_sized && self.has(digest, seal) {
-            return Some(seal.size);
+        if found.is_file() && expected.is_none_or(|size| size == seal.size) && self.has(digest, seal) {
+            return true;
         }
         let _slot = self.slot(digest);
         if lock(self.refused.lock()).contains(&(digest, seal)) {
-            return None;
+            return false;
         }
-        let reason = match (found.is_file(), expected.filter(|size| *size != seal.size)) {
-            (false, _) => "isn't a file".to_owned(),
-            (true, Some(size)) => format!("has {} bytes instead of {size}", seal.size),
-            (true, None) => match self.hash(digest, path, place) {
-                Ok(true) => return Some(seal.size),
-                Ok(false) => "was changed by something else".to_owned(),
+        let reason = match expected.filter(|size| *size != seal.size) {
+            _ if !found.is_file() => "isn't a file".to_owned(),
+            Some(size) => format!("has {} bytes instead of {size}", seal.size),
+            None => match self.hash(digest, seal, path, place) {
+                Ok(()) => return true,
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => "was changed by something else".to_owned(),
                 Err(error) => format!("can't be read ({error})"),
             },
         };
-        if lock(self.refused.lock()).insert((digest, seal)) {
-            tracing::warn!("{path} {reason}, and is not used");
-        }
-        None
+        lock(self.refused.lock()).insert((digest, seal));
+        tracing::warn!("{path} {reason}, and is not used");
+        false
     }
 
-    /// Hashes a file, unless another thread has done so meanwhile, and seals it. False if it has another content.
-    fn hash(&self, digest: Sha256, path: &Utf8Path, place: Place) -> io::Result<bool> {
-        let file = open_blob(path)?;
-        let before = Seal::of(&file.metadata()?);
+    /// Hashes a file that had the seal `before`, unless another thread has done so meanwhile, and seals it.
+    fn hash(&self, digest: Sha256, before: Seal, path: &Utf8Path, place: Place) -> io::Result<()> {
         if self.has(digest, before) {
-            return Ok(true);
+            return Ok(());
         }
-        let mut hashing = Hashing::new(file.take(before.size.saturating_add(1)));
-        io::copy(&mut hashing, &mut io::sink())?;
-        let (found, _, file) = hashing.finish();
-        if found != digest {
-            return Ok(false);
-        }
-        if before.is_settled() && Seal::of(&file.into_inner().metadata()?) == before {
+        let file = open_verified_blob(path, digest, before.size)?;
+        if before.is_settled() && Seal::of(&file.metadata()?) == before {
             self.insert(digest, before, place);
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Has new seals remembered, together with those that another process has added meanwhile. If two processes do so at

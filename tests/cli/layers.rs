@@ -240,14 +240,18 @@ fn written_to(path: &Path, _: &Path) {
     fs_err::set_permissions(path, before.permissions()).unwrap();
 }
 
-/// Puts another file of the same length there, or a name of one.
+/// Writes a file of the same length elsewhere.
+fn write_zeros(path: &Path, elsewhere: &Path) {
+    fs_err::write(elsewhere, vec![0; fs_err::read(path).unwrap().len()]).unwrap();
+}
+
 fn replaced(path: &Path, elsewhere: &Path) {
-    fs_err::write(elsewhere, vec![0; usize::try_from(fs_err::metadata(path).unwrap().len()).unwrap()]).unwrap();
+    write_zeros(path, elsewhere);
     fs_err::rename(elsewhere, path).unwrap();
 }
 
 fn linked_elsewhere(path: &Path, elsewhere: &Path) {
-    fs_err::write(elsewhere, vec![0; usize::try_from(fs_err::metadata(path).unwrap().len()).unwrap()]).unwrap();
+    write_zeros(path, elsewhere);
     fs_err::remove_file(path).unwrap();
     fs_err::hard_link(elsewhere, path).unwrap();
 }

@@ -113,8 +113,8 @@ impl Layout {
         blob_path(&self.path, digest)
     }
 
-    /// Adds the blobs of images. Existing blobs are kept, unless something else has changed them. Blobs in the store are shared by reflink or hard link where
-    /// the file system supports it. Layers must be in the store.
+    /// Adds the blobs of images. Existing blobs are kept, unless something else has changed them. Blobs in the store are
+    /// shared by reflink or hard link where the file system supports it. Layers must be in the store.
     ///
     /// The images become visible only with [`commit`](Self::commit).
     pub fn add(&self, images: &[Image], store: &Store) -> Result<(), LayoutError> {
@@ -136,28 +136,25 @@ impl Layout {
     /// Adds a blob, from the store or from `bytes`, unless it exists.
     fn put(&self, digest: Sha256, size: u64, bytes: Option<&[u8]>, store: &Store) -> Result<(), Refusal> {
         let path = self.blob(digest);
-        match path.symlink_metadata() {
-            Ok(_) if store.is_sound(&path, digest, size) => return Ok(()),
-            Ok(_) => std::fs::remove_file(&path)?,
+        if store.is_sound(&path, digest, size) {
+            return Ok(());
+        }
+        match std::fs::remove_file(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error.into()),
+            removed => removed?,
         }
         self.is_changed.store(true, Ordering::Relaxed);
         match (store.find_sized(&digest, size), bytes) {
-            (Some(stored), _) if self.sharing.share(&stored, &path, &self.path)? => {
-                store.note_shared(&path, digest);
-                return Ok(());
-            }
-            (Some(stored), _) => self.copy(digest, size, File::open(stored)?)?,
-            (None, Some(bytes)) => self.copy(digest, size, bytes)?,
+            (Some(stored), _) if self.sharing.share(&stored, &path, &self.path)? => store.note_shared(&path, digest),
+            (Some(stored), _) => self.copy((digest, size), File::open(stored)?, store)?,
+            (None, Some(bytes)) => self.copy((digest, size), bytes, store)?,
             (None, None) => return Err("it is not in the store".into()),
         }
-        store.note_copy(&path, digest);
         Ok(())
     }
 
     /// Writes a blob and checks it. We don't use ocidir here, because its writer panics when the disk is full.
-    fn copy(&self, digest: Sha256, size: u64, mut content: impl Read) -> Result<(), Refusal> {
+    fn copy(&self, (digest, size): (Sha256, u64), mut content: impl Read, store: &Store) -> Result<(), Refusal> {
         let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&self.path)?;
         let mut hashing = Hashing::new(file.as_file());
         io::copy(&mut content, &mut hashing)?;
@@ -165,7 +162,10 @@ impl Layout {
         if (found, count) != (digest, size) {
             return Err(format!("the content has {count} bytes and SHA-256 {found}").into());
         }
-        Ok(persist(file, self.blob(digest), 0o644)?)
+        let path = self.blob(digest);
+        persist(file, &path, 0o644)?;
+        store.note_copy(&path, digest);
+        Ok(())
     }
 
     /// Makes `images` visible, all at once: replaces the index. Other images stay, of other architectures too, if
