@@ -21,6 +21,18 @@ pub(super) enum Attempt {
     Unavailable,
 }
 
+/// A file that may be locked. Dropping this unlocks it: closing it would not be enough while a child process is being
+/// started, because that has the file open, too, until its program runs.
+#[derive(Debug)]
+pub(super) struct Locked(pub(super) File);
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // Fails only where there are no locks.
+        let _ = self.0.unlock();
+    }
+}
+
 /// Waits for the exclusive lock of `file`, which is at `path` and should be open for writing. Goes on without where the
 /// file system has no locks.
 pub fn lock_exclusive(file: &File, path: &Utf8Path) -> io::Result<()> {
@@ -78,6 +90,19 @@ mod tests {
     fn an_interrupted_wait_goes_on() {
         let mut outcomes = [fails(Errno::INTR), fails(Errno::INTR), Ok(())].into_iter();
         assert_eq!(settle(|| outcomes.next().unwrap(), Utf8Path::new("lock")).unwrap(), Attempt::Locked);
+    }
+
+    #[test]
+    fn a_child_that_has_the_file_open_keeps_nobody_out() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = Utf8Path::from_path(file.path()).unwrap();
+        let locked = Locked(file.reopen().unwrap());
+        lock_exclusive(&locked.0, path).unwrap();
+        let inherited = locked.0.try_clone().unwrap();
+        assert_eq!(try_lock_exclusive(file.as_file(), path).unwrap(), Attempt::Busy);
+        drop(locked);
+        assert_eq!(try_lock_exclusive(file.as_file(), path).unwrap(), Attempt::Locked);
+        drop(inherited);
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub use maintain::{Problem, Removed, gc, remove, verify};
 pub use owner::check_owner;
 pub use support::{Operation, cautious, persist, set_mode, sync_directory, sync_file};
 
-use locking::Attempt;
+use locking::{Attempt, Locked};
 use scratch::Scratch;
 use seals::{Place, Seals};
 
@@ -65,7 +65,7 @@ pub struct Store {
     /// Which files were hashed.
     seals: Arc<Seals>,
     /// The shared lock, held until the last clone is dropped or the process ends.
-    _lock: Option<Arc<File>>,
+    _lock: Option<Arc<Locked>>,
 }
 
 /// A file in the store.
@@ -113,7 +113,7 @@ impl Store {
             }
         }
         let scratch = (!is_writable).then(|| Arc::new(Scratch::new(&bucket)));
-        let mut store = Self { bucket, scratch, seals: Arc::default(), _lock: lock.map(Arc::new) };
+        let mut store = Self { bucket, scratch, seals: Arc::default(), _lock: lock.map(|lock| Arc::new(Locked(lock))) };
         store.seals = Arc::new(Seals::load(&store));
         Ok(store)
     }

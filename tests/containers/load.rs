@@ -53,7 +53,7 @@ fn burst(send: impl Fn(&Stack, &str) -> Reply + Sync) {
     let (replies, memory) = memory_during(&containers, || in_parallel(SENDERS, work));
     let accepted = began.elapsed();
     let refused: Vec<_> = replies.iter().flatten().filter(|reply| reply.code != 250).collect();
-    assert!(refused.is_empty(), "{} of {mails}: {:?}", refused.len(), refused.first());
+    assert!(refused.is_empty(), "{} of {mails}: {:?}\n{}", refused.len(), refused.first(), complaints(&stack));
     let arrived = wait_until_all_arrived(&stack, &run, mails);
     assert!(arrived.values().all(|copies| *copies == 1), "{arrived:?}");
     eprintln!("{mails} mails accepted in {accepted:.1?}, delivered in {:.1?}; memory {memory:?}", began.elapsed());
@@ -85,6 +85,17 @@ fn wait_until_all_arrived(stack: &Stack, run: &str, mails: usize) -> BTreeMap<St
         );
         std::thread::sleep(Duration::from_secs(1));
     }
+}
+
+/// What may say why mail was refused: the latest errors and warnings of Dovecot and Postfix.
+fn complaints(stack: &Stack) -> String {
+    let of_service = |service| {
+        let log = engine::logs(&stack.container(service));
+        let is_complaint = |line: &&str| ["rror", "arning", "atal", "anic", "illed"].iter().any(|it| line.contains(it));
+        let lines: Vec<_> = log.lines().filter(is_complaint).collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    };
+    ["dovecot", "postfix"].map(of_service).join("\n")
 }
 
 /// Why Postfix has put off deliveries lately.
