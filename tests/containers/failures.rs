@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::common::smtp::Smtp;
-use crate::common::{engine, wait_for};
+use crate::common::{count, engine, wait_for};
 use crate::stack::{self, ALICE, DOMAIN, deliver, kill, mark};
 
 #[test]
@@ -86,4 +86,30 @@ fn mail_users_and_keys_outlive_the_containers() {
     assert_ne!(stack.container("mysql"), before.2);
     assert_eq!((key(), stack.mailimg(&["user", "list"], "")), (before.0, before.1));
     assert!(stack.mailbox(ALICE).find("INBOX", &mark).is_some());
+}
+
+/// Dovecot 2.4 may never check a password again once it has stopped all idle processes that do while logins were waiting.
+#[test]
+fn processes_that_check_passwords_stay_and_are_missed_if_they_hang() {
+    let stack = stack::exclusive();
+    let container = stack.container("dovecot");
+    let health = || engine::exec(&container, &["/usr/local/libexec/mailimg/health"]);
+    let workers = || {
+        let processes = stack::processes(&container).into_iter();
+        processes.filter(|process| process.title.starts_with("dovecot/auth -w")).collect::<Vec<_>>()
+    };
+    assert_eq!(health(), (true, String::new()));
+    let setting = engine::exec(&container, &["doveconf", "-h", "service/auth-worker/idle_kill_interval"]);
+    assert_eq!(setting, (true, "infinite\n".to_owned()));
+    let before = workers();
+    // The default is a minute.
+    std::thread::sleep(Duration::from_secs(count(0, 65) as u64));
+    let after = workers();
+    assert!(!before.is_empty() && before.iter().all(|worker| after.contains(worker)), "{before:?} {after:?}");
+
+    after.iter().for_each(|worker| stack::signal(&container, "STOP", worker));
+    let (is_healthy, reason) = health();
+    after.iter().for_each(|worker| stack::signal(&container, "CONT", worker));
+    assert!(!is_healthy && reason.contains("nobody can log in"), "{reason}");
+    wait_for("Dovecot to answer", Duration::from_secs(20), || health().0.then_some(()));
 }

@@ -376,24 +376,44 @@ pub fn build(project: &Project) {
     }
 }
 
-/// Kills all processes of a program in a container, each as its own user: the container's root may not be allowed to. The
-/// shell alone does it, because an image may have no `pgrep`.
-pub fn kill(container: &str, program: &str) {
+/// A process in a container.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Process {
+    pub id: String,
+    user: String,
+    name: String,
+    /// What it calls itself, or its arguments.
+    pub title: String,
+}
+
+/// The processes of a container. The shell alone lists them, because an image may have no `ps`.
+pub fn processes(container: &str) -> Vec<Process> {
     let list = r#"for p in /proc/[0-9]*; do
         while read -r key value _; do
-            case $key in Name:) name=$value ;; Uid:) echo "${p#/proc/} $value $name" ;; esac
+            case $key in Name:) name=$value ;; Uid:) user=$value ;; esac
         done <$p/status
+        echo "${p#/proc/} $user $name $(tr '\0' ' ' <$p/cmdline)"
     done 2>/dev/null"#;
-    let processes = engine::docker(["exec", container, "sh", "-c", list]);
-    let mut killed = 0;
-    for process in processes.lines() {
-        let &[pid, user, name] = process.split(' ').collect::<Vec<_>>().as_slice() else { continue };
-        if name == program {
-            engine::docker(["exec", "--user", user, container, "sh", "-c", &format!("kill -9 {pid}")]);
-            killed += 1;
-        }
-    }
-    assert!(killed > 0, "no {program} to kill among:\n{processes}");
+    let listed = engine::docker(["exec", container, "sh", "-c", list]);
+    let process = |line: &str| {
+        let mut fields = line.splitn(4, ' ').map(str::to_owned);
+        Some(Process { id: fields.next()?, user: fields.next()?, name: fields.next()?, title: fields.next()? })
+    };
+    listed.lines().filter_map(process).collect()
+}
+
+/// Sends a signal to a process as its own user: the container's root may not be allowed to.
+pub fn signal(container: &str, signal: &str, process: &Process) {
+    let command = format!("kill -{signal} {}", process.id);
+    engine::docker(["exec", "--user", &process.user, container, "sh", "-c", &command]);
+}
+
+/// Kills all processes of a program in a container.
+pub fn kill(container: &str, program: &str) {
+    let processes = processes(container);
+    let mut found = processes.iter().filter(|process| process.name == program).peekable();
+    assert!(found.peek().is_some(), "no {program} to kill among {processes:?}");
+    found.for_each(|process| signal(container, "KILL", process));
 }
 
 /// Waits for the result of the image's health check.
