@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use mailimg::apk::{Checksum, Dependency, index};
 use mailimg::solve::{Repository, Universe, solve};
 
@@ -22,13 +22,16 @@ struct Args {
     /// The number of rounds; the median counts
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// The shape to solve; all of them by default
+    #[arg(value_enum, ignore_case = true)]
+    shape: Option<Shape>,
     /// An argument that `cargo bench` adds
     #[arg(long, hide = true)]
     bench: bool,
 }
 
 /// What packages provide and require.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, ValueEnum)]
 enum Shape {
     /// Each package has names of its own, one of which the next package requires.
     Chain,
@@ -43,8 +46,6 @@ enum Shape {
 }
 
 impl Shape {
-    const ALL: [Self; 5] = [Self::Chain, Self::Same, Self::Virtual, Self::Overlapping, Self::Unmet];
-
     /// The names that package `number` provides.
     fn provides(self, number: usize, args: &Args) -> String {
         let name = |name: usize| match self {
@@ -91,7 +92,8 @@ impl Shape {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args = Args::parse();
-    for shape in Shape::ALL {
+    let shapes = args.shape.as_ref().map_or(Shape::value_variants(), std::slice::from_ref);
+    for shape in shapes {
         let text = shape.index(&args);
         let world = shape.world(&args).iter().map(|name| name.parse()).collect::<Result<Vec<Dependency>, _>>()?;
         let mut rounds = Vec::new();

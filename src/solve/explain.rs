@@ -25,24 +25,31 @@ const MOST_COMPARED: usize = 1_000_000;
 /// How far to follow dependencies of packages that were not selected.
 const DEPTH: usize = 3;
 
-/// Explains why `world` has no solution. `unknown` is the part of it that no package provides.
-pub(super) fn explain(
-    universe: &Universe,
-    pins: &Pins,
+/// Explains why the attempt for `world` has failed.
+pub(super) fn explain<'u>(
+    universe: &'u Universe,
+    pins: &'u Pins,
     arch: &str,
-    world: Vec<&Dependency>,
-    unknown: Vec<&Dependency>,
+    world: Vec<&'u Dependency>,
+    failed: Attempt<'u>,
 ) -> Unsolvable {
-    let solvable = |world: &[&Dependency]| Attempt::new(universe, pins, arch, world).is_solution;
-    // Each missing name is reason enough; report all of them at once.
-    let world = if unknown.is_empty() { smallest(world, &solvable) } else { unknown };
+    let solvable = |world: &[&'u Dependency]| Attempt::new(universe, pins, arch, world).is_solution;
+    let world = if failed.unknown.is_empty() {
+        let suspects = Explanation::new(universe, arch, &failed).suspects();
+        drop(failed);
+        let is_enough = suspects.len() < world.len() && !suspects.is_empty() && !solvable(&suspects);
+        smallest(if is_enough { suspects } else { world }, &solvable)
+    } else {
+        // Each missing name is reason enough; report all of them at once.
+        failed.unknown
+    };
     let attempt = Attempt::new(universe, pins, arch, &world);
     let (problems, more) = Explanation::new(universe, arch, &attempt).problems();
     Unsolvable { world: world.into_iter().take(MOST_NAMED).cloned().collect(), problems, more }
 }
 
 /// Reduces a world without a solution to as few dependencies as possible.
-fn smallest<'w>(mut world: Vec<&'w Dependency>, solvable: &dyn Fn(&[&Dependency]) -> bool) -> Vec<&'w Dependency> {
+fn smallest<'w>(mut world: Vec<&'w Dependency>, solvable: &dyn Fn(&[&'w Dependency]) -> bool) -> Vec<&'w Dependency> {
     let mut chunk = world.len();
     let mut attempts = 0;
     while chunk > 0 {
@@ -81,16 +88,52 @@ impl<'a, 'u> Explanation<'a, 'u> {
     fn new(universe: &'u Universe, arch: &'a str, attempt: &'a Attempt<'u>) -> Self {
         let (required, parents, compared) = (HashMap::new(), HashMap::new(), Cell::new(MOST_COMPARED));
         let mut explanation = Self { universe, arch, attempt, required, parents, compared };
-        let world = attempt.world.iter().map(|(name, dependency)| (None, *name, *dependency));
-        let depends = attempt
-            .packages
-            .iter()
-            .flat_map(|id| universe.depends(*id).map(|(name, dependency)| (Some(*id), name, dependency)));
-        for requirement in world.chain(depends) {
+        for requirement in explanation.requirements() {
             explanation.required.entry(requirement.1).or_default().push(requirement);
         }
         explanation.find_parents();
         explanation
+    }
+
+    /// Everything that the world and the selected packages require.
+    fn requirements(&self) -> impl Iterator<Item = InForce<'u>> + use<'a, 'u> {
+        let (universe, attempt) = (self.universe, self.attempt);
+        let world = attempt.world.iter().map(|(name, dependency)| (None, *name, *dependency));
+        let depends = move |id: &PackageId| {
+            let id = *id;
+            universe.depends(id).map(move |(name, dependency)| (Some(id), name, dependency))
+        };
+        world.chain(attempt.packages.iter().flat_map(depends))
+    }
+
+    /// The dependencies of the world that led to the first problem: to the requirement that isn't met, and to what was
+    /// selected instead. Others may play a part.
+    fn suspects(&self) -> Vec<&'u Dependency> {
+        let unmet = self.requirements().find(|(from, name, dependency)| !self.is_fulfilled(*from, *name, dependency));
+        let root = |id| self.root(id);
+        let twice = |clash: &Clash| match *clash {
+            Clash::Twice(_, a, b) => Some([root(a), root(b)]),
+            _ => None,
+        };
+        let suspects = match unmet {
+            Some((from, name, dependency)) => {
+                Some([from.map_or(Some(dependency), root), self.selected(name).and_then(root)])
+            }
+            None => self.attempt.selection.clashes.iter().find_map(twice),
+        };
+        let mut suspects: Vec<_> = suspects.into_iter().flatten().flatten().collect();
+        suspects.dedup();
+        suspects
+    }
+
+    /// The dependency of the world that led to a selected package.
+    fn root(&self, mut id: PackageId) -> Option<&'u Dependency> {
+        loop {
+            match self.parents.get(&id)? {
+                Ok(above) => id = *above,
+                Err(dependency) => return Some(dependency),
+            }
+        }
     }
 
     fn find_parents(&mut self) {
@@ -127,13 +170,7 @@ impl<'a, 'u> Explanation<'a, 'u> {
         });
         let mut problems: Vec<Problem> = unknown.collect();
         let mut more = self.attempt.unknown.len() - problems.len();
-        let world = self.attempt.world.iter().map(|(name, dependency)| (None, *name, *dependency));
-        let depends = self
-            .attempt
-            .packages
-            .iter()
-            .flat_map(|id| self.universe.depends(*id).map(|(name, dependency)| (Some(*id), name, dependency)));
-        for (from, name, dependency) in world.chain(depends) {
+        for (from, name, dependency) in self.requirements() {
             if self.is_fulfilled(from, name, dependency) {
                 continue;
             }
@@ -334,9 +371,8 @@ impl<'a, 'u> Explanation<'a, 'u> {
 
     /// Whether the selected provider of `name` and this one can't be installed together.
     fn exclude_each_other(&self, name: NameId, provider: Provider) -> bool {
-        let versioned = |it: Provider| self.universe.version(it).is_some();
         let selected = self.attempt.selection.names[name].decision.provider();
-        selected.is_some_and(|it| versioned(it) || versioned(provider))
+        selected.is_some_and(|it| it.has_version || provider.has_version)
     }
 
     /// Two selected packages provide `name`: a problem of what requires the second.

@@ -40,7 +40,7 @@ pub fn solve<'u>(universe: &'u Universe, world: &[Dependency], arch: &str) -> Re
     let world: Vec<&Dependency> = world.iter().collect();
     let attempt = Attempt::new(universe, &pins, arch, &world);
     if !attempt.is_solution {
-        return Err(explain::explain(universe, &pins, arch, world, attempt.unknown));
+        return Err(explain::explain(universe, &pins, arch, world, attempt));
     }
     let step = |id| Step { repository: universe.repository(id), package: universe.package(id) };
     Ok(Plan { steps: attempt.packages.into_iter().map(step).collect() })

@@ -7,7 +7,7 @@ use indexmap::IndexSet;
 
 use super::visit::bucket;
 use crate::apk::index::LeftOut;
-use crate::apk::{Checksum, Dependency, Package, Version};
+use crate::apk::{Checksum, Dependency, Package, Provide, Version};
 use crate::table::{Id, Table, id};
 
 id! {
@@ -37,8 +37,10 @@ pub struct Universe {
     packages: Table<PackageId, Candidate>,
     names: IndexSet<Box<str>, NameHashing>,
     links: Table<NameId, Links>,
-    /// The names in the dependencies, provides and triggers of each package, in consecutive lists.
+    /// The names in the dependencies and triggers of each package, in consecutive lists.
     references: Vec<NameId>,
+    /// The names that each package provides, and whether with a version, in consecutive lists.
+    provided: Vec<(NameId, bool)>,
     left_out: Vec<LeftOut>,
 }
 
@@ -66,6 +68,8 @@ pub(super) struct Provider {
     pub(super) package: PackageId,
     /// The position of the name among the package's provides; none for its own name.
     provide: Option<u32>,
+    /// Whether the name has a version.
+    pub(super) has_version: bool,
 }
 
 impl Universe {
@@ -78,6 +82,7 @@ impl Universe {
             names: IndexSet::default(),
             links: Table::new(),
             references: Vec::new(),
+            provided: Vec::new(),
             left_out: Vec::new(),
         };
         let mut known = HashMap::new();
@@ -103,7 +108,7 @@ impl Universe {
         let checksum = package.checksum;
         let name = self.intern(&package.name);
         let depends = self.refer(package.depends.iter().map(|it| &it.name));
-        let provides = self.refer(package.provides.iter().map(|it| &it.name));
+        let provides = self.provide(&package.provides);
         let install_if = self.refer(package.install_if.iter().map(|it| &it.name));
         let repositories = vec![repository];
         let id = self.packages.push(Candidate { package, repositories, name, depends, provides, install_if });
@@ -127,6 +132,15 @@ impl Universe {
             self.references.push(name);
         }
         start..self.references.len()
+    }
+
+    fn provide(&mut self, provides: &[Provide]) -> Range<usize> {
+        let start = self.provided.len();
+        for provide in provides {
+            let name = self.intern(&provide.name);
+            self.provided.push((name, provide.version.is_some()));
+        }
+        start..self.provided.len()
     }
 
     fn link(&mut self) {
@@ -238,7 +252,7 @@ impl Universe {
         let candidate = &self.packages[id];
         match position.checked_sub(1) {
             None => Some(candidate.name),
-            Some(position) => self.references(&candidate.provides).get(position).copied(),
+            Some(position) => self.provided.get(candidate.provides.clone())?.get(position).map(|(name, _)| *name),
         }
     }
 
@@ -250,9 +264,12 @@ impl Universe {
     /// The package under each of its names, starting with its own.
     pub(super) fn provides(&self, id: PackageId) -> impl Iterator<Item = (NameId, Provider)> {
         let candidate = &self.packages[id];
-        let own = (candidate.name, Provider { package: id, provide: None });
-        let provide = move |(number, name): (u32, &NameId)| (*name, Provider { package: id, provide: Some(number) });
-        std::iter::once(own).chain((0..).zip(self.references(&candidate.provides)).map(provide))
+        let own = (candidate.name, Provider { package: id, provide: None, has_version: true });
+        let provided = self.provided.get(candidate.provides.clone()).unwrap_or_default();
+        let provide = move |(number, (name, has_version)): (u32, &(NameId, bool))| {
+            (*name, Provider { package: id, provide: Some(number), has_version: *has_version })
+        };
+        std::iter::once(own).chain((0..).zip(provided).map(provide))
     }
 
     /// The version of the provided name.

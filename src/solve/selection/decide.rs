@@ -10,7 +10,7 @@ impl Selection<'_> {
     /// Whether the provider may be chosen for `name` without being requested by its own name.
     pub(in crate::solve) fn is_choosable(&self, name: NameId, provider: Provider) -> bool {
         let package = self.universe.package(provider.package);
-        self.universe.version(provider).is_some()
+        provider.has_version
             || package.provider_priority.is_some_and(|priority| priority > 0)
             || self.names[self.universe.name_of(provider.package)].requirers > 0
             || self.universe.name(name).starts_with("so:")
@@ -33,7 +33,9 @@ impl Selection<'_> {
             }
         }
         let Some(chosen) = chosen else {
-            self.settle(name, None);
+            if self.settle(name, None) {
+                self.check_triggers(name);
+            }
             if needed {
                 self.clashes.push(Clash::NoProvider(name));
             }
@@ -43,8 +45,11 @@ impl Selection<'_> {
         if !self.packages[id].selectable || !self.packages[id].tag_ok {
             self.clashes.push(Clash::RuledOut(name, id));
         }
+        let mut triggered = false;
         for (name, provider) in universe.provides(id) {
-            self.settle(name, Some(provider));
+            if self.settle(name, Some(provider)) && !std::mem::replace(&mut triggered, true) {
+                universe.provides(id).for_each(|(name, _)| self.check_triggers(name));
+            }
         }
         for (below, dependency) in universe.depends(id) {
             self.require(Some(id), below, dependency);
@@ -76,10 +81,10 @@ impl Selection<'_> {
             .then_with(|| universe.repository(b.package).cmp(&universe.repository(a.package)))
     }
 
-    /// Decides `name` and rules out its other providers.
-    pub(super) fn settle(&mut self, name: NameId, provider: Option<Provider>) {
+    /// Decides `name` and rules out its other providers. Returns false if it was decided before.
+    fn settle(&mut self, name: NameId, provider: Option<Provider>) -> bool {
         let universe = self.universe;
-        let versioned = |it: Option<Provider>| it.is_none_or(|it| universe.version(it).is_some());
+        let versioned = |it: Option<Provider>| it.is_none_or(|it| it.has_version);
         let before = self.names[name].decision;
         if !before.is_open() {
             if let (Some(a), Some(b)) = (before.provider(), provider)
@@ -87,7 +92,7 @@ impl Selection<'_> {
             {
                 self.clashes.push(Clash::Twice(name, a.package, b.package));
             }
-            return;
+            return false;
         }
         self.stop_waiting(name);
         self.names[name].decision = provider.map_or(Decision::Nothing, Decision::Provider);
@@ -98,9 +103,6 @@ impl Selection<'_> {
                 self.rule_out(other.package);
             }
         }
-        match provider {
-            Some(provider) => universe.provides(provider.package).for_each(|(name, _)| self.check_triggers(name)),
-            None => self.check_triggers(name),
-        }
+        true
     }
 }

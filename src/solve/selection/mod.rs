@@ -16,7 +16,7 @@ use super::pins::{Pins, Tags};
 use super::universe::{NameId, PackageId, Provider, Universe};
 use crate::apk::{Constraint, Dependency};
 use crate::table::Table;
-use state::{NameState, PackageState, Trigger, Urgency};
+use state::{Merge, NameState, PackageState, Trigger, Urgency};
 
 /// The state of the search.
 pub(super) struct Selection<'u> {
@@ -24,6 +24,8 @@ pub(super) struct Selection<'u> {
     pins: &'u Pins,
     pub(super) names: Table<NameId, NameState>,
     pub(super) packages: Table<PackageId, PackageState>,
+    /// For comparing the providers of one name.
+    merges: Table<NameId, Merge>,
     /// The discovered names with a provider that depends on the name.
     dependents: Table<NameId, Vec<NameId>>,
     /// The names whose dependents all know that its providers have changed.
@@ -55,6 +57,7 @@ impl<'u> Selection<'u> {
             pins,
             names: Table::filled(NameState::default(), universe.name_count()),
             packages: Table::filled(PackageState::default(), universe.package_count()),
+            merges: Table::filled(Merge::default(), universe.name_count()),
             dependents: Table::filled(Vec::new(), universe.name_count()),
             told: Table::filled(false, universe.name_count()),
             dirty: VecDeque::new(),
@@ -265,11 +268,10 @@ impl<'u> Selection<'u> {
                 universe.depends(provider.package).for_each(|(below, _)| self.told[below] = false);
             }
         }
-        let (mut first, mut options, mut foreign) = (None, 0, 0);
+        let (mut options, mut foreign) = (0, false);
         let mut trigger = Trigger::Never;
         for provider in universe.providers(name) {
             let id = provider.package;
-            self.packages[id].examined_for = Some(name);
             if check.depends
                 && self.packages[id].selectable
                 && universe.depends(id).any(|(name, dependency)| !self.satisfiable(id, name, dependency))
@@ -287,31 +289,16 @@ impl<'u> Selection<'u> {
                 Trigger::Open if trigger == Trigger::Never => trigger = Trigger::Open,
                 _ => {}
             }
-            if !needed {
-                continue;
-            }
-            first = first.or(Some(id));
-            for (name, dependency) in universe.depends(id) {
-                let merge = &mut self.names[name].merge;
-                if !dependency.conflict && merge.depends == options {
-                    merge.depends += 1;
-                }
-            }
-            for (name, provider) in universe.provides(id) {
-                let merge = &mut self.names[name].merge;
-                if merge.provides == options {
-                    merge.provides += 1;
-                    merge.without_version |= universe.version(provider).is_none();
-                }
-            }
-            foreign += usize::from(!self.packages[id].tag_ok);
+            foreign |= !self.packages[id].tag_ok;
             options += 1;
         }
         let state = &mut self.names[name];
-        state.has_options = options > 1 || foreign > 0;
         state.trigger = trigger;
-        if let Some(first) = first {
-            self.require_common(name, first, options);
+        state.has_options = needed && (options > 1 || foreign);
+        // Options only ever become fewer. As many as before are the same, and what they share has been applied.
+        if needed && options > 0 && state.merged != options {
+            state.merged = options;
+            self.require_common(name);
         }
         self.wait(name);
     }
@@ -348,21 +335,41 @@ impl<'u> Selection<'u> {
         }
     }
 
-    /// Applies the requirements that all remaining providers of `name` share; `first` is the first of them.
-    fn require_common(&mut self, name: NameId, first: PackageId, options: usize) {
+    /// Applies the requirements that all remaining providers of `name` share.
+    fn require_common(&mut self, name: NameId) {
         let universe = self.universe;
-        for (below, dependency) in universe.depends(first) {
-            let merge = &mut self.names[below].merge;
-            let common = std::mem::take(&mut merge.depends) == options;
-            if !common {
+        let (mut first, mut options) = (None, 0);
+        for provider in universe.providers(name) {
+            let id = provider.package;
+            self.packages[id].examined_for = Some(name);
+            if !self.packages[id].selectable {
                 continue;
             }
-            if self.names[below].requirers == 0 && !dependency.conflict {
+            first = first.or(Some(id));
+            for (below, dependency) in universe.depends(id) {
+                let merge = &mut self.merges[below];
+                if !dependency.conflict && merge.depends == options {
+                    merge.depends += 1;
+                }
+            }
+            for (other, provider) in universe.provides(id) {
+                let merge = &mut self.merges[other];
+                if merge.provides == options {
+                    merge.provides += 1;
+                    merge.without_version |= !provider.has_version;
+                }
+            }
+            options += 1;
+        }
+        let Some(first) = first else { return };
+        for (below, dependency) in universe.depends(first) {
+            let common = std::mem::take(&mut self.merges[below].depends) == options;
+            if common && self.names[below].requirers == 0 && !dependency.conflict {
                 self.need(below);
             }
         }
         for (other, _) in universe.provides(first) {
-            let merge = std::mem::take(&mut self.names[other].merge);
+            let merge = std::mem::take(&mut self.merges[other]);
             if merge.provides == options {
                 self.exclude(other, name, merge.without_version);
             }
@@ -383,7 +390,7 @@ impl<'u> Selection<'u> {
             if !state.selectable || state.examined_for == Some(kept) {
                 continue;
             }
-            let is_virtual = |(_, provided)| universe.version(provided).is_none();
+            let is_virtual = |(_, provided): (NameId, Provider)| !provided.has_version;
             if !(spare_virtual && universe.provides(provider.package).any(is_virtual)) {
                 self.rule_out(provider.package);
             }

@@ -25,7 +25,8 @@ pub(in crate::solve) struct NameState {
     pub(super) has_options: bool,
     /// The `install_if` state of its providers.
     pub(super) trigger: Trigger,
-    pub(super) merge: Merge,
+    /// How many options there were when what they share was last applied.
+    pub(super) merged: u32,
 }
 
 /// The choice for a name.
@@ -95,8 +96,8 @@ pub(super) enum Trigger {
 /// While a name's providers are examined: how many of them so far, without a gap, mention this name.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Merge {
-    pub(super) depends: usize,
-    pub(super) provides: usize,
+    pub(super) depends: u32,
+    pub(super) provides: u32,
     pub(super) without_version: bool,
 }
 
