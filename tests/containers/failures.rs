@@ -107,9 +107,14 @@ fn processes_that_check_passwords_stay_and_are_missed_if_they_hang() {
     let after = workers();
     assert!(!before.is_empty() && before.iter().all(|worker| after.contains(worker)), "{before:?} {after:?}");
 
-    after.iter().for_each(|worker| stack::signal(&container, "STOP", worker));
+    let signal_all = |signal| {
+        for worker in &after {
+            stack::signal(&container, signal, worker);
+        }
+    };
+    signal_all("STOP");
     let (is_healthy, reason) = health();
-    after.iter().for_each(|worker| stack::signal(&container, "CONT", worker));
+    signal_all("CONT");
     assert!(!is_healthy && reason.contains("nobody can log in"), "{reason}");
     wait_for("Dovecot to answer", Duration::from_secs(20), || health().0.then_some(()));
 }
