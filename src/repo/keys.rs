@@ -19,19 +19,23 @@ pub struct KeyPair {
     pub fingerprint: Sha256,
 }
 
-/// Creates `NAME.rsa` and `NAME.rsa.pub` in `directory`.
+/// Creates `NAME.rsa` and `NAME.rsa.pub` in `directory`. If only the private key is there, because it was interrupted or the
+/// public key was lost, writes the public key that belongs to it.
 pub fn make_key_pair(directory: &Utf8Path, name: &str) -> Result<KeyPair, RepoError> {
     let private = directory.join(format!("{name}.rsa"));
     let public = directory.join(format!("{name}.rsa.pub"));
     let refused = |source| RepoError::Key { path: private.clone(), source };
-    for path in [&private, &public] {
-        if path.exists() {
-            return Err(RepoError::KeyExists { path: path.clone() });
-        }
+    if public.exists() {
+        return Err(RepoError::KeyExists { path: public });
     }
-    let key = SigningKey::generate(&format!("{name}.rsa.pub")).map_err(refused)?;
+    let key = if private.exists() {
+        read_signing_key(&private)?
+    } else {
+        let key = SigningKey::generate(&format!("{name}.rsa.pub")).map_err(refused)?;
+        write_atomic(&private, key.private_pem().map_err(refused)?, 0o600)?;
+        key
+    };
     let pem = key.public_pem().map_err(refused)?;
-    write_atomic(&private, key.private_pem().map_err(refused)?, 0o600)?;
     write_atomic(&public, &pem, 0o644)?;
     Ok(KeyPair { private, public, fingerprint: Sha256::of(pem) })
 }

@@ -67,8 +67,11 @@ fn key_pairs_are_private_and_never_overwritten() {
     let before = project.read("ops.rsa");
     assert!(before.starts_with("-----BEGIN PRIVATE KEY-----\n"));
     let error = fails(&project, 2, &["repo", "key", "--name", "ops"]);
-    assert!(error.contains("ops.rsa already exists"), "{error}");
-    assert_eq!(project.read("ops.rsa"), before);
+    assert!(error.contains("ops.rsa.pub already exists"), "{error}");
+    let public = project.read("ops.rsa.pub");
+    std::fs::remove_file(project.path().join("ops.rsa.pub")).unwrap();
+    assert_eq!(project.run(["repo", "key", "--name", "ops"]), printed, "as after an interruption");
+    assert_eq!((project.read("ops.rsa"), project.read("ops.rsa.pub")), (before, public));
     let error = fails(&project, 2, &["repo", "key", "--name", "../ops"]);
     assert!(error.contains("is not a valid key name"), "{error}");
 }

@@ -4,6 +4,8 @@ use crate::cli::{Context, Failure};
 use crate::repo;
 
 /// Create a key pair for signing packages and indexes.
+///
+/// Never changes an existing key. If only the public key is missing, it is made from the private one.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
