@@ -1,14 +1,15 @@
 use std::io;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use super::Failure;
 use super::exit::Exit;
 use super::log;
 use super::ui::Ui;
+use super::{Failure, NoThreads};
 use crate::fetch::Client;
 use crate::packages::Fetching;
 use crate::store::{Store, check_owner};
@@ -102,7 +103,7 @@ impl Context {
         if let Some(runtime) = self.runtime.get() {
             return Ok(runtime);
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = start_runtime().map_err(|error| Failure::new(Exit::System, &NoThreads(error.into())))?;
         Ok(self.runtime.get_or_init(|| runtime))
     }
 
@@ -115,4 +116,15 @@ impl Context {
     pub(super) fn block_on<T>(&self, future: impl Future<Output = T>) -> Result<T, Failure> {
         Ok(self.runtime()?.block_on(future))
     }
+}
+
+/// A runtime with a thread for what blocks: tokio panics if there is none and the system gives none.
+fn start_runtime() -> io::Result<Runtime> {
+    const LONGER_THAN_ANY_COMMAND: Duration = Duration::from_hours(24 * 365);
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().thread_keep_alive(LONGER_THAN_ANY_COMMAND).build()?;
+    // Only this says whether there is one.
+    let _ = std::thread::Builder::new().spawn(|| ())?.join();
+    drop(runtime.spawn_blocking(|| ()));
+    Ok(runtime)
 }

@@ -148,13 +148,13 @@ fn forbid_core_dumps() {
 /// Starts the threads for parallel work now: when they are first needed, rayon panics if the system gives none.
 fn start_threads() -> Result<(), Failure> {
     let started = rayon::ThreadPoolBuilder::new().build_global();
-    started.map_err(|error| Failure::new(exit::Exit::System, &Threads(error)))
+    started.map_err(|error| Failure::new(exit::Exit::System, &NoThreads(error.into())))
 }
 
 /// The system gives no threads.
 #[derive(Debug, thiserror::Error)]
 #[error("can't start threads")]
-struct Threads(#[source] rayon::ThreadPoolBuildError);
+struct NoThreads(#[source] Box<dyn std::error::Error + Send + Sync>);
 
 /// clap repeats what it was given, which may be long or contain a password.
 fn without_secrets(mut error: clap::Error) -> clap::Error {

@@ -3,11 +3,12 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
-use super::{ALL, ARCHIVE, COMPOSE, Case, Files, IMPORT, INIT, LOCK, SECRETS, error, pages};
+use super::{ALL, ARCHIVE, Case, Files, IMPORT, SECRETS, error, locked, pages};
 use crate::common::count;
 use crate::common::project::Project;
+use crate::common::registry::Registry;
 use crate::disk::SmallDisk;
 
 const PLENTY: &str = "256m";
@@ -76,8 +77,9 @@ fn survives(case: &Case, starters: &[Vec<String>]) -> Vec<String> {
         let output = case.run_by(&project, &starter.iter().map(String::as_str).collect::<Vec<_>>());
         let is_aborted = output.status.signal() == Some(6) || output.status.code() == Some(134);
         let said = String::from_utf8_lossy(&output.stderr);
-        // All that Rust does when there is no memory for a value.
-        if !(is_aborted && said.starts_with("memory allocation of ") && !said.contains("panicked")) {
+        // Without memory for a value, Rust and glibc end the program, and AWS-LC does so without a word.
+        let is_told = ["memory allocation of ", "Fatal glibc error: "].iter().any(|it| said.starts_with(it));
+        if !(is_aborted && (said.is_empty() || is_told)) {
             errors.extend(error(case, &output, &when));
         }
         case.completes(&project, &expected, &when);
@@ -111,35 +113,53 @@ fn few_files_are_enough_or_an_error() {
     }
 }
 
-/// Only users other than root have this limit.
-#[test]
-fn as_root_few_threads_are_enough_or_an_error() {
+/// Runs a command as a user who may have only so many threads: root has no such limit.
+fn with_threads(threads: u32, template: &Project, args: &[&str]) -> Output {
     let user = "59467";
-    let (template, _) = ARCHIVE.undisturbed();
+    let project = template.duplicate();
+    // The program may be in a directory that other users can't read.
+    let program = project.root().join("mailimg");
+    fs_err::copy(env!("CARGO_BIN_EXE_mailimg"), &program).unwrap();
+    fs_err::set_permissions(project.root(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let owned = Command::new("chown").args(["-R", user]).arg(project.root()).status().unwrap();
+    assert!(owned.success());
+    Command::new("setpriv")
+        .args(["--reuid", user, "--clear-groups", "prlimit", &format!("--nproc={threads}")])
+        .arg(program)
+        .args(args)
+        .env("MAILIMG_CACHE_DIR", project.cache())
+        .current_dir(project.path())
+        .output()
+        .unwrap()
+}
+
+/// Runs a command with fewer and more threads. With few, it fails and says why.
+fn survives_few_threads(template: &Project, args: &[&str]) {
     let mut errors = 0;
-    for threads in [1, 2, 4, 8, 12, 16] {
-        let project = template.duplicate();
-        // The program may be in a directory that other users can't read.
-        let program = project.root().join("mailimg");
-        fs_err::copy(env!("CARGO_BIN_EXE_mailimg"), &program).unwrap();
-        fs_err::set_permissions(project.root(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        let owned = Command::new("chown").args(["-R", user]).arg(project.root()).status().unwrap();
-        assert!(owned.success());
-        let output = Command::new("setpriv")
-            .args(["--reuid", user, "--clear-groups", "prlimit", &format!("--nproc={threads}")])
-            .arg(program)
-            .args(ARCHIVE.args)
-            .env("MAILIMG_CACHE_DIR", project.cache())
-            .current_dir(project.path())
-            .output()
-            .unwrap();
-        if let Some(said) = error(&ARCHIVE, &output, &format!("with {threads} threads")) {
+    for threads in [1, 2, 3, 4, 5, 6, 8, 12, 16] {
+        let output = with_threads(threads, template, args);
+        let said = String::from_utf8_lossy(&output.stderr);
+        if !output.status.success() {
+            assert_eq!(output.status.code(), Some(6), "{args:?} with {threads} threads: {said}");
             let told = said.contains("can't start ") && said.contains("Resource temporarily unavailable");
-            assert!(told && said.contains("raise the limits"), "{said}");
+            assert!(told && said.contains("raise the limits"), "{args:?} with {threads} threads: {said}");
             errors += 1;
         }
     }
-    assert!((1..6).contains(&errors), "{errors} errors: not for want of threads");
+    assert!((1..9).contains(&errors), "{args:?}: {errors} errors: not for want of threads");
+}
+
+#[test]
+fn as_root_few_threads_are_enough_or_an_error() {
+    survives_few_threads(&(ARCHIVE.prepare)(), ARCHIVE.args);
+}
+
+#[test]
+fn as_root_few_threads_are_enough_for_a_push_or_an_error() {
+    let registry = Registry::start();
+    let project = locked();
+    project.run(["build"]);
+    survives_few_threads(&project, &["push", "--to", &registry.name("few-threads")]);
 }
 
 /// The least memory in which the program starts at all, in KiB.
@@ -170,7 +190,8 @@ fn little_memory_is_enough_or_an_error() {
 fn the_clock_does_not_matter() {
     let starters =
         ["1970-01-02 00:00:00", "2100-01-01 00:00:00"].map(|time| vec!["faketime".to_owned(), time.to_owned()]);
-    for case in [&INIT, &LOCK, &ARCHIVE, &COMPOSE, &SECRETS] {
+    // apt refuses what is signed in its future.
+    for case in ALL.into_iter().filter(|case| !std::ptr::eq(*case, &IMPORT)) {
         let errors = survives(case, &starters);
         assert_eq!(errors, [""; 0], "{}", case.name());
     }
