@@ -22,7 +22,7 @@ pub(super) enum Attempt {
 }
 
 /// A file that may be locked. Dropping this unlocks it: closing it would not be enough while a child process is being
-/// started, because that has the file open, too, until its program runs.
+/// started, because the child has it open, too, until its program runs.
 #[derive(Debug)]
 pub(super) struct Locked(pub(super) File);
 
@@ -110,10 +110,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = Utf8Path::from_path(directory.path()).unwrap().join("lock");
         let open = || File::options().create(true).truncate(false).read(true).write(true).open(&path).unwrap();
-        let (first, second) = (open(), open());
-        lock_shared(&first, &path).unwrap();
+        let (first, second) = (Locked(open()), open());
+        lock_shared(&first.0, &path).unwrap();
         assert_eq!(try_lock_exclusive(&second, &path).unwrap(), Attempt::Busy);
-        lock_exclusive(&first, &path).unwrap();
+        lock_exclusive(&first.0, &path).unwrap();
         drop(first);
         assert_eq!(try_lock_exclusive(&second, &path).unwrap(), Attempt::Locked);
     }

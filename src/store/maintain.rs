@@ -4,7 +4,7 @@ use std::io;
 
 use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 
-use super::locking::{Attempt, try_lock_exclusive};
+use super::locking::{Attempt, Locked, try_lock_exclusive};
 use super::{BUCKET, Store, StoreError, facts, none_if_missing};
 use crate::digest::{Hashing, Sha256};
 
@@ -52,11 +52,11 @@ pub fn gc(cache: &Utf8Path, keep: &BTreeSet<Sha256>) -> Result<Removed, StoreErr
     let bucket = cache.join(BUCKET);
     let path = bucket.join("lock");
     let lock = match File::options().read(true).write(true).open(&path) {
-        Ok(lock) => lock,
+        Ok(lock) => Locked(lock),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Removed::default()),
         Err(error) => return Err(StoreError::io("open", &path)(error)),
     };
-    if try_lock_exclusive(&lock, &path).map_err(StoreError::io("lock", &path))? == Attempt::Busy {
+    if try_lock_exclusive(&lock.0, &path).map_err(StoreError::io("lock", &path))? == Attempt::Busy {
         return Err(StoreError::Busy { path: bucket });
     }
     remove_leftovers(&bucket)?;

@@ -97,8 +97,8 @@ impl Store {
         let is_writable = scratch::make_directories(&bucket)?;
         owner::check(cache, &scratch::DIRECTORIES)?;
         let path = bucket.join("lock");
-        let lock = open_lock(&path).map_err(StoreError::io("open", &path))?;
-        if let Some(lock) = &lock {
+        let lock = open_lock(&path).map_err(StoreError::io("open", &path))?.map(Locked);
+        if let Some(Locked(lock)) = &lock {
             let failed = || StoreError::io("lock", &path);
             let mut attempt = Attempt::Busy;
             if is_writable {
@@ -113,7 +113,7 @@ impl Store {
             }
         }
         let scratch = (!is_writable).then(|| Arc::new(Scratch::new(&bucket)));
-        let mut store = Self { bucket, scratch, seals: Arc::default(), _lock: lock.map(|lock| Arc::new(Locked(lock))) };
+        let mut store = Self { bucket, scratch, seals: Arc::default(), _lock: lock.map(Arc::new) };
         store.seals = Arc::new(Seals::load(&store));
         Ok(store)
     }
