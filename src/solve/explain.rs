@@ -37,8 +37,9 @@ pub(super) fn explain<'u>(
     let world = if failed.unknown.is_empty() {
         let suspects = Explanation::new(universe, arch, &failed).suspects();
         drop(failed);
-        let is_enough = suspects.len() < world.len() && !suspects.is_empty() && !solvable(&suspects);
-        smallest(if is_enough { suspects } else { world }, &solvable)
+        let fewer: Vec<_> = world.iter().copied().filter(|it| suspects.contains(&*it.name)).collect();
+        let is_enough = fewer.len() < world.len() && !solvable(&fewer);
+        smallest(if is_enough { fewer } else { world }, &solvable)
     } else {
         // Each missing name is reason enough; report all of them at once.
         failed.unknown
@@ -106,24 +107,20 @@ impl<'a, 'u> Explanation<'a, 'u> {
         world.chain(attempt.packages.iter().flat_map(depends))
     }
 
-    /// The dependencies of the world that led to the first problem: to the requirement that isn't met, and to what was
-    /// selected instead. Others may play a part.
-    fn suspects(&self) -> Vec<&'u Dependency> {
+    /// The names of the world's dependencies that led to the first problem: to everything that requires the name in
+    /// question, and to what was selected for it. Others may play a part.
+    fn suspects(&self) -> HashSet<&'u str> {
         let unmet = self.requirements().find(|(from, name, dependency)| !self.is_fulfilled(*from, *name, dependency));
-        let root = |id| self.root(id);
-        let twice = |clash: &Clash| match *clash {
-            Clash::Twice(_, a, b) => Some([root(a), root(b)]),
-            _ => None,
+        let (name, packages) = match (unmet, self.attempt.selection.clashes.first()) {
+            (Some((_, name, _)), _) => (name, [self.selected(name), None]),
+            (None, Some(Clash::Twice(name, a, b))) => (*name, [Some(*a), Some(*b)]),
+            (None, _) => return HashSet::new(),
         };
-        let suspects = match unmet {
-            Some((from, name, dependency)) => {
-                Some([from.map_or(Some(dependency), root), self.selected(name).and_then(root)])
-            }
-            None => self.attempt.selection.clashes.iter().find_map(twice),
-        };
-        let mut suspects: Vec<_> = suspects.into_iter().flatten().flatten().collect();
-        suspects.dedup();
-        suspects
+        let requiring = self.required.get(&name).into_iter().flatten();
+        let requiring =
+            requiring.filter_map(|(from, _, dependency)| from.map_or(Some(*dependency), |id| self.root(id)));
+        let selected = packages.into_iter().flatten().filter_map(|id| self.root(id));
+        requiring.chain(selected).map(|dependency| &*dependency.name).collect()
     }
 
     /// The dependency of the world that led to a selected package.

@@ -33,9 +33,8 @@ impl Selection<'_> {
             }
         }
         let Some(chosen) = chosen else {
-            if self.settle(name, None) {
-                self.check_triggers(name);
-            }
+            self.settle(name, None);
+            self.check_triggers(name);
             if needed {
                 self.clashes.push(Clash::NoProvider(name));
             }
@@ -45,6 +44,8 @@ impl Selection<'_> {
         if !self.packages[id].selectable || !self.packages[id].tag_ok {
             self.clashes.push(Clash::RuledOut(name, id));
         }
+        // Once is enough, because what is triggered then waits to be looked at. It comes right after the first name,
+        // because apk's order of installation depends on it.
         let mut triggered = false;
         for (name, provider) in universe.provides(id) {
             if self.settle(name, Some(provider)) && !std::mem::replace(&mut triggered, true) {

@@ -295,7 +295,8 @@ impl<'u> Selection<'u> {
         let state = &mut self.names[name];
         state.trigger = trigger;
         state.has_options = needed && (options > 1 || foreign);
-        // Options only ever become fewer. As many as before are the same, and what they share has been applied.
+        // Options only ever become fewer, so if there are as many as before, they are the same, and what they share has
+        // been applied.
         if needed && options > 0 && state.merged != options {
             state.merged = options;
             self.require_common(name);

@@ -288,3 +288,33 @@ fn packages_that_provide_many_of_the_same_names_are_solved() {
     // Each provides one name twice, with a version.
     assert!(plan(&universe(&text), "q0").unwrap_err().to_string().contains("conflicts with itself"));
 }
+
+#[test]
+fn the_world_is_named_in_the_users_order() {
+    let repositories = "P:app V:1 D:lib>=2
+         P:fine V:1
+         P:old V:1 D:mid
+         P:mid V:1 D:lib<2
+         P:lib V:1
+         P:lib V:2";
+    for world in ["old fine app", "fine app old"] {
+        let error = plan(&universe(repositories), world).unwrap_err();
+        let named: Vec<_> = error.world.iter().map(ToString::to_string).collect();
+        let expected: Vec<_> = world.split(' ').filter(|name| *name != "fine").collect();
+        assert_eq!(named, expected);
+    }
+}
+
+/// None of the three can be left out, and the first problem doesn't lead to all of them.
+#[test]
+fn what_the_first_problem_does_not_lead_to_is_found() {
+    let repositories = "P:a V:1 D:x
+         P:b V:1 D:!one
+         P:c V:1 D:!two
+         P:fine V:1
+         P:one V:1 p:x=1
+         P:two V:1 p:x=2";
+    let error = plan(&universe(repositories), "fine a b c").unwrap_err();
+    let named: Vec<_> = error.world.iter().map(ToString::to_string).collect();
+    assert_eq!(named, ["a", "b", "c"]);
+}
