@@ -91,7 +91,8 @@ fn wait_until_all_arrived(stack: &Stack, run: &str, mails: usize) -> BTreeMap<St
 fn complaints(stack: &Stack) -> String {
     let of_service = |service| {
         let log = engine::logs(&stack.container(service));
-        let is_complaint = |line: &&str| ["rror", "arning", "atal", "anic", "illed"].iter().any(|it| line.contains(it));
+        let words = ["error", "warning", "fatal", "panic", "killed"];
+        let is_complaint = |line: &&str| words.iter().any(|word| line.to_lowercase().contains(word));
         let lines: Vec<_> = log.lines().filter(is_complaint).collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
     };

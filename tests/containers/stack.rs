@@ -386,13 +386,14 @@ pub struct Process {
     pub title: String,
 }
 
-/// The processes of a container. The shell alone lists them, because an image may have no `ps`.
+/// The processes of a container, without `ps`, which an image may lack.
 pub fn processes(container: &str) -> Vec<Process> {
     let list = r#"for p in /proc/[0-9]*; do
+        name=
         while read -r key value _; do
             case $key in Name:) name=$value ;; Uid:) user=$value ;; esac
         done <$p/status
-        echo "${p#/proc/} $user $name $(tr '\0' ' ' <$p/cmdline)"
+        [ -z "$name" ] || echo "${p#/proc/} $user $name $(tr '\0\n' '  ' <$p/cmdline)"
     done 2>/dev/null"#;
     let listed = engine::docker(["exec", container, "sh", "-c", list]);
     let process = |line: &str| {
