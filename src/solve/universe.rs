@@ -252,7 +252,7 @@ impl Universe {
         let candidate = &self.packages[id];
         match position.checked_sub(1) {
             None => Some(candidate.name),
-            Some(position) => self.provided.get(candidate.provides.clone())?.get(position).map(|(name, _)| *name),
+            Some(position) => self.provided(candidate).get(position).map(|(name, _)| *name),
         }
     }
 
@@ -265,11 +265,10 @@ impl Universe {
     pub(super) fn provides(&self, id: PackageId) -> impl Iterator<Item = (NameId, Provider)> {
         let candidate = &self.packages[id];
         let own = (candidate.name, Provider { package: id, provide: None, has_version: true });
-        let provided = self.provided.get(candidate.provides.clone()).unwrap_or_default();
         let provide = move |(number, (name, has_version)): (u32, &(NameId, bool))| {
             (*name, Provider { package: id, provide: Some(number), has_version: *has_version })
         };
-        std::iter::once(own).chain((0..).zip(provided).map(provide))
+        std::iter::once(own).chain((0..).zip(self.provided(candidate)).map(provide))
     }
 
     /// The version of the provided name.
@@ -288,6 +287,10 @@ impl Universe {
             requirement.describes(&package) || it.provides.contains(&requirement.name)
         };
         self.left_out.iter().filter(move |it| describes(it))
+    }
+
+    fn provided(&self, candidate: &Candidate) -> &[(NameId, bool)] {
+        self.provided.get(candidate.provides.clone()).unwrap_or_default()
     }
 
     fn references(&self, range: &Range<usize>) -> &[NameId] {
