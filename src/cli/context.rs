@@ -103,7 +103,7 @@ impl Context {
         if let Some(runtime) = self.runtime.get() {
             return Ok(runtime);
         }
-        let runtime = start_runtime().map_err(|error| Failure::new(Exit::System, &NoThreads(error.into())))?;
+        let runtime = start_runtime()?;
         Ok(self.runtime.get_or_init(|| runtime))
     }
 
@@ -119,12 +119,13 @@ impl Context {
 }
 
 /// A runtime with a thread for what blocks: tokio panics if there is none and the system gives none.
-fn start_runtime() -> io::Result<Runtime> {
+fn start_runtime() -> Result<Runtime, Failure> {
     const LONGER_THAN_ANY_COMMAND: Duration = Duration::from_hours(24 * 365);
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_all().thread_keep_alive(LONGER_THAN_ANY_COMMAND).build()?;
     // Only this says whether there is one.
-    let _ = std::thread::Builder::new().spawn(|| ())?.join();
+    let refused = |error: io::Error| Failure::new(Exit::System, &NoThreads(error.into()));
+    let _ = std::thread::Builder::new().spawn(|| ()).map_err(refused)?.join();
     drop(runtime.spawn_blocking(|| ()));
     Ok(runtime)
 }
