@@ -207,13 +207,13 @@ fn form(content: &[u8]) -> String {
 }
 
 /// What a command said that was disturbed: it succeeded, or failed with an error, which this returns.
-fn error(case: &Case, output: &Output, when: &str) -> Option<String> {
+fn error(name: &str, output: &Output, when: &str) -> Option<String> {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     if output.status.success() {
         return None;
     }
-    assert_eq!(output.status.code(), Some(6), "{} {when}: {}: {said}", case.name(), output.status);
-    assert!(said.contains("error: ") && !said.contains("panicked"), "{} {when}: {said}", case.name());
+    assert_eq!(output.status.code(), Some(6), "{name} {when}: {}: {said}", output.status);
+    assert!(said.contains("error: ") && !said.contains("panicked"), "{name} {when}: {said}");
     Some(said)
 }
 
