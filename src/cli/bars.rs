@@ -34,7 +34,8 @@ impl Bars {
             bar.set_style(style.progress_chars("=> "));
         }
         bar.set_prefix(printable::field(title).into_owned());
-        if length.is_none() {
+        // indicatif panics if the system gives the spinner no thread.
+        if length.is_none() && !self.0.is_hidden() && can_start_thread() {
             bar.enable_steady_tick(Duration::from_millis(120));
         }
         Bar(bar)
@@ -49,6 +50,10 @@ impl Bars {
     pub(super) fn writer(&self) -> impl Write + use<> {
         Above(self.clone())
     }
+}
+
+fn can_start_thread() -> bool {
+    std::thread::Builder::new().spawn(|| ()).is_ok_and(|thread| thread.join().is_ok())
 }
 
 /// A step's line, which disappears when the step ends.

@@ -76,6 +76,25 @@ fn what_a_read_only_cache_lacks_is_made_for_this_time() {
 }
 
 #[test]
+fn as_root_a_full_temporary_directory_is_told() {
+    let project = project(&packages());
+    project.run(["build"]);
+    let _mounted = ReadOnly::mount(project.cache());
+    let noise: String = std::iter::repeat_with(fastrand::alphanumeric).take(500_000).collect();
+    project.write("images/web/rootfs/etc/new", &noise);
+    let disk = SmallDisk::mount(project.root().join("tmp"), "128k");
+    let build = || project.mailimg(["build"]).env("TMPDIR", &disk.path).output().unwrap();
+    let output = build();
+    let said = error(&output);
+    assert_eq!(output.status.code(), Some(6), "{said}");
+    assert!(said.contains(disk.path.to_str().unwrap()) && said.contains("No space left on device"), "{said}");
+    assert_eq!(fs_err::read_dir(&disk.path).unwrap().count(), 0);
+    disk.grow("16m");
+    let output = build();
+    assert!(output.status.success(), "{}", error(&output));
+}
+
+#[test]
 fn an_empty_cache_need_not_be_writable() {
     let project = project(&packages());
     let expected = ["why web libc", "tree web"].map(|command| project.run(command.split(' ')));
