@@ -45,6 +45,8 @@ impl Failure {
             hint = hint.or_else(|| error.downcast_ref().and_then(refusal_hint).map(ToOwned::to_owned));
             cause = error.source();
         }
+        // Some libraries' errors say only what their cause says.
+        messages.dedup();
         Self { exit, messages, hint }
     }
 
