@@ -33,6 +33,10 @@ pub const POSTMASTER: (&str, &str) = ("admin@example.test", "admin-Password-3");
 /// The password of users that single tests add.
 pub const PASSWORD: &str = "a-Password-of-a-test";
 /// All services, in the order in which they are checked.
+/// What Dovecot's container logs when it can't look up users, and when it can again.
+pub const LOST: &str = "auth-watch: Dovecot can't look up users";
+pub const FOUND: &str = "auth-watch: Dovecot can look up users again";
+
 pub const SERVICES: [&str; 4] = ["mysql", "clamav", "dovecot", "postfix"];
 
 /// A domain below ours that others may send mail in.
@@ -166,6 +170,24 @@ impl Stack {
 
     pub fn wait_until_healthy(&self, service: &str) {
         wait_for_health(&self.container(service), service);
+    }
+
+    /// Runs something while the database is stopped, and waits until Dovecot has got over it.
+    pub fn without_database<T>(&self, work: impl FnOnce() -> T) -> T {
+        let (lost, found) = (self.said_in_dovecot(LOST), self.said_in_dovecot(FOUND));
+        self.compose(&["stop", "-t", "30", "mysql"]);
+        wait_for("Dovecot to notice", Duration::from_secs(30), || (self.said_in_dovecot(LOST) > lost).then_some(()));
+        let result = work();
+        self.compose(&["start", "mysql"]);
+        self.wait_until_healthy("mysql");
+        let limit = Duration::from_secs(40);
+        wait_for("Dovecot to get over it", limit, || (self.said_in_dovecot(FOUND) > found).then_some(()));
+        result
+    }
+
+    /// How often Dovecot's container has logged something.
+    pub fn said_in_dovecot(&self, text: &str) -> usize {
+        engine::logs(&self.container("dovecot")).matches(text).count()
     }
 
     /// Runs a Python program in a container that has just joined the stack's outside network: a client whose address the

@@ -85,7 +85,7 @@ fn survives(case: &Case, starters: &[Vec<String>], may_end: fn(&Output) -> bool)
     errors
 }
 
-/// Other commands. Those that run apt fail in its ways.
+/// All commands but some. apt fails in its own ways.
 fn all_but(some: &[&Case]) -> impl Iterator<Item = &'static Case> {
     ALL.into_iter().filter(|case| some.iter().all(|one| one.args != case.args))
 }
