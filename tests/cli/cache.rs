@@ -115,9 +115,7 @@ fn the_cache_of_another_user_is_used() {
     fs_err::create_dir(&elsewhere).unwrap();
     std::os::unix::fs::chown(&elsewhere, Some(nobody), Some(nobody)).unwrap();
     fs_err::set_permissions(project.root(), std::fs::Permissions::from_mode(0o755)).unwrap();
-    // The program may be in a directory that other users can't read.
-    let program = project.root().join("mailimg");
-    fs_err::copy(env!("CARGO_BIN_EXE_mailimg"), &program).unwrap();
+    let program = project.copy_program();
     let as_nobody = |args: &[&str], (variable, cache): (&str, &Path)| {
         let mut command = Command::new(&program);
         command.env_clear().env("HOME", "/nonexistent").env(variable, cache);

@@ -56,6 +56,15 @@ impl Project {
         self.root.path()
     }
 
+    /// Copies the program where other users can run it, and returns its path. The copy is made by another process: Linux
+    /// doesn't run a file that is open for writing, as it may be in a child that another test has just started.
+    pub fn copy_program(&self) -> PathBuf {
+        let program = self.root().join("mailimg");
+        let copied = std::process::Command::new("cp").arg(env!("CARGO_BIN_EXE_mailimg")).arg(&program).status();
+        assert!(copied.unwrap().success());
+        program
+    }
+
     /// Writes a file of the project and the directories above it.
     pub fn write(&self, path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path().join(path);

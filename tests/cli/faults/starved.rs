@@ -127,9 +127,7 @@ fn few_files_are_enough_or_an_error() {
 /// Runs a command as a user who may have only so many threads: root has no such limit. All of the user's count.
 fn with_threads(threads: u32, user: &str, template: &Project, args: &[&str]) -> Output {
     let project = template.duplicate();
-    // The program may be in a directory that other users can't read.
-    let program = project.root().join("mailimg");
-    fs_err::copy(env!("CARGO_BIN_EXE_mailimg"), &program).unwrap();
+    let program = project.copy_program();
     fs_err::set_permissions(project.root(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let owned = Command::new("chown").args(["-R", user]).arg(project.root()).status().unwrap();
     assert!(owned.success());
