@@ -35,7 +35,7 @@ impl Bars {
         }
         bar.set_prefix(printable::field(title).into_owned());
         // indicatif panics if the system gives the spinner no thread.
-        if length.is_none() && !self.0.is_hidden() && can_start_thread() {
+        if length.is_none() && !self.0.is_hidden() && super::try_thread().is_ok() {
             bar.enable_steady_tick(Duration::from_millis(120));
         }
         Bar(bar)
@@ -50,10 +50,6 @@ impl Bars {
     pub(super) fn writer(&self) -> impl Write + use<> {
         Above(self.clone())
     }
-}
-
-fn can_start_thread() -> bool {
-    std::thread::Builder::new().spawn(|| ()).is_ok_and(|thread| thread.join().is_ok())
 }
 
 /// A step's line, which disappears when the step ends.

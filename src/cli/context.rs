@@ -125,7 +125,7 @@ fn start_runtime() -> Result<Runtime, Failure> {
     let runtime = builder.enable_all().thread_keep_alive(LONGER_THAN_ANY_COMMAND).build()?;
     // Only this says whether there is one.
     let refused = |error: io::Error| Failure::new(Exit::System, &NoThreads(error.into()));
-    let _ = std::thread::Builder::new().spawn(|| ()).map_err(refused)?.join();
+    super::try_thread().map_err(refused)?;
     drop(runtime.spawn_blocking(|| ()));
     Ok(runtime)
 }

@@ -151,6 +151,12 @@ fn start_threads() -> Result<(), Failure> {
     started.map_err(|error| Failure::new(exit::Exit::System, &NoThreads(error.into())))
 }
 
+/// Starts a thread that ends at once, for libraries that panic if the system gives them none.
+fn try_thread() -> std::io::Result<()> {
+    let _ = std::thread::Builder::new().spawn(|| ())?.join();
+    Ok(())
+}
+
 /// The system gives no threads.
 #[derive(Debug, thiserror::Error)]
 #[error("can't start threads")]

@@ -128,13 +128,12 @@ fn mail_users_and_keys_outlive_the_containers() {
 fn processes_that_check_passwords_stay_and_are_replaced_if_they_hang() {
     let stack = stack::exclusive();
     let container = stack.container("dovecot");
-    let health = || engine::exec(&container, &["/usr/local/libexec/mailimg/health"]);
     let titled = |title: &str| {
         let processes = stack::processes(&container).into_iter();
         processes.filter(|process| process.title.trim_end() == title).collect::<Vec<_>>()
     };
     let workers = || titled("dovecot/auth -w");
-    assert_eq!(health(), (true, String::new()));
+    assert_eq!(stack.dovecots_health(), (true, String::new()));
     let setting = engine::exec(&container, &["doveconf", "-h", "service/auth-worker/idle_kill_interval"]);
     assert_eq!(setting, (true, "infinite\n".to_owned()));
     let before = workers();
@@ -151,5 +150,5 @@ fn processes_that_check_passwords_stay_and_are_replaced_if_they_hang() {
     wait_for("Dovecot to answer", Duration::from_secs(30), || (stack.said_in_dovecot(FOUND) > found).then_some(()));
     assert!(engine::logs(&container).contains(&format!("{LOST}: no answer within 45 seconds")));
     assert_eq!(logins_at_once(&stack, 1), [235]);
-    assert_eq!(health(), (true, String::new()));
+    assert_eq!(stack.dovecots_health(), (true, String::new()));
 }

@@ -32,11 +32,11 @@ pub const DEFERRED: &str = "down.test";
 pub const POSTMASTER: (&str, &str) = ("admin@example.test", "admin-Password-3");
 /// The password of users that single tests add.
 pub const PASSWORD: &str = "a-Password-of-a-test";
-/// All services, in the order in which they are checked.
 /// What Dovecot's container logs when it can't look up users, and when it can again.
 pub const LOST: &str = "auth-watch: Dovecot can't look up users";
 pub const FOUND: &str = "auth-watch: Dovecot can look up users again";
 
+/// All services, in the order in which they are checked.
 pub const SERVICES: [&str; 4] = ["mysql", "clamav", "dovecot", "postfix"];
 
 /// A domain below ours that others may send mail in.
@@ -174,15 +174,22 @@ impl Stack {
 
     /// Runs something while the database is stopped, and waits until Dovecot has got over it.
     pub fn without_database<T>(&self, work: impl FnOnce() -> T) -> T {
-        // Docker's own state lags behind.
-        let is_healthy = || engine::exec(&self.container("dovecot"), &["/usr/local/libexec/mailimg/health"]).0;
         self.compose(&["stop", "-t", "30", "mysql"]);
-        wait_for("Dovecot to notice", Duration::from_mins(1), || (!is_healthy()).then_some(()));
+        let reason = wait_for("Dovecot to notice", Duration::from_mins(1), || {
+            let (is_healthy, reason) = self.dovecots_health();
+            (!is_healthy).then_some(reason)
+        });
+        assert!(reason.contains("Dovecot can't look up users: "), "{reason}");
         let result = work();
         self.compose(&["start", "mysql"]);
         self.wait_until_healthy("mysql");
-        wait_for("Dovecot to get over it", Duration::from_mins(1), || is_healthy().then_some(()));
+        wait_for("Dovecot to get over it", Duration::from_mins(1), || self.dovecots_health().0.then_some(()));
         result
+    }
+
+    /// Whether Dovecot is healthy at this moment, which Docker learns later, and why not.
+    pub fn dovecots_health(&self) -> (bool, String) {
+        engine::exec(&self.container("dovecot"), &["/usr/local/libexec/mailimg/health"])
     }
 
     /// How often Dovecot's container has logged something.
